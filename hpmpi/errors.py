@@ -1,0 +1,38 @@
+"""What can go wrong with what a user gave us. Anything else that is raised is a bug of ours.
+
+Each message says what was given, what is valid, and what to do; the front door prints it without a
+traceback and exits with 2. A lost rank, a late result and a failed trial are not errors but cases.
+"""
+
+
+class HpmpiError(Exception):
+    """Bad input, said in one message that stands by itself."""
+
+
+class SettingsError(HpmpiError):
+    """A study file or an option that can't be used; lists every mistake found."""
+
+    def __init__(self, problems: list[str]) -> None:
+        """Join the problems, one a line."""
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class SpaceError(HpmpiError):
+    """A hyperparameter that can't be, or a configuration that is not in its space."""
+
+
+class ObjectiveError(HpmpiError):
+    """The objective can't be found, can't be loaded, or returned what is no result."""
+
+
+class StoreError(HpmpiError):
+    """A run folder that can't be read, written or continued."""
+
+
+class TransportError(HpmpiError):
+    """The ranks do not form one world."""
+
+
+class ReplayError(HpmpiError):
+    """A journal says what can't be derived from its seed and from what it says before."""

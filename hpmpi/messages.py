@@ -1,0 +1,322 @@
+"""All that is said: reports, orders, events, commands, and the decisions that the journal keeps.
+
+    rank --report--> transport --Heard--> master --Tell--> transport --order--> rank
+                                            |
+                                            +--Record--> store: a decision, a line of the journal
+
+Everything here is frozen data; msgspec writes it as msgpack between ranks and as JSON in the journal,
+with the class's name in lower case as its tag. Times (`at`) are seconds since the study began; pauses
+between two starts of a study do not count.
+"""
+
+from enum import Enum
+
+import msgspec
+
+from hpmpi.trial import Config, Metrics
+
+
+class Message(msgspec.Struct, frozen=True, tag=str.lower, omit_defaults=True):
+    """What can be written and read again."""
+
+
+class FailureKind(Enum):
+    """Why an attempt came to nothing."""
+
+    EXCEPTION = "exception"
+    CRASH = "crash"
+    EXIT = "exit"
+    TIME = "time"
+    MEMORY = "memory"
+    BAD_VALUE = "bad value"
+    LOST = "lost rank"
+
+
+class Outcome(Enum):
+    """How a start of a study came to its end."""
+
+    COMPLETE = "complete"
+    DRAINED = "drained"
+    DESERTED = "deserted"
+    UNFIT = "unfit"
+
+
+class Point(msgspec.Struct, frozen=True, array_like=True):
+    """One point of a learning curve."""
+
+    resource: int
+    metrics: Metrics
+
+
+# -- reports: rank to master ---------------------------------------------------------------------
+
+
+class Ready(Message):
+    """The objective is loaded: this rank can work."""
+
+    host: str
+    pid: int
+
+
+class Unfit(Message):
+    """The objective can't be loaded on this rank: it will never work."""
+
+    host: str
+    error: str
+
+
+class Beat(Message):
+    """I am alive: from a rank, and back from the master."""
+
+
+class Progress(Message):
+    """Points of the learning curve, as the objective reported them."""
+
+    trial: int
+    rung: int
+    attempt: int
+    points: list[Point]
+
+
+class Finished(Message):
+    """The job is done; `saved` is the resource of the trial's newest checkpoint, 0 if it has none."""
+
+    trial: int
+    rung: int
+    attempt: int
+    metrics: Metrics
+    saved: int = 0
+
+
+class Failed(Message):
+    """The attempt came to nothing."""
+
+    trial: int
+    rung: int
+    attempt: int
+    kind: FailureKind
+    error: str
+
+
+class Goodbye(Message):
+    """The last word of a rank that was told to stop."""
+
+
+Report = Ready | Unfit | Beat | Progress | Finished | Failed | Goodbye
+
+
+# -- orders: master to rank ----------------------------------------------------------------------
+
+
+class Welcome(Message):
+    """What a rank must know of the study before its first job; folders are absolute paths."""
+
+    objective: str
+    origin: str
+    metric: str | None
+    folder: str
+    args: dict[str, object]
+    start: str
+    patience_s: float
+    beat_s: float
+    time_s: float | None = None
+    memory_mb: float | None = None
+
+
+class Assign(Message):
+    """Do this job; `saved` is the resource of the newest checkpoint that the master has heard of."""
+
+    trial: int
+    rung: int
+    attempt: int
+    resource: int
+    config: Config
+    seed: int
+    saved: int = 0
+
+
+class Stop(Message):
+    """Leave now."""
+
+
+Order = Welcome | Assign | Beat | Stop
+
+
+# -- decisions: lines of the journal -------------------------------------------------------------
+
+
+class Started(Message):
+    """A start of the study: what ran (the settings as TOML text) and on how many worker ranks."""
+
+    at: float
+    version: str
+    settings: str
+    start: str
+    ranks: int
+
+
+class Joined(Message):
+    """A rank has loaded the objective and is ready to work."""
+
+    at: float
+    rank: int
+    host: str
+    pid: int
+
+
+class Refused(Message):
+    """A rank can't load the objective and gets no work."""
+
+    at: float
+    rank: int
+    host: str
+    error: str
+
+
+class Assigned(Message):
+    """A job was handed out; the configuration is written once, with the trial's first job."""
+
+    at: float
+    trial: int
+    rung: int
+    attempt: int
+    resource: int
+    rank: int
+    config: Config | None = None
+
+
+class Result(Message):
+    """The first answer to an open job."""
+
+    at: float
+    trial: int
+    rung: int
+    attempt: int
+    resource: int
+    rank: int
+    metrics: Metrics
+    saved: int = 0
+
+
+class Failure(Message):
+    """An attempt at an open job came to nothing.
+
+    With `final` the job is given up, and counts in its rung as the worst.
+    """
+
+    at: float
+    trial: int
+    rung: int
+    attempt: int
+    rank: int
+    kind: FailureKind
+    error: str
+    final: bool = False
+
+
+class Lost(Message):
+    """A rank was silent for longer than the patience."""
+
+    at: float
+    rank: int
+
+
+class Back(Message):
+    """A lost rank was heard again."""
+
+    at: float
+    rank: int
+
+
+class Curve(Message):
+    """Points of a learning curve."""
+
+    at: float
+    trial: int
+    rung: int
+    attempt: int
+    points: list[Point]
+
+
+class Baseline(Message):
+    """What the study's baseline reached, by metric."""
+
+    at: float
+    metrics: Metrics
+
+
+class Ended(Message):
+    """This start of the study is over; `why` is for people."""
+
+    at: float
+    outcome: Outcome
+    why: str
+
+
+Decision = (
+    Started
+    | Joined
+    | Refused
+    | Assigned
+    | Result
+    | Failure
+    | Lost
+    | Back
+    | Curve
+    | Baseline
+    | Ended
+)
+
+
+# -- events: what happened to the master ---------------------------------------------------------
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """A report came in."""
+
+    rank: int
+    report: Report
+
+
+class Tick(msgspec.Struct, frozen=True):
+    """Time passed and nothing is left to be heard."""
+
+
+class Drain(msgspec.Struct, frozen=True):
+    """Somebody wants this start to end: a signal, or the end of the allocation."""
+
+    why: str
+
+
+Event = Heard | Tick | Drain
+
+
+# -- commands: what the master wants done --------------------------------------------------------
+
+
+class Tell(msgspec.Struct, frozen=True):
+    """Send an order to a rank."""
+
+    rank: int
+    order: Assign | Beat
+
+
+class Record(msgspec.Struct, frozen=True):
+    """Write a decision into the journal, before any later command is performed."""
+
+    decision: Decision
+
+
+class Discard(msgspec.Struct, frozen=True):
+    """Nobody will go on from this trial's checkpoints."""
+
+    trial: int
+
+
+class Leave(msgspec.Struct, frozen=True):
+    """End this start of the study."""
+
+    outcome: Outcome
+
+
+Command = Tell | Record | Discard | Leave

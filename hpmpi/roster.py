@@ -1,0 +1,111 @@
+"""The worker ranks as the master knows them.
+
+    awaited --ready--> idle --give--> busy --answer--> idle
+       |                 \\____silent for patience_s____/
+       +--unfit--> unfit              |
+                                    lost --anything heard--> what it was before
+
+Rules: only what is heard is evidence of life. A rank keeps the attempts it was given until it answers
+them, lost or not, so that a rank that comes back is never given a second job beside one it still has.
+Every operation costs O(1), however many ranks there are.
+"""
+
+from collections import OrderedDict
+
+import msgspec
+
+from hpmpi.trial import JobKey
+
+
+class Held(msgspec.Struct, frozen=True):
+    """An attempt that a rank was told to make and has not answered."""
+
+    job: JobKey
+    attempt: int
+
+
+class Worker(msgspec.Struct):
+    """One worker rank."""
+
+    ready: bool = False
+    unfit: bool = False
+    lost: bool = False
+    held: Held | None = None
+
+
+class Roster:
+    """Who may be given work, and who has been silent for too long."""
+
+    def __init__(self, ranks: list[int], patience_s: float, now: float) -> None:
+        """Expect `ranks`, each as if it had been heard at `now`."""
+        self.patience_s = patience_s
+        self.workers = {rank: Worker() for rank in ranks}
+        self.idle: OrderedDict[int, None] = OrderedDict()
+        self._heard_at: OrderedDict[int, float] = OrderedDict((rank, now) for rank in ranks)
+
+    def heard(self, rank: int, now: float) -> bool:
+        """Take note of a sign of life; true if the rank had been lost."""
+        worker = self.workers[rank]
+        came_back = worker.lost
+        worker.lost = False
+        self._heard_at[rank] = now
+        self._heard_at.move_to_end(rank)
+        self._sort(rank)
+        return came_back
+
+    def ready(self, rank: int) -> None:
+        """Let the rank be given work."""
+        self.workers[rank].ready = True
+        self._sort(rank)
+
+    def unfit(self, rank: int) -> None:
+        """Never give the rank work again."""
+        self.workers[rank].unfit = True
+        self._sort(rank)
+
+    def give(self, rank: int, held: Held) -> None:
+        """Note that the rank was given an attempt; it must be idle."""
+        assert rank in self.idle, f"rank {rank} was given work and is not idle"
+        self.workers[rank].held = held
+        self._sort(rank)
+
+    def answered(self, rank: int, held: Held) -> None:
+        """Note that the rank has answered an attempt."""
+        if self.workers[rank].held == held:
+            self.workers[rank].held = None
+            self._sort(rank)
+
+    def silent(self, now: float) -> list[int]:
+        """Declare lost whoever has not been heard for the patience; return them."""
+        lost = []
+        while self._heard_at:
+            rank, heard_at = next(iter(self._heard_at.items()))
+            if now - heard_at <= self.patience_s:
+                break
+            del self._heard_at[rank]
+            self.workers[rank].lost = True
+            self._sort(rank)
+            lost.append(rank)
+        return lost
+
+    def excuse(self, now: float) -> None:
+        """Count nobody's silence up to now: the master itself was held up."""
+        for rank in self._heard_at:
+            self._heard_at[rank] = now
+
+    @property
+    def deserted(self) -> bool:
+        """Whether every rank that could work is lost."""
+        return all(worker.lost or worker.unfit for worker in self.workers.values())
+
+    @property
+    def all_unfit(self) -> bool:
+        """Whether no rank can load the objective."""
+        return all(worker.unfit for worker in self.workers.values())
+
+    def _sort(self, rank: int) -> None:
+        worker = self.workers[rank]
+        if worker.ready and not worker.unfit and not worker.lost and worker.held is None:
+            self.idle.setdefault(rank)
+        else:
+            self.idle.pop(rank, None)

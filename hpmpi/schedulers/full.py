@@ -1,0 +1,49 @@
+"""Full training: every trial goes straight to the top, and none is stopped early.
+
+The yardstick for any other scheduler, and what a model wants that has no resource.
+"""
+
+from typing import Annotated
+
+import msgspec
+
+from hpmpi.schedulers import Trials, TrialsState
+from hpmpi.searchers import Searcher
+from hpmpi.trial import WORST, Job
+
+
+class Full:
+    """Train each trial to `max_resource` at once."""
+
+    def __init__(
+        self,
+        searcher: Searcher,
+        *,
+        max_resource: Annotated[int, msgspec.Meta(ge=1)] = 1,
+    ) -> None:
+        """Have one rung."""
+        self._trials = Trials(searcher)
+        self._max_resource = max_resource
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """The one rung."""
+        return (self._max_resource,)
+
+    def ask(self, *, may_start: bool) -> Job | None:
+        """Start a trial."""
+        return self._trials.new(self._max_resource) if may_start else None
+
+    def tell(self, job: Job, loss: float) -> list[int]:
+        """Pass a result on to the searcher."""
+        if loss < WORST:
+            self._trials.searcher.tell(job.config, job.resource, loss)
+        return [job.trial]
+
+    def state(self) -> object:
+        """Return all that changes."""
+        return msgspec.to_builtins(self._trials.state())
+
+    def restore(self, state: object) -> None:
+        """Go on from a state."""
+        self._trials.restore(msgspec.convert(state, TrialsState))

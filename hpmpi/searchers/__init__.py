@@ -1,0 +1,26 @@
+"""Searchers: which configuration next? One algorithm a file, found by name.
+
+A searcher is a class whose constructor takes `space`, `seed`, `first` and, as keywords with types,
+the settings of its `[searcher]` table. It is pure: no clock, no file, no global randomness, and the
+same calls in the same order give the same answers.
+"""
+
+from typing import Protocol
+
+from hpmpi.trial import Config
+
+
+class Searcher(Protocol):
+    """Choose configurations, and learn from what became of them."""
+
+    def ask(self) -> Config | None:
+        """Choose the next trial's configuration; None when there is no other."""
+
+    def tell(self, config: Config, resource: int, loss: float) -> None:
+        """Learn that a configuration reached a loss with a resource."""
+
+    def state(self) -> object:
+        """Return all that changes, as what JSON can hold."""
+
+    def restore(self, state: object) -> None:
+        """Go on from what `state` returned, on a searcher built with the same arguments."""

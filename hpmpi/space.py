@@ -1,0 +1,148 @@
+"""What may be tuned: a space of named dimensions, and its unit cube.
+
+A searcher thinks in the unit cube, [0, 1) to the power of the number of dimensions; the space turns a
+point of it into a configuration. Equal volumes of the cube are equally likely, so a log dimension is
+uniform in its logarithm and every integer and choice has an interval of its own.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import msgspec
+
+from hpmpi.errors import SpaceError
+from hpmpi.trial import Config, Value
+
+
+class Float(msgspec.Struct, frozen=True, tag="float", forbid_unknown_fields=True):
+    """A number from `low` to `high`, both included."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    def check(self) -> None:
+        """Raise SpaceError where the bounds make no sense."""
+        check_bounds(self.low, self.high, log=self.log)
+
+    def at(self, unit: float) -> float:
+        """Map [0, 1) to the range."""
+        if self.log:
+            value = math.exp(between(math.log(self.low), math.log(self.high), unit))
+        else:
+            value = between(self.low, self.high, unit)
+        return min(max(value, self.low), self.high)
+
+    def holds(self, value: Value) -> bool:
+        """Tell whether a configuration may have this value."""
+        return is_number(value) and self.low <= float(value) <= self.high
+
+    def describe(self) -> str:
+        """Say what is valid."""
+        return f"a number from {self.low} to {self.high}"
+
+
+class Int(msgspec.Struct, frozen=True, tag="int", forbid_unknown_fields=True):
+    """A whole number from `low` to `high`, both included."""
+
+    low: int
+    high: int
+    log: bool = False
+
+    def check(self) -> None:
+        """Raise SpaceError where the bounds make no sense."""
+        check_bounds(self.low, self.high, log=self.log)
+
+    def at(self, unit: float) -> int:
+        """Map [0, 1) to the range, each whole number having its own interval."""
+        if self.log:
+            value = math.exp(between(math.log(self.low), math.log(self.high + 1), unit))
+        else:
+            value = between(self.low, self.high + 1, unit)
+        return min(max(math.floor(value), self.low), self.high)
+
+    def holds(self, value: Value) -> bool:
+        """Tell whether a configuration may have this value."""
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        return whole and self.low <= int(value) <= self.high
+
+    def describe(self) -> str:
+        """Say what is valid."""
+        return f"a whole number from {self.low} to {self.high}"
+
+
+class Choice(msgspec.Struct, frozen=True, tag="choice", forbid_unknown_fields=True):
+    """One of the values given."""
+
+    values: Annotated[list[Value], msgspec.Meta(min_length=1)]
+
+    def check(self) -> None:
+        """Raise SpaceError where a value stands twice."""
+        for index, value in enumerate(self.values):
+            if any(same(value, other) for other in self.values[:index]):
+                raise SpaceError(f"the value {value!r} stands twice; give each value once")
+
+    def at(self, unit: float) -> Value:
+        """Map [0, 1) to the values, each having an interval of the same length."""
+        return self.values[min(int(unit * len(self.values)), len(self.values) - 1)]
+
+    def holds(self, value: Value) -> bool:
+        """Tell whether a configuration may have this value."""
+        return any(same(value, other) for other in self.values)
+
+    def describe(self) -> str:
+        """Say what is valid."""
+        return f"one of {', '.join(repr(value) for value in self.values)}"
+
+
+Dimension = Float | Int | Choice
+
+
+class Space(msgspec.Struct, frozen=True):
+    """The dimensions by name, in the order of the study file."""
+
+    dimensions: dict[str, Dimension]
+
+    def at(self, point: Sequence[float]) -> Config:
+        """Turn a point of the unit cube (one coordinate a dimension) into a configuration."""
+        pairs = zip(self.dimensions.items(), point, strict=True)
+        return {name: dimension.at(unit) for (name, dimension), unit in pairs}
+
+    def check(self, values: Mapping[str, Value]) -> None:
+        """Raise SpaceError unless each value belongs to a dimension and lies in it."""
+        for name, value in values.items():
+            if name not in self.dimensions:
+                raise SpaceError(f"{name!r} is not in [space], which has: {self.names()}")
+            if not self.dimensions[name].holds(value):
+                valid = self.dimensions[name].describe()
+                raise SpaceError(f"{name} = {value!r} is not in the space: it takes {valid}")
+
+    def names(self) -> str:
+        """List the names of the dimensions."""
+        return ", ".join(self.dimensions)
+
+
+def check_bounds(low: float, high: float, *, log: bool) -> None:
+    """Raise SpaceError unless `low` is below `high`, both are finite, and a log range is positive."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise SpaceError(f"low = {low} and high = {high} must be finite")
+    if low >= high:
+        raise SpaceError(f"low = {low} must be less than high = {high}")
+    if log and low <= 0:
+        raise SpaceError(f"low = {low} must be greater than 0 where log = true")
+
+
+def between(low: float, high: float, unit: float) -> float:
+    """Interpolate; exact at both ends, and free of overflow."""
+    return low * (1 - unit) + high * unit
+
+
+def is_number(value: Value) -> bool:
+    """Tell numbers from text and truth values."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def same(one: Value, other: Value) -> bool:
+    """Compare values so that 1, 1.0 and true are three."""
+    return type(one) is type(other) and one == other
