@@ -9,8 +9,8 @@ The map of the package; imports go down the list, never up:
 - decisions, pure: `roster`, `searchers`, `schedulers`, `master`, `leaderboard`
 - words: `errors`, `trial`, `messages`, `space`, `names`
 
-The one idea: a job is "train trial t up to the resource of rung k", and the master is a pure function
-of what it hears. Everything that can fail is outside of it.
+The one idea: a job is "train trial t up to the resource of rung k", and the master is a pure
+function of what it hears. Everything that can fail is outside of it.
 
 Nothing is imported here: the guard starts before MPI is, and pays for every import of this file.
 """

@@ -1,8 +1,8 @@
 """Who stands where: the ranking of the trials, and the incumbent.
 
-A trial stands where its highest rung with a real result put it. Trials of a higher rung stand above
-those of a lower one, whatever their losses, since losses at different resources do not compare; within
-a rung the lower loss is better, and of equal ones the one that came in earlier.
+A trial stands where its highest rung with a real result put it. Trials of a higher rung stand
+above those of a lower one, whatever their losses, since losses at different resources do not
+compare; within a rung the lower loss is better, and of equal ones the one that came in earlier.
 """
 
 from enum import Enum

@@ -1,7 +1,7 @@
 """The master: a state machine without clock, file or MPI.
 
 `handle(event, now) -> commands` is all there is to a run; `redo(decision)` derives a line of the
-journal again. Both go through the same three changes of state, so a restart can't differ from a run:
+journal again. Both go through the same three changes of state, so a restart can't differ:
 
               +---------- failed, or its rank was lost ----------+
               v                                                  |
@@ -367,7 +367,7 @@ class Master:
                     opened.holder = None
                     self.waiting.setdefault(key)
             case Assigned():
-                # The limit on trials may have been another then; that this one was started is given.
+                # The limit on trials may have been another then: that one was started is given.
                 again = self._hand_out(decision.rank, decision.at, may_start=True)
                 if again != decision:
                     raise ReplayError(f"{decision} can't be derived; it comes out as {again}")

@@ -4,9 +4,9 @@
                                             |
                                             +--Record--> store: a decision, a line of the journal
 
-Everything here is frozen data; msgspec writes it as msgpack between ranks and as JSON in the journal,
-with the class's name in lower case as its tag. Times (`at`) are seconds since the study began; pauses
-between two starts of a study do not count.
+Everything here is frozen data; msgspec writes it as msgpack between ranks and as JSON in the
+journal, with the class's name in lower case as its tag. Times (`at`) are seconds since the study
+began; pauses between two starts of a study do not count.
 """
 
 from enum import Enum
@@ -51,25 +51,25 @@ class Point(msgspec.Struct, frozen=True, array_like=True):
 # -- reports: rank to master ---------------------------------------------------------------------
 
 
-class Ready(Message):
+class Ready(Message, frozen=True):
     """The objective is loaded: this rank can work."""
 
     host: str
     pid: int
 
 
-class Unfit(Message):
+class Unfit(Message, frozen=True):
     """The objective can't be loaded on this rank: it will never work."""
 
     host: str
     error: str
 
 
-class Beat(Message):
+class Beat(Message, frozen=True):
     """I am alive: from a rank, and back from the master."""
 
 
-class Progress(Message):
+class Progress(Message, frozen=True):
     """Points of the learning curve, as the objective reported them."""
 
     trial: int
@@ -78,8 +78,8 @@ class Progress(Message):
     points: list[Point]
 
 
-class Finished(Message):
-    """The job is done; `saved` is the resource of the trial's newest checkpoint, 0 if it has none."""
+class Finished(Message, frozen=True):
+    """The job is done; `saved` is the resource of the trial's newest checkpoint, 0 without one."""
 
     trial: int
     rung: int
@@ -88,7 +88,7 @@ class Finished(Message):
     saved: int = 0
 
 
-class Failed(Message):
+class Failed(Message, frozen=True):
     """The attempt came to nothing."""
 
     trial: int
@@ -98,7 +98,7 @@ class Failed(Message):
     error: str
 
 
-class Goodbye(Message):
+class Goodbye(Message, frozen=True):
     """The last word of a rank that was told to stop."""
 
 
@@ -108,7 +108,7 @@ Report = Ready | Unfit | Beat | Progress | Finished | Failed | Goodbye
 # -- orders: master to rank ----------------------------------------------------------------------
 
 
-class Welcome(Message):
+class Welcome(Message, frozen=True):
     """What a rank must know of the study before its first job; folders are absolute paths."""
 
     objective: str
@@ -123,8 +123,8 @@ class Welcome(Message):
     memory_mb: float | None = None
 
 
-class Assign(Message):
-    """Do this job; `saved` is the resource of the newest checkpoint that the master has heard of."""
+class Assign(Message, frozen=True):
+    """Do this job; `saved` is the resource of the newest checkpoint the master has heard of."""
 
     trial: int
     rung: int
@@ -135,7 +135,7 @@ class Assign(Message):
     saved: int = 0
 
 
-class Stop(Message):
+class Stop(Message, frozen=True):
     """Leave now."""
 
 
@@ -145,7 +145,7 @@ Order = Welcome | Assign | Beat | Stop
 # -- decisions: lines of the journal -------------------------------------------------------------
 
 
-class Started(Message):
+class Started(Message, frozen=True):
     """A start of the study: what ran (the settings as TOML text) and on how many worker ranks."""
 
     at: float
@@ -155,7 +155,7 @@ class Started(Message):
     ranks: int
 
 
-class Joined(Message):
+class Joined(Message, frozen=True):
     """A rank has loaded the objective and is ready to work."""
 
     at: float
@@ -164,7 +164,7 @@ class Joined(Message):
     pid: int
 
 
-class Refused(Message):
+class Refused(Message, frozen=True):
     """A rank can't load the objective and gets no work."""
 
     at: float
@@ -173,7 +173,7 @@ class Refused(Message):
     error: str
 
 
-class Assigned(Message):
+class Assigned(Message, frozen=True):
     """A job was handed out; the configuration is written once, with the trial's first job."""
 
     at: float
@@ -185,7 +185,7 @@ class Assigned(Message):
     config: Config | None = None
 
 
-class Result(Message):
+class Result(Message, frozen=True):
     """The first answer to an open job."""
 
     at: float
@@ -198,7 +198,7 @@ class Result(Message):
     saved: int = 0
 
 
-class Failure(Message):
+class Failure(Message, frozen=True):
     """An attempt at an open job came to nothing.
 
     With `final` the job is given up, and counts in its rung as the worst.
@@ -214,21 +214,21 @@ class Failure(Message):
     final: bool = False
 
 
-class Lost(Message):
+class Lost(Message, frozen=True):
     """A rank was silent for longer than the patience."""
 
     at: float
     rank: int
 
 
-class Back(Message):
+class Back(Message, frozen=True):
     """A lost rank was heard again."""
 
     at: float
     rank: int
 
 
-class Curve(Message):
+class Curve(Message, frozen=True):
     """Points of a learning curve."""
 
     at: float
@@ -238,15 +238,15 @@ class Curve(Message):
     points: list[Point]
 
 
-class Baseline(Message):
+class Baseline(Message, frozen=True):
     """What the study's baseline reached, by metric."""
 
     at: float
     metrics: Metrics
 
 
-class Ended(Message):
-    """This start of the study is over; `why` is for people."""
+class Ended(Message, frozen=True):
+    """A start of the study is over; `why` is for people."""
 
     at: float
     outcome: Outcome

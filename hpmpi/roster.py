@@ -1,12 +1,12 @@
-"""The worker ranks as the master knows them.
+r"""The worker ranks as the master knows them.
 
     awaited --ready--> idle --give--> busy --answer--> idle
-       |                 \\____silent for patience_s____/
+       |                 \____silent for patience_s____/
        +--unfit--> unfit              |
                                     lost --anything heard--> what it was before
 
-Rules: only what is heard is evidence of life. A rank keeps the attempts it was given until it answers
-them, lost or not, so that a rank that comes back is never given a second job beside one it still has.
+Rules: only what is heard is evidence of life. A rank keeps the attempt it was given until it
+answers, lost or not, so that one that comes back is never given a job beside one it still has.
 Every operation costs O(1), however many ranks there are.
 """
 

@@ -1,8 +1,8 @@
 """What may be tuned: a space of named dimensions, and its unit cube.
 
-A searcher thinks in the unit cube, [0, 1) to the power of the number of dimensions; the space turns a
-point of it into a configuration. Equal volumes of the cube are equally likely, so a log dimension is
-uniform in its logarithm and every integer and choice has an interval of its own.
+A searcher thinks in the unit cube, [0, 1) to the power of the number of dimensions; the space
+turns a point of it into a configuration. Equal volumes of the cube are equally likely, so a log
+dimension is uniform in its logarithm and every integer and choice has an interval of its own.
 """
 
 import math
@@ -124,7 +124,7 @@ class Space(msgspec.Struct, frozen=True):
 
 
 def check_bounds(low: float, high: float, *, log: bool) -> None:
-    """Raise SpaceError unless `low` is below `high`, both are finite, and a log range is positive."""
+    """Raise SpaceError unless both are finite, `low` is below `high`, and positive for log."""
     if not (math.isfinite(low) and math.isfinite(high)):
         raise SpaceError(f"low = {low} and high = {high} must be finite")
     if low >= high:

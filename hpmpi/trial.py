@@ -46,7 +46,7 @@ class Goal(msgspec.Struct, frozen=True):
     mode: Literal["min", "max"]
 
     def loss(self, metrics: Metrics) -> float:
-        """Turn the studied metric so that less is better; NaN and infinities are the worst there is."""
+        """Turn the studied metric so that less is better; what is not finite is the worst."""
         return self.signed(metrics[self.metric])
 
     def signed(self, value: float) -> float:

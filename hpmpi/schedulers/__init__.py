@@ -1,8 +1,8 @@
 """Schedulers: which job next? One algorithm a file, found by name.
 
-A scheduler is a class whose constructor takes `searcher` and, as keywords with types, the settings of
-its `[scheduler]` table. It is pure, as searchers are. `Trials` is the part that all
-share: it numbers the trials and keeps their configurations.
+A scheduler is a class whose constructor takes `searcher` and, as keywords with types, the settings
+of its `[scheduler]` table. It is pure, as searchers are. `Trials` is the part that all share: it
+numbers the trials and keeps their configurations.
 """
 
 from typing import Protocol

@@ -1,9 +1,9 @@
 """ASHA, the promotion form: asynchronous successive halving.
 
 Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020 (arXiv 1810.05934),
-Algorithm 2. When a rank is free, the best trial of a rung that is in the rung's top 1/eta and was not
-promoted yet goes on to the next rung; rungs are looked through from the top down; where none has one,
-a new trial starts at the bottom.
+Algorithm 2. When a rank is free, the best trial of a rung that is in the rung's top 1/eta and was
+not promoted yet goes on to the next rung; rungs are looked through from the top down; where none
+has one, a new trial starts at the bottom.
 
 Rules that the paper leaves open:
 
@@ -55,12 +55,9 @@ class Asha:
     ) -> None:
         """Raise SettingsError where there is no rung."""
         if min_resource > max_resource:
-            raise SettingsError(
-                [
-                    f"scheduler.min_resource = {min_resource} must not be greater than "
-                    f"scheduler.max_resource = {max_resource}"
-                ]
-            )
+            given = f"scheduler.min_resource = {min_resource}"
+            limit = f"scheduler.max_resource = {max_resource}"
+            raise SettingsError([f"{given} must not be greater than {limit}"])
         self._trials = Trials(searcher)
         self._resources = ladder(min_resource, max_resource, eta)
         self._rungs = [Rung(eta) for _ in self._resources]

@@ -17,7 +17,7 @@ class Random:
     """Draw each configuration from the whole space; those of `first` come first."""
 
     def __init__(self, space: Space, seed: int, first: list[Config]) -> None:
-        """Take configurations, whole or in part, to be tried first; what they leave open is drawn."""
+        """Take configurations to be tried first, whole or in part: the rest of them is drawn."""
         self._space = space
         self._seed = seed
         self._first = first
