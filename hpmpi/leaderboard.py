@@ -5,6 +5,7 @@ above those of a lower one, whatever their losses, since losses at different res
 compare; within a rung the lower loss is better, and of equal ones the one that came in earlier.
 """
 
+from collections.abc import Sequence
 from enum import Enum
 
 import msgspec
@@ -90,7 +91,7 @@ class Leaderboard:
         return True
 
 
-def curves(decisions: list[Decision]) -> dict[tuple[int, int], Metrics]:
+def curves(decisions: Sequence[Decision]) -> dict[tuple[int, int], Metrics]:
     """Collect the learning curves: (trial, resource) to metrics, the last word on each point."""
     points: dict[tuple[int, int], Metrics] = {}
     for decision in decisions:

@@ -97,6 +97,7 @@ class MasterState(msgspec.Struct, frozen=True):
     waiting: list[JobKey]
     saved: dict[int, int]
     incumbent: Incumbent | None
+    least_loss: float | None
 
 
 class Master:
@@ -112,6 +113,7 @@ class Master:
         self.jobs: dict[JobKey, OpenJob] = {}
         self.waiting: dict[JobKey, None] = {}
         self.incumbent: Incumbent | None = None
+        self.least_loss: float | None = None
         self.outcome: Outcome | None = None
         self._saved: dict[int, int] = {}
         self._goal = goal
@@ -169,6 +171,9 @@ class Master:
     def _refuse(self, rank: int, host: str, error: str, now: float) -> list[Command]:
         self.roster.unfit(rank)
         commands: list[Command] = [Record(Refused(now, rank, host, error))]
+        held = self.roster.workers[rank].held
+        if held is not None and self._is_newest(held.job, held.attempt, rank):
+            commands += self._fail(held.job, rank, FailureKind.CRASH, error, now)
         if self.roster.all_unfit:
             commands.append(self._leave(Outcome.UNFIT))
         return commands
@@ -188,11 +193,7 @@ class Master:
             metrics=report.metrics,
             saved=report.saved,
         )
-        commands: list[Command] = [Record(result), *self._take_result(result)]
-        target = self._rules.target_loss
-        if target is not None and self._goal.loss(report.metrics) <= target:
-            commands.append(self._leave(Outcome.COMPLETE))
-        return commands
+        return [Record(result), *self._take_result(result)]
 
     def _failed(self, rank: int, report: Failed, now: float) -> list[Command]:
         key = JobKey(report.trial, report.rung)
@@ -229,7 +230,8 @@ class Master:
         return [Record(failure), *self._take_failure(failure)]
 
     def _dispatch(self, now: float) -> list[Command]:
-        if self._rules.time_s is not None and now >= self._rules.time_s:
+        time_s = self._rules.time_s
+        if self._target_reached() or (time_s is not None and now >= time_s):
             return [self._leave(Outcome.COMPLETE)]
         commands: list[Command] = []
         while self.roster.idle:
@@ -244,6 +246,10 @@ class Master:
         if self.roster.idle and not self.jobs:
             commands.append(self._leave(Outcome.COMPLETE))
         return commands
+
+    def _target_reached(self) -> bool:
+        least, target = self.least_loss, self._rules.target_loss
+        return least is not None and target is not None and least <= target
 
     def _may_start(self) -> bool:
         return self._rules.max_trials is None or self.trials < self._rules.max_trials
@@ -310,6 +316,8 @@ class Master:
     def _close(self, key: JobKey, loss: float) -> list[Command]:
         self.waiting.pop(key, None)
         over = self.scheduler.tell(self.jobs.pop(key).job, loss)
+        if loss < WORST:
+            self.least_loss = loss if self.least_loss is None else min(loss, self.least_loss)
         before = self.incumbent
         if loss < WORST and (before is None or (-key.rung, loss) < (-before.rung, before.loss)):
             self.incumbent = Incumbent(key.trial, key.rung, loss)
@@ -345,6 +353,7 @@ class Master:
             waiting=list(self.waiting),
             saved=self._saved,
             incumbent=self.incumbent,
+            least_loss=self.least_loss,
         )
 
     def restore(self, state: MasterState) -> None:
@@ -355,6 +364,7 @@ class Master:
         self.waiting = dict.fromkeys(state.waiting)
         self._saved = dict(state.saved)
         self.incumbent = state.incumbent
+        self.least_loss = state.least_loss
 
     def redo(self, decision: Decision) -> None:
         """Derive a decision of the journal again; raises ReplayError where it comes out otherwise.

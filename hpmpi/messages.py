@@ -119,6 +119,7 @@ class Welcome(Message, frozen=True):
     start: str
     patience_s: float
     beat_s: float
+    keep_all: bool = False
     time_s: float | None = None
     memory_mb: float | None = None
 

@@ -1,0 +1,51 @@
+"""What a study is compared with: a function called once, without a configuration.
+
+It runs in a child process beside the leader, as an objective does in one beside a rank, and has the
+study's `[objective_args]`. It is no trial: nothing is decided by it.
+"""
+
+from pathlib import Path
+
+import msgspec
+
+from hpmpi.child import Child
+from hpmpi.messages import Assign, Failed, Finished, Unfit, Welcome
+from hpmpi.trial import Metrics
+
+
+class BaselineRun:
+    """The one call of a baseline; over when it has `metrics` or an `error`."""
+
+    def __init__(self, reference: str, welcome: Welcome, resource: int, seed: int) -> None:
+        """Start it, in a folder of its own."""
+        folder = Path(welcome.folder) / "baseline"
+        welcome = msgspec.structs.replace(welcome, objective=reference, folder=str(folder))
+        self.metrics: Metrics | None = None
+        self.error: str | None = None
+        self._child = Child(welcome, folder / "output.log", threads=1)
+        self._child.start()
+        self._child.assign(Assign(0, 0, 1, resource, {}, seed))
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more is to be expected."""
+        return self.metrics is not None or self.error is not None
+
+    def poll(self, now: float) -> None:
+        """Take in what the child says."""
+        for report in self._child.poll(now):
+            match report:
+                case Finished(metrics=metrics):
+                    self.metrics = metrics
+                case Failed(error=error) | Unfit(error=error):
+                    self.error = error
+                case _:
+                    pass
+
+    def descriptors(self) -> list[int]:
+        """Return what to wait on for news."""
+        return self._child.descriptors()
+
+    def close(self) -> None:
+        """End it."""
+        self._child.close()

@@ -1,0 +1,42 @@
+"""`hpmpi export`: the trials, best first, as CSV or JSON; or the best configuration as TOML."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+
+import tomli_w
+
+from hpmpi import tables
+from hpmpi.errors import StoreError
+from hpmpi.show import finite
+from hpmpi.summary import Summary
+from hpmpi.trial import Value
+
+
+def as_csv(summary: Summary) -> str:
+    """Write a row a trial; those without a result come last."""
+    columns = tables.standings(summary.board)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    return text.getvalue()
+
+
+def as_json(summary: Summary) -> str:
+    """Write a list of objects, one a trial; what is not finite is null."""
+    columns = tables.standings(summary.board)
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return json.dumps(finite(rows), indent=2, allow_nan=False) + "\n"
+
+
+def as_toml(summary: Summary) -> str:
+    """Write the incumbent's configuration; raises StoreError where there is none."""
+    if summary.board.incumbent is None:
+        raise StoreError(f"no trial of {summary.study.name} has succeeded: there is no best one")
+    config: dict[str, Value] = summary.board.incumbent.config
+    return tomli_w.dumps(config)
+
+
+FORMATS: dict[str, Callable[[Summary], str]] = {"csv": as_csv, "json": as_json, "toml": as_toml}

@@ -1,0 +1,93 @@
+"""Tables checked against typed signatures: every mistake is collected, none is raised.
+
+A mistake is said with its table and key, what was given, and what is valid. The same door serves our
+own frozen structs and the keywords of a user's class.
+"""
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, get_type_hints
+
+import msgspec
+
+Table = dict[str, Any]
+Form = TypeVar("Form", bound=msgspec.Struct)
+
+
+def fill_struct(kind: type[Form], table: object, where: str, problems: list[str]) -> Form | None:
+    """Make a struct of a table, those that it is made of included; None where there is a mistake."""
+    parameters = inspect.signature(kind).parameters
+    values = fill(parameters, get_type_hints(kind, include_extras=True), table, where, problems)
+    return None if values is None else kind(**values)
+
+
+def fill_keywords(
+    kind: Callable[..., Any], table: object, where: str, problems: list[str]
+) -> Table | None:
+    """Check a table against the keyword-only parameters of a class; defaults are filled in."""
+    parameters = {
+        name: parameter
+        for name, parameter in inspect.signature(kind).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    hints = get_type_hints(kind.__init__, include_extras=True)
+    values = fill(parameters, hints, table, where, problems)
+    defaults = {name: each.default for name, each in parameters.items() if given(each.default)}
+    return None if values is None else defaults | values
+
+
+def fill(
+    parameters: Mapping[str, inspect.Parameter],
+    hints: Mapping[str, Any],
+    table: object,
+    where: str,
+    problems: list[str],
+) -> Table | None:
+    """Convert each value of a table to its parameter's type."""
+    if not isinstance(table, dict):
+        problems.append(f"{where} = {table!r} must be a table")
+        return None
+    before = len(problems)
+    values = {}
+    for key, value in table.items():
+        if key in parameters:
+            values[key] = convert(value, hints.get(key, Any), dotted(where, key), problems)
+        else:
+            problems.append(unknown(where, key, list(parameters)))
+    problems += [
+        f"{dotted(where, key)} is missing; it must be given"
+        for key, parameter in parameters.items()
+        if parameter.default is parameter.empty and key not in table
+    ]
+    return values if len(problems) == before else None
+
+
+def convert(value: object, hint: Any, where: str, problems: list[str]) -> object:
+    """Convert one value; a table of its own where the type is a struct."""
+    if inspect.isclass(hint) and issubclass(hint, msgspec.Struct):
+        return fill_struct(hint, value, where, problems)
+    try:
+        return msgspec.convert(value, hint)
+    except msgspec.ValidationError as error:
+        said = str(error).replace("`", "").replace("$", "")
+        problems.append(f"{where} = {value!r} is not valid: {said[0].lower()}{said[1:]}")
+        return None
+
+
+def unknown(where: str, key: str, valid: list[str]) -> str:
+    """Say that a key is none, and which there are."""
+    close = difflib.get_close_matches(key, valid, n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    table = f"[{where}]" if where else "the top level"
+    return f"{dotted(where, key)} is not a setting; {hint}{table} has: {', '.join(valid)}"
+
+
+def dotted(where: str, key: str) -> str:
+    """Name a key with its table."""
+    return f"{where}.{key}" if where else key
+
+
+def given(default: object) -> bool:
+    """Tell whether a parameter has a default that a file can hold."""
+    return default is not inspect.Parameter.empty and default is not None

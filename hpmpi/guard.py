@@ -1,0 +1,264 @@
+r"""Stand between the launcher and the rank, so that the launcher never sees a rank die.
+
+Every launcher ends the whole run when one rank dies, and waits for ever for one that hangs. So what
+it starts is not the rank but this guard, whose child the rank is: launcher -> guard -> rank -> the
+objective's process. The guard never imports MPI, sleeps in one system call, and opens no port.
+
+      +------ exits with 0 -----------------------------+
+      |                                                 v
+    alive --- dies --> waiting --- the run is over --> gone: finalized in its name, exit 0
+     ^ |                                                ^
+     | +--- the run is over --> 2 s --> SIGKILL --------+
+     v                                    ^
+    stopped --- the run is over ----------+
+
+Rules:
+
+- A rank that dies before it told of its run spoils the start, and rank 0 spoils a run that is not
+  over: then the guard leaves with the rank's code, and the launcher ends the others.
+- Otherwise the launcher sees rank 0's exit code, zeros from the others, and all of them finalized.
+  So a rank may leave by `os._exit`, the only way that waits for nobody.
+- The run is over when its status file (one line, `<start id> <state>`, renamed into place by rank
+  0) names another start or another state than `running`, or when the file's folder is gone.
+- Nothing outlives the run. The guard adopts what its rank leaves behind, and kills it; it sees its
+  launcher die, and then does the same. If it is killed itself, the kernel kills the rank, and the
+  objective's process if that asked for the same; what that one started is out of reach then.
+"""
+
+import contextlib
+import ctypes
+import os
+import select
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+FD = "HPMPI_GUARD"
+"""Names the pipe on which a rank tells its guard things."""
+
+DEFAULTS = {
+    "OMPI_MCA_mpi_ft_enable": "1",  # Open MPI 5: a dead peer's socket is no reason to abort
+    "OMPI_MCA_osc": "^ucx",  # Open MPI 5: a module that is not used here, and complains
+    "MPIR_CVAR_NO_COLLECTIVE_FINALIZE": "1",  # MPICH 5: MPI_Finalize waits for nobody
+}
+LOOK_S = 1.0
+HEALTHY_LOOK_S = 30.0
+"""How often to read the status file, where the rank needs it and where it may only be hung."""
+
+GRACE_S = 2.0
+ANSWER_S = 60
+"""How long others may take to end; after which a launcher that doesn't answer is left to it."""
+
+FORWARDED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+
+
+class LauncherGone(Exception):  # noqa: N818  (a case, not an error)
+    """Nobody waits for this run any more."""
+
+
+class Told(NamedTuple):
+    """What a rank tells its guard: its run's status file and start, Open MPI's PMIx library."""
+
+    status: str
+    start: str
+    pmix: str
+
+    def is_over(self) -> bool:
+        """Whether the status file says so; what can't be read says nothing."""
+        status = Path(self.status)
+        try:
+            start, _, state = status.read_text().strip().partition(" ")
+        except FileNotFoundError:
+            return not status.parent.is_dir()
+        except OSError:  # a file server has its moods
+            return False
+        return bool(state) and (start, state) != (self.start, "running")
+
+
+def needed() -> bool:
+    """Whether this process is what a launcher of MPICH or Open MPI started in a rank's place.
+
+    Not under srun: it outlives dead ranks by itself, and its PMI can't be spoken here. It sets
+    PMI_FD too, but not MPI_LOCALRANKID, which is hydra's.
+    """
+    hydra = {"PMI_FD", "MPI_LOCALRANKID"} <= os.environ.keys()
+    launched = hydra or "OMPI_COMM_WORLD_RANK" in os.environ
+    return launched and FD not in os.environ and sys.platform == "linux"
+
+
+def watch(command: list[str]) -> int:
+    """Run `command` as the rank, stay until it or the run ends; return the code to leave with."""
+    rank = Rank(command)
+    leads = os.environ.get("PMI_RANK", os.environ.get("OMPI_COMM_WORLD_RANK")) == "0"
+    try:
+        return _outlast(rank, leads=leads)
+    except LauncherGone:
+        return 128 + signal.SIGKILL
+    finally:
+        rank.kill()
+
+
+def bind_to_guard() -> None:
+    """Let the kernel end this rank with its guard; does nothing where there is none."""
+    if FD not in os.environ:
+        return
+    pipe = int(os.environ[FD])
+    os.set_inheritable(pipe, False)  # noqa: FBT003  (positional only)
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    poll = select.poll()
+    poll.register(pipe, 0)
+    if poll.poll(0):  # nobody reads: the guard died before it could take us along
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_with_parent() -> None:
+    """Let the kernel end this process with the one that started it; Linux only."""
+    if sys.platform == "linux":
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def tell_guard(status: Path, start: str) -> None:
+    """Tell the guard where to see that this start is over.
+
+    Once, after MPI is up, and after rank 0 has put the file in place: an old one means "over".
+    """
+    if FD not in os.environ:
+        return
+    maps = Path("/proc/self/maps").read_text().splitlines()
+    pmix = next((line.split(maxsplit=5)[5] for line in maps if "/libpmix.so" in line), "")
+    told = Told(str(status.absolute()), start, pmix)
+    os.write(int(os.environ[FD]), "\0".join(told).encode())
+
+
+class Rank:
+    """The rank as its guard sees it: `code` is what it ended with, 128 + n if by signal n."""
+
+    def __init__(self, command: list[str]) -> None:
+        """Start it."""
+        self.code: int | None = None
+        self.stopped = False
+        self._launcher = os.getppid()
+        self._signals = FORWARDED | {signal.SIGCHLD}
+        signal.pthread_sigmask(signal.SIG_BLOCK, self._signals)
+        _prctl(PR_SET_CHILD_SUBREAPER, 1)
+        # Not SIGKILL: it comes, too, when only the launcher's thread ends that forked us.
+        _prctl(PR_SET_PDEATHSIG, signal.SIGCHLD)
+        self._hear, tell = os.pipe()
+        os.set_blocking(self._hear, False)
+        os.set_inheritable(tell, True)  # noqa: FBT003  (positional only)
+        env = DEFAULTS | os.environ | {FD: str(tell)}
+        self._pid = os.posix_spawn(command[0], command, env, setsigmask=[])
+        os.close(tell)
+        self._told: Told | None = None
+
+    @property
+    def told(self) -> Told | None:
+        """What the rank has told, if anything."""
+        with contextlib.suppress(BlockingIOError):
+            if self._told is None and (said := os.read(self._hear, select.PIPE_BUF)):
+                self._told = Told(*said.decode().split("\0"))
+        return self._told
+
+    @property
+    def run_is_over(self) -> bool:
+        """Whether the run is known to be over."""
+        return self.told is not None and self.told.is_over()
+
+    def wait(self, limit_s: float) -> None:
+        """Sleep until something happens; pass signals on; raise LauncherGone."""
+        caught = signal.sigtimedwait(self._signals, limit_s)
+        if os.getppid() != self._launcher:
+            raise LauncherGone
+        self._reap()
+        if caught and caught.si_signo in FORWARDED and self.code is None:
+            os.kill(self._pid, caught.si_signo)
+
+    def kill(self) -> None:
+        """Kill it and what it left behind, generation by generation: each death brings the next."""
+        give_up = time.monotonic() + GRACE_S
+        while self._reap() and time.monotonic() < give_up:
+            for child in _children():
+                with contextlib.suppress(PermissionError):  # another user's by now
+                    os.kill(child, signal.SIGKILL)
+            signal.sigtimedwait({signal.SIGCHLD}, LOOK_S / 10)
+        if self.code is None:  # not even that ends what hangs in the kernel
+            self.code = 128 + signal.SIGKILL
+
+    def _reap(self) -> bool:
+        """Take note of children that ended or stopped; true if some are left."""
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
+                if pid == 0:
+                    return True
+                if pid == self._pid:
+                    self.stopped = os.WIFSTOPPED(status)
+                    if os.WIFEXITED(status) or os.WIFSIGNALED(status):
+                        code = os.waitstatus_to_exitcode(status)
+                        self.code = code if code >= 0 else 128 - code
+        return False
+
+
+def _outlast(rank: Rank, *, leads: bool) -> int:
+    """Stay while there is a reason to; return the code to leave with."""
+    while rank.code is None and (leads or not rank.run_is_over):
+        rank.wait(LOOK_S if rank.stopped else HEALTHY_LOOK_S)
+    give_up = time.monotonic() + GRACE_S
+    while rank.code is None and not rank.stopped and (left_s := give_up - time.monotonic()) > 0:
+        rank.wait(left_s)
+    rank.kill()
+    assert rank.code is not None
+    spoils = rank.code != 0 and (leads or rank.told is None) and not rank.run_is_over
+    while rank.code and not spoils and not rank.run_is_over:
+        rank.wait(LOOK_S)
+    code = rank.code if leads or spoils else 0
+    with contextlib.suppress(OSError):  # the rank itself has said goodbye, or there is no launcher
+        if "PMI_FD" in os.environ:
+            _leave_hydra(code if spoils else 0)
+        elif rank.told and rank.told.pmix:
+            if code and not spoils:
+                time.sleep(
+                    GRACE_S
+                )  # at our code prted kills the others: let them end by themselves
+            _leave_pmix(rank.told.pmix, code)
+    return code
+
+
+def _leave_hydra(code: int) -> None:
+    """Finalize, or abort with a code; what dies without a word loses its code, and has a banner."""
+    wire = int(os.environ["PMI_FD"])
+    signal.alarm(ANSWER_S)
+    os.write(wire, f"cmd=abort exitcode={code}\n".encode() if code else b"cmd=finalize\n")
+    os.read(wire, 1024)
+    signal.alarm(0)
+
+
+def _leave_pmix(library: str, code: int) -> None:
+    """Finalize, or abort with a code: without a banner (Open MPI 4), or with a smaller one (5)."""
+    pmix, none = ctypes.CDLL(library), ctypes.c_size_t(0)
+    signal.alarm(ANSWER_S)
+    pmix.PMIx_Init(ctypes.create_string_buffer(1024), None, none)
+    if code:
+        pmix.PMIx_Abort(code, b"", None, none)
+    else:
+        pmix.PMIx_Finalize(None, none)
+    signal.alarm(0)
+
+
+def _children() -> list[int]:
+    """List this process's children, those adopted too."""
+    children = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has just ended
+            ppid = stat.read_text().rpartition(")")[2].split()[1]
+            if int(ppid) == os.getpid():
+                children.append(int(stat.parent.name))
+    return children
+
+
+def _prctl(option: int, value: int) -> None:
+    """Set what the kernel does when a parent dies; man 2 prctl."""
+    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)

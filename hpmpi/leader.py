@@ -1,0 +1,266 @@
+"""Rank 0's part of a run.
+
+What was heard goes into the master; what it commands is performed, in order, so that a decision is in
+the journal before the order it leads to is sent. Signals only set a flag: the loop turns it into an
+event.
+"""
+
+import logging
+import os
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+
+import msgspec
+
+from hpmpi import __version__, settings, tables
+from hpmpi.baseline import BaselineRun
+from hpmpi.checkpoints import discard, discard_all_but
+from hpmpi.master import Master, Rules
+from hpmpi.messages import (
+    Baseline,
+    Command,
+    Decision,
+    Discard,
+    Drain,
+    Ended,
+    Event,
+    Goodbye,
+    Heard,
+    Leave,
+    Lost,
+    Order,
+    Outcome,
+    Record,
+    Report,
+    Started,
+    Stop,
+    Tell,
+    Tick,
+    Welcome,
+)
+from hpmpi.narrator import Narrator
+from hpmpi.roster import Roster
+from hpmpi.settings import Settings
+from hpmpi.store import Saved, Store
+from hpmpi.summary import baseline_of, board_of
+from hpmpi.transports import LEADER, Transport
+from hpmpi.trial import seed_of
+
+TICK_S = 0.1
+"""How often silence and signals are looked at."""
+
+GOODBYE_S = 1.0
+"""How long the ranks may take to leave."""
+
+BEAT_COST_S = 20e-6
+BEAT_SHARE = 0.05
+"""What a heartbeat costs the master, and the share of its time that all together may take."""
+
+CHECKPOINT_SHARE = 0.02
+"""The share of rank 0's time that writing the results file may take."""
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+
+log = logging.getLogger("hpmpi")
+decode = msgspec.msgpack.Decoder(Report).decode
+
+
+class Leader:
+    """Lead one start of a study, from what its journal says to the end."""
+
+    def __init__(
+        self, study: Settings, origin: Path, saved: Saved, store: Store, transport: Transport
+    ) -> None:
+        """Bring the master to where the journal ends; `origin` is the study file's folder."""
+        self._study = study
+        self._origin = origin
+        self._store = store
+        self._transport = transport
+        self._start = os.urandom(8).hex()
+        self._ranks = [rank for rank in range(transport.size) if rank != LEADER]
+        self._zero = time.monotonic() - (saved.decisions[-1].at if saved.decisions else 0.0)
+        self._drain: str | None = None
+        self._checkpoint_due = 0.0
+        self.board = board_of(study, saved.decisions)
+        self.baseline = baseline_of(saved.decisions)
+        self._narrator = Narrator(self.board)
+        self._master = Master(
+            settings.build(study),
+            Roster(self._ranks, study.limits.patience_s, self._now()),
+            study.goal,
+            rules_of(study),
+            study.seed,
+        )
+        if saved.state is not None:
+            self._master.restore(saved.state)
+        for decision in saved.decisions[saved.counted :]:
+            self._master.redo(decision)
+
+    def run(self) -> Outcome:
+        """Lead until the end."""
+        for number in SIGNALS:
+            signal.signal(number, self._on_signal)
+        self._store.status(self._start, "running")
+        self._introduce()
+        welcome = self._welcome()
+        for rank in self._ranks:
+            self._send(rank, welcome)
+        baseline = self._start_baseline(welcome)
+        try:
+            outcome = self._loop(baseline)
+        finally:
+            if baseline is not None:
+                baseline.close()
+        self._end(outcome)
+        return outcome
+
+    # -- the beginning -----------------------------------------------------------------------------
+
+    def _introduce(self) -> None:
+        started = Started(
+            self._now(), __version__, self._study.toml(), self._start, len(self._ranks)
+        )
+        going_on = self.board.results
+        self._record(started)
+        self._master.redo(started)
+        self._checkpoint_due = self._now() + self._study.run.checkpoint_s
+        log.info(
+            "study %s: %d worker ranks (%s); results in %s%s",
+            self._study.name,
+            len(self._ranks),
+            self._transport.name,
+            self._store.folder,
+            f"; going on after {going_on} results" if going_on else "",
+        )
+
+    def _welcome(self) -> Welcome:
+        limits = self._study.limits
+        least_s = len(self._ranks) * BEAT_COST_S / BEAT_SHARE
+        return Welcome(
+            objective=self._study.objective,
+            origin=str(self._origin),
+            metric=self._study.metric,
+            folder=str(self._store.folder.absolute()),
+            args=self._study.objective_args,
+            start=self._start,
+            patience_s=limits.patience_s,
+            beat_s=min(max(limits.patience_s / 5, least_s), limits.patience_s / 3),
+            keep_all=self._study.run.keep == "all",
+            time_s=limits.trial_time_s,
+            memory_mb=limits.trial_memory_mb,
+        )
+
+    def _start_baseline(self, welcome: Welcome) -> BaselineRun | None:
+        if self._study.baseline is None or self.baseline is not None:
+            return None
+        top = self._master.scheduler.rungs[-1]
+        return BaselineRun(self._study.baseline, welcome, top, seed_of(self._study.seed, 0))
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self._drain = signal.Signals(number).name
+
+    # -- the loop ----------------------------------------------------------------------------------
+
+    def _loop(self, baseline: BaselineRun | None) -> Outcome:
+        ticked_at = 0.0
+        while self._master.outcome is None or self._awaits(baseline):
+            wake = baseline.descriptors() if baseline is not None else []
+            for rank, message in self._transport.poll(TICK_S, wake):
+                self._handle(Heard(rank, decode(message)))
+            if self._drain is not None:
+                self._handle(Drain(self._drain))
+            elif self._now() - ticked_at >= TICK_S:
+                ticked_at = self._now()
+                self._handle(Tick())
+            if baseline is not None and self._awaits(baseline):
+                self._watch(baseline)
+            self._store.sync()
+            if self._now() >= self._checkpoint_due:
+                self._checkpoint("running")
+        return self._master.outcome
+
+    def _handle(self, event: Event) -> None:
+        for command in self._master.handle(event, self._now()):
+            self._perform(command)
+
+    def _perform(self, command: Command) -> None:
+        match command:
+            case Record(decision):
+                self._record(decision)
+            case Tell(rank, order):
+                self._send(rank, order)
+            case Discard(trial):
+                if self._study.run.keep == "incumbent":
+                    discard(self._store.folder, trial)
+            case Leave():
+                pass
+
+    def _record(self, decision: Decision) -> None:
+        self._store.append(decision)
+        self._narrator.tell(decision)
+        if isinstance(decision, Lost):
+            self._transport.forget(decision.rank)
+
+    def _send(self, rank: int, order: Order) -> None:
+        self._transport.send(rank, msgspec.msgpack.encode(order))
+
+    def _awaits(self, baseline: BaselineRun | None) -> bool:
+        drained = self._master.outcome not in (None, Outcome.COMPLETE)
+        return baseline is not None and not baseline.over and not drained and self._drain is None
+
+    def _watch(self, baseline: BaselineRun) -> None:
+        baseline.poll(self._now())
+        if baseline.metrics is not None:
+            self.baseline = baseline.metrics
+            self._record(Baseline(self._now(), baseline.metrics))
+        if baseline.error is not None:
+            log.warning("the baseline failed: %s", baseline.error)
+
+    def _checkpoint(self, state: str) -> None:
+        began_at = self._now()
+        self._store.checkpoint(
+            self._master.state(),
+            tables.tell(self._store.decisions, self.board),
+            {"hpmpi": __version__, "settings": self._study.toml(), "state": state},
+        )
+        least_s = (self._now() - began_at) / CHECKPOINT_SHARE
+        self._checkpoint_due = self._now() + max(self._study.run.checkpoint_s, least_s)
+
+    # -- the end -----------------------------------------------------------------------------------
+
+    def _end(self, outcome: Outcome) -> None:
+        self._record(Ended(self._now(), outcome, self._drain or outcome.value))
+        self._checkpoint(outcome.value)
+        self._store.close()
+        if outcome is Outcome.COMPLETE and self._study.run.keep == "incumbent":
+            kept = self.board.incumbent.trial if self.board.incumbent else None
+            discard_all_but(self._store.folder, kept)
+        self._store.status(self._start, outcome.value)
+        workers = self._master.roster.workers
+        self._part_from({rank for rank in self._ranks if not workers[rank].lost})
+
+    def _part_from(self, ranks: set[int]) -> None:
+        for rank in ranks:
+            self._send(rank, Stop())
+        gives_up_at = time.monotonic() + GOODBYE_S
+        while ranks and time.monotonic() < gives_up_at:
+            for rank, message in self._transport.poll(TICK_S):
+                if isinstance(decode(message), Goodbye):
+                    ranks.discard(rank)
+        self._transport.leave(GOODBYE_S)
+
+    def _now(self) -> float:
+        return time.monotonic() - self._zero
+
+
+def rules_of(study: Settings) -> Rules:
+    """Take from a study what the master must know."""
+    target = study.stop.target
+    return Rules(
+        max_failures=study.limits.max_failures,
+        max_trials=study.stop.max_trials,
+        time_s=study.stop.time_s,
+        target_loss=None if target is None else study.goal.signed(target),
+    )

@@ -1,0 +1,68 @@
+"""The log: one line for each thing that happened."""
+
+import logging
+
+from hpmpi.leaderboard import Leaderboard
+from hpmpi.messages import Assigned, Back, Decision, Failure, Lost, Refused, Result
+from hpmpi.trial import JobKey
+
+log = logging.getLogger("hpmpi")
+
+
+class Narrator:
+    """Tells the decisions as they are made, and keeps the leaderboard that they lead to."""
+
+    def __init__(self, board: Leaderboard) -> None:
+        """Go on with a leaderboard."""
+        self.board = board
+        self._assigned_at: dict[JobKey, float] = {}
+
+    def tell(self, decision: Decision) -> None:
+        """Take a decision into account, and log it if people want to know."""
+        improved = self.board.add(decision)
+        match decision:
+            case Assigned(trial=trial, rung=rung):
+                self._assigned_at[JobKey(trial, rung)] = decision.at
+            case Result():
+                self._result(decision, improved=improved)
+            case Failure():
+                self._failure(decision)
+            case Lost(rank=rank):
+                log.warning("rank %d is lost: it was silent for too long", rank)
+            case Back(rank=rank):
+                log.warning("rank %d is back", rank)
+            case Refused(rank=rank, error=error):
+                log.warning("rank %d can't load the objective: %s", rank, last_line(error))
+            case _:
+                pass
+
+    def _result(self, result: Result, *, improved: bool) -> None:
+        metric = self.board.goal.metric
+        began_at = self._assigned_at.pop(JobKey(result.trial, result.rung), result.at)
+        log.info(
+            "trial %d rung %d: %s %g (rank %d, %.1f s)%s",
+            result.trial,
+            result.rung,
+            metric,
+            result.metrics[metric],
+            result.rank,
+            result.at - began_at,
+            ", the incumbent" if improved else "",
+        )
+
+    def _failure(self, failure: Failure) -> None:
+        log.warning(
+            "trial %d rung %d attempt %d: %s (rank %d): %s%s",
+            failure.trial,
+            failure.rung,
+            failure.attempt,
+            failure.kind.value,
+            failure.rank,
+            last_line(failure.error),
+            "; given up" if failure.final else "",
+        )
+
+
+def last_line(text: str) -> str:
+    """Take the line of an error that says most."""
+    return text.strip().rpartition("\n")[2]

@@ -1,0 +1,167 @@
+"""The user's function: finding it, what it is given, and what it may return.
+
+    def train(config, trial): ...      or      def train(config): ...
+
+It returns a number, or a dictionary of numbers by metric.
+"""
+
+import importlib
+import importlib.util
+import inspect
+import math
+import numbers
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hpmpi.checkpoints import Checkpoints, trial_folder
+from hpmpi.errors import ObjectiveError
+from hpmpi.messages import Assign, Point, Welcome
+from hpmpi.trial import Config, Metrics
+
+Function = Callable[..., Any]
+Publish = Callable[[Point], None]
+
+SAVE_PAUSE_S = 10.0
+"""Least time between two checkpoints that are not at the end of a job."""
+
+SAVE_SHARE = 0.05
+"""Greatest share of a job's time that may go into checkpoints between."""
+
+
+class Trial:
+    """What an objective is given beside its configuration.
+
+    `start`: the resource already spent, 0 without a checkpoint; `stop`: the resource to reach;
+    `previous`: the folder of the trial's newest checkpoint, or None; `seed`: 32 bits, the same for
+    every attempt at this trial; `args`: the study's `[objective_args]`; `deadline_s`: seconds left
+    before the allocation ends, None where that is not known.
+    """
+
+    def __init__(
+        self, order: Assign, args: dict[str, object], checkpoints: Checkpoints, publish: Publish
+    ) -> None:
+        """Take over the trial's newest checkpoint."""
+        self.number = order.trial
+        self.seed = order.seed
+        self.args = args
+        self.stop = order.resource
+        self.deadline_s: float | None = None
+        self.previous = checkpoints.claim(heard_of=order.saved, limit=order.resource)
+        self.start = checkpoints.newest.resource if checkpoints.newest else 0
+        self._checkpoints = checkpoints
+        self._publish = publish
+        self._saved_at = time.monotonic()
+        self._save_took_s = 0.0
+
+    def report(self, resource: int, **metrics: float) -> None:
+        """Add a point to the trial's learning curve."""
+        self._publish(Point(int(resource), {name: float(value) for name, value in metrics.items()}))
+
+    def should_save(self, resource: int) -> bool:
+        """Tell whether now is the time for a checkpoint: at the end, and now and then between."""
+        pause_s = max(SAVE_PAUSE_S, self._save_took_s / SAVE_SHARE)
+        return resource >= self.stop or time.monotonic() - self._saved_at >= pause_s
+
+    @contextmanager
+    def checkpoint(self, resource: int) -> Iterator[Path]:
+        """Give a folder to save the model in; it counts, as a whole, once the block has ended."""
+        began_at = time.monotonic()
+        with self._checkpoints.save(int(resource)) as folder:
+            yield folder
+        self._saved_at = time.monotonic()
+        self._save_took_s = self._saved_at - began_at
+
+
+def open_trial(welcome: Welcome, order: Assign, publish: Publish) -> tuple[Trial, Checkpoints]:
+    """Make the handle for an attempt, and what keeps its checkpoints."""
+    checkpoints = Checkpoints(
+        trial_folder(Path(welcome.folder), order.trial),
+        order.rung,
+        order.attempt,
+        keep_all=welcome.keep_all,
+    )
+    return Trial(order, welcome.args, checkpoints, publish), checkpoints
+
+
+def load(reference: str, origin: Path) -> Function:
+    """Import `package.module:function`, or `file.py:function` relative to the folder `origin`.
+
+    Raises ObjectiveError where there is no such thing; whatever the user's module raises comes out
+    as it is.
+    """
+    place, _, name = reference.partition(":")
+    module = load_file(origin / place) if place.endswith(".py") else load_module(place, origin)
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise ObjectiveError(f"objective = {reference!r}: {place} has no function {name!r}")
+    found: Function = function
+    return found
+
+
+def call(function: Function, config: Config, trial: Trial) -> object:
+    """Call the objective with as much as it takes."""
+    parameters = list(inspect.signature(function).parameters.values())
+    takes = [
+        each
+        for each in parameters
+        if each.kind in (each.POSITIONAL_OR_KEYWORD, each.POSITIONAL_ONLY)
+    ]
+    everything = any(each.kind is each.VAR_POSITIONAL for each in parameters)
+    return function(config, trial) if len(takes) > 1 or everything else function(config)
+
+
+def check(returned: object, metric: str | None) -> Metrics:
+    """Turn what an objective returned into metrics; raises ObjectiveError where it is none.
+
+    >>> check(0.5, None), check({"accuracy": 1}, "accuracy")
+    ({'loss': 0.5}, {'accuracy': 1.0})
+    """
+    values = returned if isinstance(returned, dict) else {metric or "loss": returned}
+    if (metric or "loss") not in values:
+        raise ObjectiveError(
+            f"the objective returned no {metric or 'loss'!r} but {', '.join(map(repr, values))}; "
+            "set `metric` in the study to one of them"
+        )
+    return {str(name): number(str(name), value) for name, value in values.items()}
+
+
+def number(name: str, value: object) -> float:
+    """Turn one metric into a float; numpy's numbers and arrays of one are welcome."""
+    if hasattr(value, "item") and not isinstance(value, numbers.Number):
+        try:
+            value = value.item()
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ObjectiveError(f"the metric {name!r} is not one number: {error}") from error
+    if not isinstance(value, numbers.Real):
+        shown = repr(value)
+        raise ObjectiveError(
+            f"the metric {name!r} must be a number and is {shown[:200]} of type "
+            f"{type(value).__name__}"
+        )
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def load_file(path: Path) -> object:
+    """Import a file; its neighbours can be imported by it."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise ObjectiveError(f"the objective's file {path} does not exist")
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent))
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def load_module(name: str, origin: Path) -> object:
+    """Import a module, one that lies beside the study file included."""
+    if str(origin) not in sys.path:
+        sys.path.insert(0, str(origin))
+    return importlib.import_module(name)

@@ -1,0 +1,118 @@
+"""What runs in the child process: the objective, job after job.
+
+The child speaks the ranks' own language: it is sent a Welcome, then one Assign after the other, and it
+answers with Ready or Unfit, then with Progress, Finished or Failed. What it prints goes to a file that
+the rank reads when the child is dead. It dies with its rank.
+"""
+
+import os
+import socket
+import sys
+import traceback
+from pathlib import Path
+
+import msgspec
+
+from hpmpi import guard, objective
+from hpmpi.errors import ObjectiveError
+from hpmpi.frames import Frames
+from hpmpi.messages import (
+    Assign,
+    Failed,
+    FailureKind,
+    Finished,
+    Order,
+    Point,
+    Progress,
+    Ready,
+    Report,
+    Unfit,
+    Welcome,
+)
+
+ERROR_CHARACTERS = 4000
+"""How much of an error's text is kept, from its end."""
+
+
+class Performer:
+    """The child's side of a connection with its rank."""
+
+    def __init__(self, frames: Frames) -> None:
+        """Speak over `frames`."""
+        self._frames = frames
+        self._decoder = msgspec.msgpack.Decoder(Order)
+
+    def perform(self) -> None:
+        """Load the objective, then do what is asked until the rank hangs up."""
+        host = os.uname().nodename
+        welcome: Welcome | None = None
+        function: objective.Function | None = None
+        while messages := self._frames.wait():
+            for message in messages:
+                match self._decoder.decode(message):
+                    case Welcome() as welcome:
+                        try:
+                            function = objective.load(welcome.objective, Path(welcome.origin))
+                        except BaseException as error:  # noqa: BLE001 - the user's module
+                            self._say(Unfit(host, told(error)))
+                            return
+                        self._say(Ready(host, os.getpid()))
+                    case Assign() as order:
+                        assert welcome is not None, "a child is welcomed before its first job"
+                        assert function is not None, (
+                            "a child has its objective before its first job"
+                        )
+                        self._say(self._attempt(function, welcome, order))
+                    case _:
+                        return
+
+    def _attempt(
+        self, function: objective.Function, welcome: Welcome, order: Assign
+    ) -> Finished | Failed:
+        job = (order.trial, order.rung, order.attempt)
+
+        def publish(point: Point) -> None:
+            self._say(Progress(*job, [point]))
+
+        try:
+            trial, checkpoints = objective.open_trial(welcome, order, publish)
+            returned = objective.call(function, order.config, trial)
+            metrics = objective.check(returned, welcome.metric)
+        except ObjectiveError as error:
+            return Failed(*job, FailureKind.BAD_VALUE, str(error))
+        except SystemExit as error:
+            return Failed(*job, FailureKind.EXIT, f"the objective called exit({error.code!r})")
+        except BaseException as error:  # noqa: BLE001 - the user's objective
+            return Failed(*job, FailureKind.EXCEPTION, told(error))
+        newest = checkpoints.newest
+        return Finished(*job, metrics, saved=newest.resource if newest else 0)
+
+    def _say(self, report: Report) -> None:
+        self._frames.send(msgspec.msgpack.encode(report))
+        self._frames.drain()
+
+
+def told(error: BaseException) -> str:
+    """Tell an error as Python does, without the lines that are ours."""
+    if isinstance(error, ObjectiveError):
+        return str(error)
+    trace = error.__traceback__
+    while trace is not None and is_ours(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    lines = traceback.format_exception(type(error), error, trace)
+    return "".join(lines).strip()[-ERROR_CHARACTERS:]
+
+
+def is_ours(file: str) -> bool:
+    """Tell the lines between the user's code and us, the import system's included."""
+    return Path(file).parent == Path(__file__).parent or file.startswith("<frozen ")
+
+
+def main(descriptor: str) -> None:
+    """Be the child whose rank is at the other end of a socket."""
+    guard.die_with_parent()
+    Performer(Frames(socket.socket(fileno=int(descriptor)))).perform()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

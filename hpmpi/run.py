@@ -1,0 +1,132 @@
+"""A run: rank 0 leads, the others serve.
+
+The only place that asks for the rank. A run is prepared, and everything in it checked, before the
+ranks meet; where there is nothing to do for them, they are sent away.
+"""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from hpmpi import settings, store
+from hpmpi.errors import HpmpiError, SettingsError, StoreError
+from hpmpi.leader import SIGNALS, Leader
+from hpmpi.messages import Ended, Outcome, Stop
+from hpmpi.settings import Settings
+from hpmpi.summary import Summary, stored_study, sum_up
+from hpmpi.transports import LEADER, Transport, launched, local
+from hpmpi.worker import Worker
+
+
+class Plan(NamedTuple):
+    """What to run: a checked study, the folder of its file, the run folder and what is in it."""
+
+    study: Settings
+    origin: Path
+    folder: Path
+    saved: store.Saved
+
+
+def serves() -> bool:
+    """Whether this process was started as another rank than the leader."""
+    seen = launched()
+    return local.VARIABLE in os.environ or (seen is not None and seen.rank != LEADER)
+
+
+def serve() -> int:
+    """Be a worker rank; return the exit code."""
+    for number in SIGNALS:
+        # Rank 0 alone decides when to leave. No SIG_IGN: the child would inherit it.
+        signal.signal(number, lambda *_: None)
+    try:
+        transport = local.join() or join_mpi()
+    except HpmpiError:
+        return 2  # rank 0 says it
+    return Worker(transport).serve()
+
+
+def prepare(study: Path, changes: list[str], out: Path | None, *, fresh: bool) -> Plan:
+    """Check everything that a run needs, and read what its folder holds; raises HpmpiError."""
+    checked = settings.read(study, changes)
+    folder = out or Path("results") / checked.name
+    if fresh:
+        move_aside(folder)
+    saved = store.read(folder)
+    if saved.decisions:
+        differences = settings.differences(checked, stored_study(saved.decisions, folder))
+        if differences:
+            way_out = "use --fresh to move that run aside, or --out for another folder"
+            raise SettingsError([f"{folder} has a run of another study; {way_out}:", *differences])
+    return Plan(checked, study.parent.absolute(), folder, saved)
+
+
+def lead(make_plan: Callable[[], Plan], workers: int | None) -> Summary:
+    """Lead a run; raises HpmpiError, the other ranks having been sent away.
+
+    With `workers`, or where no launcher has started other ranks, the ranks are local processes.
+    """
+    try:
+        plan = make_plan()
+        if is_complete(plan):
+            dismiss()
+            return sum_up(plan.study, plan.saved.decisions)
+        writer = open_store(plan)
+    except HpmpiError:
+        dismiss()
+        raise
+    seen = launched()
+    if workers is None and seen is not None and seen.size > 1:
+        transport = join_mpi()
+    else:
+        transport = local.lead(workers or local.cores())
+    leader = Leader(plan.study, plan.origin, plan.saved, writer, transport)
+    leader.run()
+    return sum_up(plan.study, writer.decisions)
+
+
+def dismiss() -> None:
+    """Send away the ranks that a launcher has started: there is nothing for them to do."""
+    seen = launched()
+    if seen is None or seen.size == 1:
+        return
+    transport = join_mpi()
+    for rank in range(1, transport.size):
+        transport.send(rank, msgspec.msgpack.encode(Stop()))
+    transport.leave(1.0)
+
+
+def join_mpi() -> Transport:
+    """Meet the other ranks over MPI."""
+    from hpmpi.transports import mpi  # noqa: PLC0415 - importing it starts MPI
+
+    return mpi.connect()
+
+
+def open_store(plan: Plan) -> store.Store:
+    """Open the run folder for writing; raises StoreError."""
+    try:
+        return store.Store(plan.folder, plan.saved.decisions)
+    except OSError as error:
+        raise StoreError(f"{plan.folder} can't be written: {error.strerror}") from error
+
+
+def move_aside(folder: Path) -> None:
+    """Give a run folder another name, `NAME.1` or the next that is free."""
+    number = 1
+    while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
+        number += 1
+    if folder.exists():
+        folder.rename(aside)
+
+
+def is_complete(plan: Plan) -> bool:
+    """Tell whether the run that is there is complete by `[stop]` as it is now."""
+    if not plan.saved.decisions:
+        return False
+    last = plan.saved.decisions[-1]
+    complete = isinstance(last, Ended) and last.outcome is Outcome.COMPLETE
+    return complete and stored_study(plan.saved.decisions, plan.folder).stop == plan.study.stop

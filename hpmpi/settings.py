@@ -1,0 +1,286 @@
+"""The study file: one TOML file becomes frozen data, or an error that lists every mistake in it.
+
+The tables of a searcher and a scheduler are checked against the keywords of the class that they name,
+so a user's own class is checked as ours are.
+"""
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any, Literal
+
+import msgspec
+import tomli_w
+
+import hpmpi.schedulers
+import hpmpi.searchers
+from hpmpi.errors import SettingsError, SpaceError
+from hpmpi.forms import Table, fill_keywords, fill_struct
+from hpmpi.names import NameNotFoundError, find
+from hpmpi.schedulers import Scheduler
+from hpmpi.space import Choice, Dimension, Float, Int, Space
+from hpmpi.trial import Goal
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[\w][\w.+-]*$")]
+
+MAX_TRIALS = 100
+"""How many trials a study has that says nothing of its end."""
+
+DIMENSIONS: dict[str, type[Dimension]] = {"float": Float, "int": Int, "choice": Choice}
+
+MAY_CHANGE = ("name", "stop", "limits", "run", "baseline")
+"""What may differ when a study is gone on with."""
+
+
+class Stop(msgspec.Struct, frozen=True):
+    """`[stop]`: when the study is complete; whichever comes first."""
+
+    max_trials: Count | None = None
+    time_s: Positive | None = None
+    target: float | None = None
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """`[limits]`: what is too long, too often, too much."""
+
+    patience_s: Positive = 30.0
+    max_failures: Count = 3
+    trial_time_s: Positive | None = None
+    trial_memory_mb: Positive | None = None
+
+
+class Run(msgspec.Struct, frozen=True):
+    """`[run]`: what is kept of the checkpoints, and how often the results file is written."""
+
+    keep: Literal["incumbent", "newest", "all"] = "incumbent"
+    checkpoint_s: Positive = 30.0
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """A whole study, defaults included."""
+
+    name: Name
+    objective: NonEmpty
+    space: Table
+    metric: NonEmpty | None = None
+    mode: Literal["min", "max"] = "min"
+    seed: int = 0
+    baseline: NonEmpty | None = None
+    searcher: Table = msgspec.field(default_factory=dict)
+    scheduler: Table = msgspec.field(default_factory=dict)
+    stop: Stop = Stop()
+    limits: Limits = Limits()
+    run: Run = Run()
+    objective_args: Table = msgspec.field(default_factory=dict)
+
+    @property
+    def goal(self) -> Goal:
+        """Which metric is studied, and which way is better."""
+        return Goal(self.metric or "loss", self.mode)
+
+    def toml(self) -> str:
+        """Write the study as it runs."""
+        return tomli_w.dumps(without_none(msgspec.to_builtins(self)))
+
+
+def read(path: Path, changes: list[str]) -> Settings:
+    """Read a study file, apply `--set` options, and check all of it; raises SettingsError."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError([f"the study file {path} can't be read: {error.strerror}"]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError([f"{path} is not TOML: {error}"]) from error
+    for change in changes:
+        apply(table, change)
+    return check({"name": path.stem, **table}, path.parent.absolute())
+
+
+def parse(text: str) -> Settings:
+    """Read a study as it was stored; raises SettingsError."""
+    try:
+        return check(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError([f"the stored settings are not TOML: {error}"]) from error
+
+
+def apply(table: Table, change: str) -> None:
+    """Make the change that a `--set table.key=value` asks for; raises SettingsError."""
+    path, equals, text = change.partition("=")
+    *tables, key = [part.strip() for part in path.split(".")]
+    if not equals or not key:
+        raise SettingsError([f"--set {change!r} must be table.key=value"])
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    for name in tables:
+        table = table.setdefault(name, {})
+        if not isinstance(table, dict):
+            raise SettingsError([f"--set {change!r}: {name} is not a table"])
+    table[key] = value
+
+
+def check(table: Table, origin: Path | None = None) -> Settings:
+    """Check a study whole; raises SettingsError with every mistake.
+
+    With `origin`, the folder of the study file, the functions it names are looked for as well.
+    """
+    problems: list[str] = []
+    settings = fill_struct(Settings, table, "", problems)
+    space = make_space(table.get("space"), problems)
+    options = dict(as_table(table.get("searcher", {})))
+    first = check_first(options.pop("first", []), space, problems)
+    searcher = check_method("searcher", "random", options, hpmpi.searchers, problems)
+    options = dict(as_table(table.get("scheduler", {})))
+    scheduler = check_method("scheduler", "full", options, hpmpi.schedulers, problems)
+    problems += args_problems(table.get("objective_args", {}))
+    for name in ("objective", "baseline"):
+        if isinstance(table.get(name), str):
+            problems += reference_problems(name, table[name], origin)
+    if settings is None or problems:
+        raise SettingsError(problems)
+    nothing_said = settings.stop == Stop()
+    complete = msgspec.structs.replace(
+        settings,
+        searcher={**searcher, "first": first},
+        scheduler=scheduler,
+        stop=Stop(max_trials=MAX_TRIALS) if nothing_said else settings.stop,
+    )
+    build(complete)
+    return complete
+
+
+def build(settings: Settings) -> Scheduler:
+    """Make the scheduler, with its searcher and space, that a checked study asks for.
+
+    Raises SettingsError where the values of a table do not go together.
+    """
+    space = make_space(settings.space, [])
+    options = dict(settings.searcher)
+    make = found(options.pop("method"), hpmpi.searchers)
+    searcher = make(space, settings.seed, options.pop("first"), **options)
+    options = dict(settings.scheduler)
+    scheduler: Scheduler = found(options.pop("method"), hpmpi.schedulers)(searcher, **options)
+    return scheduler
+
+
+def differences(settings: Settings, stored: Settings) -> list[str]:
+    """Name what differs from the stored study and may not."""
+    now, before = (msgspec.to_builtins(each) for each in (settings, stored))
+    return [
+        f"{name} = {now[name]!r}, and {before[name]!r} in the run that is there"
+        for name in now
+        if name not in MAY_CHANGE and now[name] != before[name]
+    ]
+
+
+def make_space(table: object, problems: list[str]) -> Space | None:
+    """Make the space of a `[space]` table."""
+    before = len(problems)
+    dimensions = {}
+    for name, entry in as_table(table).items():
+        where = f"space.{name}"
+        kind = as_table(entry).get("type")
+        if kind not in DIMENSIONS:
+            valid = ", ".join(DIMENSIONS)
+            problems.append(f"{where}.type = {kind!r} is not known; there is: {valid}")
+            continue
+        rest = {key: value for key, value in entry.items() if key != "type"}
+        dimension = fill_struct(DIMENSIONS[kind], rest, where, problems)
+        if dimension is not None:
+            dimensions[name] = dimension
+            attempt(dimension.check, where, problems)
+    if table == {}:
+        problems.append("[space] is empty; it must have a hyperparameter at least")
+    return Space(dimensions) if len(problems) == before else None
+
+
+def check_first(first: object, space: Space | None, problems: list[str]) -> list[Table]:
+    """Check the configurations that are to be tried first."""
+    if not isinstance(first, list) or not all(isinstance(each, dict) for each in first):
+        problems.append(f"searcher.first = {first!r} must be a list of configurations")
+        return []
+    for number, config in enumerate(first):
+        if space is not None:
+            attempt(partial(space.check, config), f"searcher.first[{number}]", problems)
+    return first
+
+
+def check_method(
+    name: str, default: str, table: Table, package: ModuleType, problems: list[str]
+) -> Table:
+    """Check the table of a searcher or a scheduler against the class that it names."""
+    method = table.pop("method", default)
+    try:
+        kind = found(method, package)
+    except (NameNotFoundError, TypeError) as error:
+        problems.append(f"{name}.method: {error}")
+        return {}
+    options = fill_keywords(kind, table, name, problems) or {}
+    return {"method": method, **options}
+
+
+def found(method: str, package: ModuleType) -> Callable[..., Any]:
+    """Find the class of a searcher or a scheduler."""
+    kind = find(method, package)
+    if not callable(kind):
+        raise NameNotFoundError(f"{method!r} is not a class")
+    return kind
+
+
+def args_problems(args: object) -> list[str]:
+    """Say what in `[objective_args]` can't be sent to a rank."""
+    try:
+        msgspec.msgpack.encode(args)
+    except (TypeError, OverflowError) as error:
+        return [f"objective_args can't be sent to the ranks: {error}"]
+    return []
+
+
+def reference_problems(name: str, reference: str, origin: Path | None) -> list[str]:
+    """Say why a function can't be found, as far as that shows without importing it."""
+    place, colon, function = reference.partition(":")
+    if not colon or not place or not function.isidentifier():
+        return [f"{name} = {reference!r} must be 'package.module:function' or 'file.py:function'"]
+    if origin is None:
+        return []
+    if place.endswith(".py"):
+        file = origin / place
+        return [] if file.is_file() else [f"{name} = {reference!r}: there is no file {file}"]
+    package = place.partition(".")[0]
+    beside = (origin / package).is_dir() or (origin / f"{package}.py").is_file()
+    if beside or importlib.util.find_spec(package) is not None:
+        return []
+    return [f"{name} = {reference!r}: there is no package {package!r} here"]
+
+
+def attempt(check: Callable[[], None], where: str, problems: list[str]) -> None:
+    """Collect what a check raises."""
+    try:
+        check()
+    except SpaceError as error:
+        problems.append(f"{where}: {error}")
+
+
+def as_table(value: object) -> Table:
+    """Take what is no table as an empty one: that it is none is said elsewhere."""
+    return value if isinstance(value, dict) else {}
+
+
+def without_none(value: Any) -> Any:
+    """Leave out what has no value: TOML has no word for it."""
+    if isinstance(value, dict):
+        return {key: without_none(each) for key, each in value.items() if each is not None}
+    return value

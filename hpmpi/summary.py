@@ -1,0 +1,76 @@
+"""What a run came to, as its journal says: finished or not, from anywhere, disturbing nothing."""
+
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+
+from hpmpi import settings, store
+from hpmpi.errors import StoreError
+from hpmpi.leaderboard import Leaderboard
+from hpmpi.messages import Baseline, Decision, Ended, Failure, Outcome, Refused, Started
+from hpmpi.settings import Settings
+from hpmpi.trial import Metrics
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """A run; without an outcome it goes on, or died."""
+
+    study: Settings
+    board: Leaderboard
+    outcome: Outcome | None
+    baseline: Metrics | None
+    failures: Counter[str]
+    refusal: str
+
+    @property
+    def gain(self) -> float | None:
+        """By how much the incumbent is better than the baseline; None where either is missing."""
+        goal = self.study.goal
+        if self.board.incumbent is None or self.baseline is None:
+            return None
+        return goal.signed(self.baseline[goal.metric]) - self.board.incumbent.loss
+
+
+def look(folder: Path) -> Summary:
+    """Sum up the run in a folder; raises StoreError where there is none."""
+    decisions = store.read(folder).decisions
+    if not decisions:
+        raise StoreError(f"there is no run in {folder}: it has neither a journal nor run.h5")
+    return sum_up(stored_study(decisions, folder), decisions)
+
+
+def sum_up(study: Settings, decisions: list[Decision]) -> Summary:
+    """Sum up a journal."""
+    last = decisions[-1]
+    refusals = [each.error for each in decisions if isinstance(each, Refused)]
+    return Summary(
+        study=study,
+        board=board_of(study, decisions),
+        outcome=last.outcome if isinstance(last, Ended) else None,
+        baseline=baseline_of(decisions),
+        failures=Counter(each.kind.value for each in decisions if isinstance(each, Failure)),
+        refusal=refusals[-1] if refusals else "",
+    )
+
+
+def stored_study(decisions: list[Decision], folder: Path) -> Settings:
+    """Read the study as it ran last; raises StoreError."""
+    for decision in reversed(decisions):
+        if isinstance(decision, Started):
+            return settings.parse(decision.settings)
+    raise StoreError(f"the journal in {folder} does not say which study it is of")
+
+
+def board_of(study: Settings, decisions: list[Decision]) -> Leaderboard:
+    """Make the leaderboard that a journal leads to."""
+    board = Leaderboard(study.goal, len(settings.build(study).rungs) - 1)
+    for decision in decisions:
+        board.add(decision)
+    return board
+
+
+def baseline_of(decisions: list[Decision]) -> Metrics | None:
+    """Find what the baseline reached."""
+    return next((each.metrics for each in decisions if isinstance(each, Baseline)), None)
+

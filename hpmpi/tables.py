@@ -1,0 +1,160 @@
+"""The journal told as tables: what people and other programs want to read.
+
+A table is its columns, all of one length, in order. Numbers that are not known are NaN, texts "".
+A hyperparameter or metric whose name is taken by a column of ours has its table's name before it,
+such as `metric.loss`.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from hpmpi.leaderboard import Leaderboard, Standing, curves
+from hpmpi.messages import Assigned, Decision, Failure, Joined, Lost, Result
+from hpmpi.trial import Value
+
+Columns = dict[str, list[Value]]
+
+
+def tell(decisions: Sequence[Decision], board: Leaderboard) -> dict[str, Columns]:
+    """Make all tables of a journal and the leaderboard that it leads to."""
+    return {
+        "trials": trials(board),
+        "results": results(decisions, board),
+        "leaderboard": leaderboard(board),
+        "curves": learning_curves(decisions),
+        "ranks": ranks(decisions),
+        "failures": failures(decisions),
+    }
+
+
+def trials(board: Leaderboard) -> Columns:
+    """List the trials: id, status, bracket, and a column per hyperparameter."""
+    standings = board.standings
+    ours: Columns = {
+        "id": [each.trial for each in standings],
+        "status": [each.status.value for each in standings],
+        "bracket": [0] * len(standings),
+    }
+    return ours | spread([each.config for each in standings], "config", ours)
+
+
+def results(decisions: Sequence[Decision], board: Leaderboard) -> Columns:
+    """List the results as they came in; times in seconds since the study began."""
+    found = [each for each in decisions if isinstance(each, Result)]
+    begun = {
+        (each.trial, each.rung, each.attempt): each.at
+        for each in decisions
+        if isinstance(each, Assigned)
+    }
+    ours: Columns = {
+        "trial": [each.trial for each in found],
+        "rung": [each.rung for each in found],
+        "attempt": [each.attempt for each in found],
+        "resource": [each.resource for each in found],
+        "loss": [board.goal.loss(each.metrics) for each in found],
+        "rank": [each.rank for each in found],
+        "started": [begun[each.trial, each.rung, each.attempt] for each in found],
+        "finished": [each.at for each in found],
+    }
+    return ours | spread([each.metrics for each in found], "metric", ours)
+
+
+def leaderboard(board: Leaderboard) -> Columns:
+    """List the trials that have a result, best first."""
+    return placed(board.ranking())
+
+
+def standings(board: Leaderboard) -> Columns:
+    """List all trials, best first, those without a result last."""
+    return placed(sorted(board.standings, key=lambda standing: standing.place))
+
+
+def placed(ranking: Sequence[Standing]) -> Columns:
+    """List trials in an order: place, trial, status, and a column per metric and hyperparameter."""
+    ours: Columns = {
+        "place": list(range(1, len(ranking) + 1)),
+        "trial": [each.trial for each in ranking],
+        "status": [each.status.value for each in ranking],
+        "rung": [each.rung for each in ranking],
+        "resource": [each.resource for each in ranking],
+    }
+    metrics = spread([each.metrics for each in ranking], "metric", ours)
+    return ours | metrics | spread([each.config for each in ranking], "config", ours | metrics)
+
+
+def learning_curves(decisions: Sequence[Decision]) -> Columns:
+    """List the points that objectives reported, by trial and resource."""
+    points = sorted(curves(decisions).items())
+    ours: Columns = {
+        "trial": [trial for (trial, _), _ in points],
+        "resource": [resource for (_, resource), _ in points],
+    }
+    return ours | spread([metrics for _, metrics in points], "metric", ours)
+
+
+def ranks(decisions: Sequence[Decision]) -> Columns:
+    """List the ranks: host, results given, seconds busy with them, times lost."""
+    hosts: dict[int, str] = {}
+    jobs: Counter[int] = Counter()
+    lost: Counter[int] = Counter()
+    busy_s: dict[int, float] = {}
+    begun: dict[tuple[int, int, int], float] = {}
+    for each in decisions:
+        match each:
+            case Joined(rank=rank, host=host):
+                hosts[rank] = host
+            case Assigned():
+                begun[each.trial, each.rung, each.attempt] = each.at
+            case Result(rank=rank):
+                jobs[rank] += 1
+                spent_s = each.at - begun[each.trial, each.rung, each.attempt]
+                busy_s[rank] = busy_s.get(rank, 0.0) + spent_s
+            case Lost(rank=rank):
+                lost[rank] += 1
+            case _:
+                pass
+    known = sorted({*hosts, *lost})
+    return {
+        "rank": list(known),
+        "host": [hosts.get(rank, "") for rank in known],
+        "jobs": [jobs[rank] for rank in known],
+        "busy_s": [busy_s.get(rank, 0.0) for rank in known],
+        "times_lost": [lost[rank] for rank in known],
+    }
+
+
+def failures(decisions: Sequence[Decision]) -> Columns:
+    """List the attempts that came to nothing."""
+    found = [each for each in decisions if isinstance(each, Failure)]
+    return {
+        "trial": [each.trial for each in found],
+        "rung": [each.rung for each in found],
+        "attempt": [each.attempt for each in found],
+        "rank": [each.rank for each in found],
+        "kind": [each.kind.value for each in found],
+        "final": [each.final for each in found],
+        "at": [each.at for each in found],
+        "error": [each.error for each in found],
+    }
+
+
+def spread(rows: Sequence[Mapping[str, Value]], kind: str, taken: Iterable[str]) -> Columns:
+    """Turn rows of named values into columns, in the order in which the names come up."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    columns = {}
+    for name in names:
+        values = [row.get(name) for row in rows]
+        title = f"{kind}.{name}" if name in set(taken) else name
+        columns[title] = filled(values)
+    return columns
+
+
+def filled(values: Sequence[Value | None]) -> list[Value]:
+    """Give a column one type: truth values, whole numbers, numbers, else text."""
+    kinds = {type(value) for value in values}
+    if kinds <= {int, float, type(None)} and kinds != {int}:
+        return [math.nan if value is None else float(value) for value in values]
+    if len(kinds) == 1:
+        return [value for value in values if value is not None]
+    return ["" if value is None else str(value) for value in values]

@@ -1,0 +1,63 @@
+"""Transports: bytes from rank to rank. Rank 0 leads; the others speak with rank 0 only.
+
+Rules for every transport: `send` never blocks, whatever became of the other rank; messages between
+two ranks arrive whole and in order, or not at all; nothing but what was heard says that a rank is
+alive; nobody is waited for at the end.
+"""
+
+import os
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+LEADER = 0
+"""The rank that leads."""
+
+
+class Transport(Protocol):
+    """A rank's connection with the others."""
+
+    rank: int
+    size: int
+    threads: int
+    """How many of this node's cores are this rank's share."""
+
+    name: str
+    """What carries the messages, for people."""
+
+    def send(self, rank: int, message: bytes) -> None:
+        """Send a message, at once or with later calls of `poll`."""
+
+    def poll(self, timeout_s: float, wake: Sequence[int] = ()) -> list[tuple[int, bytes]]:
+        """Return the messages that have come in, by rank; wait for the first at most `timeout_s`.
+
+        Returns early when one of the descriptors in `wake` can be read.
+        """
+
+    def forget(self, rank: int) -> None:
+        """Give up sending what a lost rank has not taken."""
+
+    def leave(self, timeout_s: float) -> None:
+        """Send what waits, for at most `timeout_s`; nothing is sent after this."""
+
+
+class Launched(NamedTuple):
+    """What a launcher's environment says of this process."""
+
+    rank: int
+    size: int
+
+
+def launched() -> Launched | None:
+    """Tell what a launcher of ranks says of this process; None where there was no launcher."""
+    for rank, size in LAUNCHERS:
+        if rank in os.environ and size in os.environ:
+            return Launched(int(os.environ[rank]), int(os.environ[size]))
+    return None
+
+
+LAUNCHERS = (
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+    ("PMI_RANK", "PMI_SIZE"),
+    ("PMIX_RANK", "SLURM_STEP_NUM_TASKS"),
+)
+"""Variables in which launchers say rank and size: Open MPI; MPICH, Intel and Cray; PMIx under srun."""

@@ -1,0 +1,113 @@
+"""Ranks that are processes of this machine, each connected with rank 0 by a socket pair.
+
+The same study on a laptop: no MPI, no port. Rank 0 starts the others, and they die with it.
+"""
+
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from hpmpi.frames import Frames
+from hpmpi.transports import LEADER
+
+VARIABLE = "HPMPI_LOCAL"
+"""Tells a worker its rank, the number of ranks, its share of cores, and its socket."""
+
+
+class LocalTransport:
+    """This process's connections with other processes of the machine."""
+
+    def __init__(
+        self,
+        rank: int,
+        size: int,
+        threads: int,
+        peers: dict[int, Frames],
+        started: Sequence[subprocess.Popen[bytes]] = (),
+    ) -> None:
+        """Speak with `peers`; `lead` and `join` make one."""
+        self.rank = rank
+        self.size = size
+        self.threads = threads
+        self.name = "local processes"
+        self._peers = peers
+        self._started = started
+
+    def send(self, rank: int, message: bytes) -> None:
+        """Send a message, or what goes of it."""
+        if rank in self._peers:
+            self._peers[rank].send(message)
+
+    def poll(self, timeout_s: float, wake: Sequence[int] = ()) -> list[tuple[int, bytes]]:
+        """Return what has come in; wait for the first message at most `timeout_s`."""
+        ends_at = time.monotonic() + timeout_s
+        while True:
+            peers = {peer.fileno(): rank for rank, peer in self._peers.items() if not peer.closed}
+            unsent = [number for number, rank in peers.items() if not self._peers[rank].flush()]
+            wait_s = max(0.0, ends_at - time.monotonic())
+            readable, _, _ = select.select([*peers, *wake], unsent, [], wait_s)
+            messages = [
+                (peers[number], message)
+                for number in readable
+                if number in peers
+                for message in self._peers[peers[number]].receive()
+            ]
+            woken = any(number in wake for number in readable)
+            if messages or woken or time.monotonic() >= ends_at:
+                return messages
+
+    def forget(self, rank: int) -> None:
+        """Keep the connection: a socket costs nothing, and the rank may come back."""
+
+    def leave(self, timeout_s: float) -> None:
+        """Push out what waits; the processes that were started end by then, or are ended."""
+        ends_at = time.monotonic() + timeout_s
+        for peer in self._peers.values():
+            while not peer.flush() and time.monotonic() < ends_at:
+                select.select([], [peer], [], max(0.0, ends_at - time.monotonic()))
+        for process in self._started:
+            try:
+                process.wait(max(0.0, ends_at - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def lead(workers: int) -> LocalTransport:
+    """Start `workers` processes that run this program again, and lead them."""
+    threads = max(1, cores() // workers)
+    peers = {}
+    started = []
+    for rank in range(1, workers + 1):
+        ours, theirs = socket.socketpair()
+        with theirs:
+            told = f"{rank} {workers + 1} {threads} {theirs.fileno()}"
+            process = subprocess.Popen(  # noqa: S603 - our own module
+                [sys.executable, "-m", "hpmpi"],
+                pass_fds=[theirs.fileno()],
+                env={**os.environ, VARIABLE: told},
+            )
+        started.append(process)
+        peers[rank] = Frames(ours)
+    return LocalTransport(LEADER, workers + 1, threads, peers, started)
+
+
+def join() -> LocalTransport | None:
+    """Take the place that `lead` has given to this process; None where it has not."""
+    told = os.environ.pop(VARIABLE, None)
+    if told is None:
+        return None
+    rank, size, threads, descriptor = map(int, told.split())
+    leader = Frames(socket.socket(fileno=descriptor))
+    return LocalTransport(rank, size, threads, {LEADER: leader})
+
+
+def cores() -> int:
+    """Count the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

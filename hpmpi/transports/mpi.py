@@ -1,0 +1,169 @@
+"""Ranks that are MPI processes, under any launcher and any MPI.
+
+What MPI promises ends where a process dies, so only this much of it is used: any-source probes,
+each with a receive from the rank that was probed; small sends that are not waited for; no
+collective after `connect`; no MPI_Finalize. A dead rank then costs nobody else anything, with or without ULFM. One
+thread speaks MPI.
+
+Nobody spins: a rank that hears nothing sleeps, at first for 0.1 ms and then longer.
+"""
+
+import contextlib
+import os
+import select
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from hpmpi.errors import TransportError
+from hpmpi.transports import launched
+
+for variable, value in {
+    "MPIR_CVAR_NO_COLLECTIVE_FINALIZE": "1",  # MPICH: ending does not wait for the dead
+    "OMPI_MCA_mpi_ft_enable": "1",  # Open MPI: a closed connection is an error code, not an abort
+    "OMPI_MCA_osc": "^ucx",  # Open MPI: not a word about one-sided transports
+}.items():
+    os.environ.setdefault(variable, value)
+
+import mpi4py  # noqa: E402 - after the variables that MPI reads when it starts
+
+mpi4py.rc.thread_level = "funneled"
+mpi4py.rc.finalize = False
+
+from mpi4py import MPI  # noqa: E402 - starts MPI, as set above
+
+TAG = 1
+SPIN_S = 50e-6
+SLEEP_LEAST_S = 0.1e-3
+SLEEP_MOST_S = 5e-3
+SEGMENT = "/dev/shm/mpich"  # noqa: S108 - MPICH chose the name
+
+
+class MpiTransport:
+    """The place of this process among the ranks."""
+
+    def __init__(self, world: MPI.Intracomm, threads: int) -> None:
+        """Speak over `world`; `connect` makes one."""
+        self.rank = world.Get_rank()
+        self.size = world.Get_size()
+        self.threads = threads
+        self.name = library()
+        self._world = world
+        self._status = MPI.Status()
+        self._sending: defaultdict[int, list[tuple[MPI.Request, bytes]]] = defaultdict(list)
+        self._forgotten: list[tuple[MPI.Request, bytes]] = []
+
+    def send(self, rank: int, message: bytes) -> None:
+        """Start a send; the message is kept until MPI has taken it."""
+        try:
+            request = self._world.Isend([message, MPI.BYTE], dest=rank, tag=TAG)
+        except MPI.Exception as error:
+            self._check(error)
+        else:
+            self._sending[rank].append((request, message))
+
+    def poll(self, timeout_s: float, wake: Sequence[int] = ()) -> list[tuple[int, bytes]]:
+        """Return what has come in; wait for the first message at most `timeout_s`."""
+        began_at = time.monotonic()
+        sleep_s = SLEEP_LEAST_S
+        while True:
+            self._push()
+            if messages := self._receive():
+                return messages
+            waited_s = time.monotonic() - began_at
+            if waited_s >= timeout_s:
+                return []
+            if waited_s < SPIN_S:
+                continue
+            if select.select(wake, [], [], min(sleep_s, timeout_s - waited_s))[0]:
+                return []
+            sleep_s = min(sleep_s * 1.5, SLEEP_MOST_S)
+
+    def forget(self, rank: int) -> None:
+        """Stop looking after sends to a rank; MPI may still hold their buffers, so they stay."""
+        self._forgotten += self._sending.pop(rank, [])
+
+    def leave(self, timeout_s: float) -> None:
+        """Push out what waits."""
+        gives_up_at = time.monotonic() + timeout_s
+        while self._push() and time.monotonic() < gives_up_at:
+            time.sleep(SLEEP_LEAST_S)
+
+    def _push(self) -> int:
+        for rank, sends in list(self._sending.items()):
+            waiting = [send for send in sends if not self._sent(send[0])]
+            if waiting:
+                self._sending[rank] = waiting
+            else:
+                del self._sending[rank]
+        return len(self._sending)
+
+    def _sent(self, request: MPI.Request) -> bool:
+        try:
+            return request.Test()
+        except MPI.Exception as error:
+            self._check(error)
+            return True
+
+    def _receive(self) -> list[tuple[int, bytes]]:
+        messages = []
+        try:
+            while self._world.Iprobe(MPI.ANY_SOURCE, TAG, self._status):
+                source = self._status.Get_source()
+                message = bytearray(self._status.Get_count(MPI.BYTE))
+                self._world.Recv([message, MPI.BYTE], source, TAG)
+                messages.append((source, bytes(message)))
+        except MPI.Exception as error:
+            self._check(error)
+        return messages
+
+    def _check(self, error: MPI.Exception) -> None:
+        """Let pass what a dead rank makes MPI say: it is a hint, and silence is the proof."""
+        if error.Get_error_class() not in (MPI.ERR_PROC_FAILED, MPI.ERR_PROC_FAILED_PENDING):
+            raise error
+        with contextlib.suppress(MPI.Exception, NotImplementedError):
+            self._world.Ack_failed()
+
+
+def connect() -> MpiTransport:
+    """Meet the other ranks; raises TransportError where the launcher is of another MPI."""
+    world = MPI.COMM_WORLD
+    said = launched()
+    if said is not None and said.size != world.Get_size():
+        raise TransportError(
+            f"the launcher started {said.size} ranks, but {library()} sees {world.Get_size()}: "
+            "they are of different MPIs. Use the mpirun that belongs to this Python's MPI "
+            "(under Slurm: srun --mpi=pmi2 for MPICH, srun --mpi=pmix for Open MPI)"
+        )
+    node = world.Split_type(MPI.COMM_TYPE_SHARED)
+    threads = share(node)
+    unlink_segments(node)
+    return MpiTransport(world, threads)
+
+
+def library() -> str:
+    """Name the MPI library and its version."""
+    words = MPI.Get_library_version().replace("\0", "").replace(",", " ").split()
+    name = " ".join(words[:2] if words[0] == "Open" else words[:1])
+    version = next((word for word in words if word.lstrip("v")[:1].isdigit()), "")
+    return f"{name} {version.lstrip('v')}"
+
+
+def share(node: MPI.Comm) -> int:
+    """Divide the cores that this rank may use by the worker ranks that may use the same."""
+    mine = sorted(os.sched_getaffinity(0))
+    everybody = node.allgather((mine, MPI.COMM_WORLD.Get_rank()))
+    sharers = [rank for cores, rank in everybody if cores == mine and rank != 0]
+    return max(1, len(mine) // max(1, len(sharers)))
+
+
+def unlink_segments(node: MPI.Comm) -> None:
+    """Unlink the shared memory that MPICH leaves behind without MPI_Finalize."""
+    node.Barrier()  # everybody has it mapped
+    if node.Get_rank() != 0:
+        return
+    maps = Path("/proc/self/maps")
+    lines = maps.read_text().splitlines() if maps.exists() else []
+    for segment in {line.split()[-1] for line in lines if SEGMENT in line}:
+        Path(segment).unlink(missing_ok=True)

@@ -1,0 +1,122 @@
+"""The agent on a worker rank: orders in, reports and heartbeats out.
+
+A rank never runs the objective: its child does. So the rank has always time to beat, to kill the
+child, and to stop. Jobs that come while the child is busy wait in line.
+"""
+
+import time
+from collections import deque
+from pathlib import Path
+
+import msgspec
+
+from hpmpi import guard
+from hpmpi.child import Child
+from hpmpi.messages import (
+    Assign,
+    Beat,
+    Failed,
+    Finished,
+    Goodbye,
+    Order,
+    Ready,
+    Report,
+    Stop,
+    Welcome,
+)
+from hpmpi.transports import LEADER, Transport
+
+FIRST_WORD_S = 600.0
+"""How long rank 0 may take to read its files before its first word."""
+
+SILENCES = 10
+"""A rank leaves when rank 0 was silent for so many times `patience_s`."""
+
+LOOK_EVERY_S = 0.1
+"""How often the child's limits are looked at."""
+
+GOODBYE_S = 1.0
+"""How long the last word may take to leave."""
+
+
+class Worker:
+    """A worker rank's life, from the Welcome to the Stop."""
+
+    def __init__(self, transport: Transport) -> None:
+        """Work for the leader at the other end."""
+        self._transport = transport
+        self._decoder = msgspec.msgpack.Decoder(Order)
+        self._jobs: deque[Assign] = deque()
+        self._busy = False
+        self._introduced = False
+        self._heard_at = time.monotonic()
+        self._beat_at = 0.0
+
+    def serve(self) -> int:
+        """Work until told to stop; return the exit code."""
+        welcome = self._await_welcome()
+        if welcome is None:
+            return 0
+        folder = Path(welcome.folder)
+        guard.tell_guard(folder / "status", welcome.start)
+        output = folder / "logs" / f"rank-{self._transport.rank}.log"
+        child = Child(welcome, output, self._transport.threads)
+        child.start()
+        try:
+            return self._work(welcome, child)
+        finally:
+            child.close()
+
+    def _await_welcome(self) -> Welcome | None:
+        while time.monotonic() - self._heard_at < FIRST_WORD_S:
+            for _, message in self._transport.poll(1.0):
+                match self._decoder.decode(message):
+                    case Welcome() as welcome:
+                        self._heard_at = time.monotonic()
+                        return welcome
+                    case Stop():
+                        return None
+                    case _:
+                        pass
+        return None
+
+    def _work(self, welcome: Welcome, child: Child) -> int:
+        while True:
+            now = time.monotonic()
+            if now - self._heard_at > SILENCES * welcome.patience_s:
+                return 1
+            if now - self._beat_at >= welcome.beat_s:
+                self._say(Beat())
+            for report in child.poll(now):
+                self._pass_on(report)
+            if self._jobs and not self._busy:
+                self._busy = True
+                child.assign(self._jobs.popleft())
+            wait_s = max(0.0, min(self._beat_at + welcome.beat_s - now, LOOK_EVERY_S))
+            for _, message in self._transport.poll(wait_s, child.descriptors()):
+                self._heard_at = time.monotonic()
+                match self._decoder.decode(message):
+                    case Assign() as order:
+                        self._jobs.append(order)
+                    case Stop():
+                        self._say(Goodbye())
+                        self._transport.leave(GOODBYE_S)
+                        return 0
+                    case _:
+                        pass
+
+    def _pass_on(self, report: Report) -> None:
+        match report:
+            case Ready() if self._introduced:
+                return
+            case Ready():
+                self._introduced = True
+            case Finished() | Failed():
+                self._busy = False
+            case _:
+                pass
+        self._say(report)
+
+    def _say(self, report: Report) -> None:
+        self._beat_at = time.monotonic()
+        self._transport.send(LEADER, msgspec.msgpack.encode(report))
