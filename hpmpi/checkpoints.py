@@ -77,7 +77,7 @@ class Checkpoints:
 
     @contextmanager
     def save(self, resource: int) -> Iterator[Path]:
-        """Give a folder to write into; it becomes the newest checkpoint when the block ends well."""
+        """Give a folder to write into: the newest checkpoint, once the block has ended well."""
         saved = Checkpoint(resource, self._rung, self._attempt)
         partial = self._folder / f".{saved.name}"
         shutil.rmtree(partial, ignore_errors=True)
@@ -102,7 +102,7 @@ class Checkpoints:
 
     def _names(self) -> list[str]:
         try:
-            return os.listdir(self._folder)
+            return [path.name for path in self._folder.iterdir()]
         except FileNotFoundError:
             return []
 

@@ -91,7 +91,7 @@ class Child:
         ours, theirs = socket.socketpair()
         self._output.parent.mkdir(parents=True, exist_ok=True)
         with theirs, self._output.open("ab") as output:
-            self._process = subprocess.Popen(  # noqa: S603 - our own module
+            self._process = subprocess.Popen(
                 [sys.executable, "-m", "hpmpi.perform", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -1,7 +1,7 @@
 """Tables checked against typed signatures: every mistake is collected, none is raised.
 
-A mistake is said with its table and key, what was given, and what is valid. The same door serves our
-own frozen structs and the keywords of a user's class.
+A mistake is said with its table and key, what was given, and what is valid. The same door serves
+our own frozen structs and the keywords of a user's class.
 """
 
 import difflib
@@ -16,7 +16,7 @@ Form = TypeVar("Form", bound=msgspec.Struct)
 
 
 def fill_struct(kind: type[Form], table: object, where: str, problems: list[str]) -> Form | None:
-    """Make a struct of a table, those that it is made of included; None where there is a mistake."""
+    """Make a struct of a table, and of the tables in it; None where there is a mistake."""
     parameters = inspect.signature(kind).parameters
     values = fill(parameters, get_type_hints(kind, include_extras=True), table, where, problems)
     return None if values is None else kind(**values)
@@ -71,6 +71,7 @@ def convert(value: object, hint: Any, where: str, problems: list[str]) -> object
         return msgspec.convert(value, hint)
     except msgspec.ValidationError as error:
         said = str(error).replace("`", "").replace("$", "")
+        said = said.replace("object", "table").replace("array", "list").replace("str", "text")
         problems.append(f"{where} = {value!r} is not valid: {said[0].lower()}{said[1:]}")
         return None
 

@@ -1,7 +1,7 @@
 """Whole messages, in order, over a stream socket, without ever blocking.
 
-The length of a message goes before it, as four bytes. Used between a rank and its child, and between
-ranks on one machine.
+The length of a message goes before it, as four bytes. Used between a rank and its child, and
+between ranks on one machine.
 """
 
 import select
@@ -19,7 +19,7 @@ class Frames:
 
     def __init__(self, sock: socket.socket) -> None:
         """Take over a connected stream socket."""
-        sock.setblocking(False)
+        sock.settimeout(0)
         self._socket = sock
         self._incoming = bytearray()
         self._outgoing: deque[memoryview] = deque()

@@ -1,8 +1,8 @@
 r"""Stand between the launcher and the rank, so that the launcher never sees a rank die.
 
 Every launcher ends the whole run when one rank dies, and waits for ever for one that hangs. So what
-it starts is not the rank but this guard, whose child the rank is: launcher -> guard -> rank -> the
-objective's process. The guard never imports MPI, sleeps in one system call, and opens no port.
+it starts is not the rank but this guard: launcher -> front -> guard -> rank -> the objective's
+process. The guard never imports MPI, sleeps in one system call, and opens no port.
 
       +------ exits with 0 -----------------------------+
       |                                                 v
@@ -20,9 +20,10 @@ Rules:
   So a rank may leave by `os._exit`, the only way that waits for nobody.
 - The run is over when its status file (one line, `<start id> <state>`, renamed into place by rank
   0) names another start or another state than `running`, or when the file's folder is gone.
-- Nothing outlives the run. The guard adopts what its rank leaves behind, and kills it; it sees its
-  launcher die, and then does the same. If it is killed itself, the kernel kills the rank, and the
-  objective's process if that asked for the same; what that one started is out of reach then.
+- Nothing outlives the run. The guard adopts what its rank leaves behind, and kills it. Launchers
+  SIGKILL what they started, but that is only a front: the guard sees it end, and cleans up. If the
+  guard itself is killed, the kernel kills the rank, and the objective's process if that asked for
+  the same; what that one has started is out of reach then.
 """
 
 import contextlib
@@ -52,6 +53,7 @@ ANSWER_S = 60
 """How long others may take to end; after which a launcher that doesn't answer is left to it."""
 
 FORWARDED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
+SIGNALS = FORWARDED | {signal.SIGCHLD}
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 
@@ -60,14 +62,16 @@ class LauncherGone(Exception):  # noqa: N818  (a case, not an error)
 
 
 class Told(NamedTuple):
-    """What a rank tells its guard: its run's status file and start, Open MPI's PMIx library."""
+    """What a rank has told its guard: its run's status file and start, Open MPI's PMIx library."""
 
-    status: str
-    start: str
-    pmix: str
+    status: str = ""
+    start: str = ""
+    pmix: str = ""
 
     def is_over(self) -> bool:
         """Whether the status file says so; what can't be read says nothing."""
+        if not self.status:
+            return False
         status = Path(self.status)
         try:
             start, _, state = status.read_text().strip().partition(" ")
@@ -90,15 +94,24 @@ def needed() -> bool:
 
 
 def watch(command: list[str]) -> int:
-    """Run `command` as the rank, stay until it or the run ends; return the code to leave with."""
-    rank = Rank(command)
-    leads = os.environ.get("PMI_RANK", os.environ.get("OMPI_COMM_WORLD_RANK")) == "0"
+    """Run `command` as the rank, stay until it or the run ends; return the code to leave with.
+
+    Launchers kill what they have started, without a word: that is this process, with the guard
+    behind it, in a session of its own, left to clean up.
+    """
+    launcher, front = os.getppid(), os.getpid()
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    pid = os.fork()
+    if pid == 0:
+        os._exit(_guard(command, front))
+    guard = Process(pid, launcher)
     try:
-        return _outlast(rank, leads=leads)
+        guard.heed_parent(signal.SIGCHLD)
+        while guard.code is None:
+            guard.wait(HEALTHY_LOOK_S)
     except LauncherGone:
         return 128 + signal.SIGKILL
-    finally:
-        rank.kill()
+    return guard.code
 
 
 def bind_to_guard() -> None:
@@ -120,60 +133,50 @@ def die_with_parent() -> None:
         _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def tell_mpi() -> None:
+    """Tell the guard what finalizes this rank in its name, as soon as MPI is up."""
+    maps = Path("/proc/self/maps").read_text().splitlines() if FD in os.environ else []
+    _tell(pmix=next((line.split(maxsplit=5)[5] for line in maps if "/libpmix.so" in line), ""))
+
+
 def tell_guard(status: Path, start: str) -> None:
-    """Tell the guard where to see that this start is over.
+    """Tell the guard where to see that this start is over; rank 0's, too.
 
-    Once, after MPI is up, and after rank 0 has put the file in place: an old one means "over".
+    After rank 0 has put the file in place: what an earlier start left there means "over".
     """
-    if FD not in os.environ:
-        return
-    maps = Path("/proc/self/maps").read_text().splitlines()
-    pmix = next((line.split(maxsplit=5)[5] for line in maps if "/libpmix.so" in line), "")
-    told = Told(str(status.absolute()), start, pmix)
-    os.write(int(os.environ[FD]), "\0".join(told).encode())
+    tell_mpi()
+    _tell(status=str(status.absolute()), start=start)
 
 
-class Rank:
-    """The rank as its guard sees it: `code` is what it ended with, 128 + n if by signal n."""
+def _tell(**words: str) -> None:
+    if FD in os.environ:
+        said = "".join(f"{name}={word}\n" for name, word in words.items())
+        os.write(int(os.environ[FD]), said.encode())
 
-    def __init__(self, command: list[str]) -> None:
-        """Start it."""
+
+class Process:
+    """A process that was started: `code` is what it ended with, 128 + n if by signal n."""
+
+    def __init__(self, pid: int, parent: int) -> None:
+        """Look after a child, for a parent."""
         self.code: int | None = None
         self.stopped = False
-        self._launcher = os.getppid()
-        self._signals = FORWARDED | {signal.SIGCHLD}
-        signal.pthread_sigmask(signal.SIG_BLOCK, self._signals)
-        _prctl(PR_SET_CHILD_SUBREAPER, 1)
-        # Not SIGKILL: it comes, too, when only the launcher's thread ends that forked us.
-        _prctl(PR_SET_PDEATHSIG, signal.SIGCHLD)
-        self._hear, tell = os.pipe()
-        os.set_blocking(self._hear, False)
-        os.set_inheritable(tell, True)  # noqa: FBT003  (positional only)
-        env = DEFAULTS | os.environ | {FD: str(tell)}
-        self._pid = os.posix_spawn(command[0], command, env, setsigmask=[])
-        os.close(tell)
-        self._told: Told | None = None
+        self._pid = pid
+        self._parent = parent
 
-    @property
-    def told(self) -> Told | None:
-        """What the rank has told, if anything."""
-        with contextlib.suppress(BlockingIOError):
-            if self._told is None and (said := os.read(self._hear, select.PIPE_BUF)):
-                self._told = Told(*said.decode().split("\0"))
-        return self._told
-
-    @property
-    def run_is_over(self) -> bool:
-        """Whether the run is known to be over."""
-        return self.told is not None and self.told.is_over()
+    def heed_parent(self, number: signal.Signals) -> None:
+        """Get a signal when the parent dies, or just its thread; raises LauncherGone."""
+        _prctl(PR_SET_PDEATHSIG, number)
+        if os.getppid() != self._parent:
+            raise LauncherGone
 
     def wait(self, limit_s: float) -> None:
-        """Sleep until something happens; pass signals on; raise LauncherGone."""
-        caught = signal.sigtimedwait(self._signals, limit_s)
-        if os.getppid() != self._launcher:
+        """Sleep until something happens; pass signals on; raises LauncherGone."""
+        caught = signal.sigtimedwait(SIGNALS, limit_s)
+        if os.getppid() != self._parent:
             raise LauncherGone
         self._reap()
-        if caught and caught.si_signo in FORWARDED and self.code is None:
+        if caught and caught.si_signo != signal.SIGCHLD and self.code is None:
             os.kill(self._pid, caught.si_signo)
 
     def kill(self) -> None:
@@ -202,50 +205,90 @@ class Rank:
         return False
 
 
+class Rank(Process):
+    """The rank, which tells things."""
+
+    def __init__(self, command: list[str], parent: int) -> None:
+        """Start it."""
+        self._hear, tell = os.pipe()
+        os.set_blocking(self._hear, False)
+        os.set_inheritable(tell, True)  # noqa: FBT003  (positional only)
+        env = DEFAULTS | os.environ | {FD: str(tell)}
+        super().__init__(os.posix_spawn(command[0], command, env, setsigmask=[]), parent)
+        os.close(tell)
+        self._told = Told()
+
+    @property
+    def told(self) -> Told:
+        """What it has told so far."""
+        with contextlib.suppress(BlockingIOError):
+            said = os.read(self._hear, 4 * select.PIPE_BUF).decode()
+            words = dict(line.split("=", 1) for line in said.splitlines())
+            self._told = self._told._replace(**words)
+        return self._told
+
+
+def _guard(command: list[str], front: int) -> int:
+    """Start the rank, outlast it, and leave nothing of it; return the code to leave with."""
+    os.setsid()
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    rank = Rank(command, front)
+    try:
+        rank.heed_parent(signal.SIGCHLD)
+        leads = os.environ.get("PMI_RANK", os.environ.get("OMPI_COMM_WORLD_RANK")) == "0"
+        return _outlast(rank, leads=leads)
+    except LauncherGone:
+        return 128 + signal.SIGKILL
+    finally:
+        rank.kill()
+
+
 def _outlast(rank: Rank, *, leads: bool) -> int:
     """Stay while there is a reason to; return the code to leave with."""
-    while rank.code is None and (leads or not rank.run_is_over):
+    while rank.code is None and (leads or not rank.told.is_over()):
         rank.wait(LOOK_S if rank.stopped else HEALTHY_LOOK_S)
     give_up = time.monotonic() + GRACE_S
     while rank.code is None and not rank.stopped and (left_s := give_up - time.monotonic()) > 0:
         rank.wait(left_s)
     rank.kill()
     assert rank.code is not None
-    spoils = rank.code != 0 and (leads or rank.told is None) and not rank.run_is_over
-    while rank.code and not spoils and not rank.run_is_over:
+    spoils = rank.code != 0 and (leads or not rank.told.start) and not rank.told.is_over()
+    while rank.code and not spoils and not rank.told.is_over():
         rank.wait(LOOK_S)
     code = rank.code if leads or spoils else 0
-    with contextlib.suppress(OSError):  # the rank itself has said goodbye, or there is no launcher
+    rank.heed_parent(signal.SIGKILL)  # nothing is left to clean up, and PMIx may hang
+    _leave(rank.told.pmix, code, spoils=spoils)
+    return code
+
+
+def _leave(pmix: str, code: int, *, spoils: bool) -> None:
+    """Say in the rank's name that it finalizes, or aborts so that the launcher ends the others."""
+    signal.alarm(ANSWER_S)
+    with contextlib.suppress(OSError):  # it said so itself, or nobody listens any more
         if "PMI_FD" in os.environ:
             _leave_hydra(code if spoils else 0)
-        elif rank.told and rank.told.pmix:
-            if code and not spoils:
-                time.sleep(
-                    GRACE_S
-                )  # at our code prted kills the others: let them end by themselves
-            _leave_pmix(rank.told.pmix, code)
-    return code
+        elif pmix:
+            if code and not spoils:  # prted then kills the others: let them end by themselves
+                time.sleep(GRACE_S)
+            _leave_pmix(pmix, code)
+    signal.alarm(0)
 
 
 def _leave_hydra(code: int) -> None:
     """Finalize, or abort with a code; what dies without a word loses its code, and has a banner."""
     wire = int(os.environ["PMI_FD"])
-    signal.alarm(ANSWER_S)
     os.write(wire, f"cmd=abort exitcode={code}\n".encode() if code else b"cmd=finalize\n")
     os.read(wire, 1024)
-    signal.alarm(0)
 
 
 def _leave_pmix(library: str, code: int) -> None:
     """Finalize, or abort with a code: without a banner (Open MPI 4), or with a smaller one (5)."""
     pmix, none = ctypes.CDLL(library), ctypes.c_size_t(0)
-    signal.alarm(ANSWER_S)
     pmix.PMIx_Init(ctypes.create_string_buffer(1024), None, none)
     if code:
         pmix.PMIx_Abort(code, b"", None, none)
     else:
         pmix.PMIx_Finalize(None, none)
-    signal.alarm(0)
 
 
 def _children() -> list[int]:

@@ -1,8 +1,8 @@
 """Rank 0's part of a run.
 
-What was heard goes into the master; what it commands is performed, in order, so that a decision is in
-the journal before the order it leads to is sent. Signals only set a flag: the loop turns it into an
-event.
+What was heard goes into the master; what it commands is performed, in order, so that a decision is
+in the journal before the order it leads to is sent. Signals only set a flag: the loop turns it into
+an event.
 """
 
 import logging
@@ -14,7 +14,7 @@ from types import FrameType
 
 import msgspec
 
-from hpmpi import __version__, settings, tables
+from hpmpi import __version__, guard, settings, tables
 from hpmpi.baseline import BaselineRun
 from hpmpi.checkpoints import discard, discard_all_but
 from hpmpi.master import Master, Rules
@@ -102,7 +102,8 @@ class Leader:
         """Lead until the end."""
         for number in SIGNALS:
             signal.signal(number, self._on_signal)
-        self._store.status(self._start, "running")
+        status = self._store.status(self._start, "running")
+        guard.tell_guard(status, self._start)
         self._introduce()
         welcome = self._welcome()
         for rank in self._ranks:

@@ -25,6 +25,8 @@ def find(name: str, package: ModuleType) -> object:
                 "or an import path such as 'package.module:Class'"
             )
         module, attribute = f"{package.__name__}.{name}", name.title().replace("_", "")
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise NameNotFoundError(f"{name!r} can't be imported: {module!r} names no module")
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:

@@ -1,8 +1,8 @@
 """What runs in the child process: the objective, job after job.
 
-The child speaks the ranks' own language: it is sent a Welcome, then one Assign after the other, and it
-answers with Ready or Unfit, then with Progress, Finished or Failed. What it prints goes to a file that
-the rank reads when the child is dead. It dies with its rank.
+The child speaks the ranks' own language: it is sent a Welcome, then one Assign after the other, and
+it answers with Ready or Unfit, then with Progress, Finished or Failed. What it prints goes to a
+file that the rank reads when the child is dead. It dies with its rank.
 """
 
 import os

@@ -1,7 +1,7 @@
 """The study file: one TOML file becomes frozen data, or an error that lists every mistake in it.
 
-The tables of a searcher and a scheduler are checked against the keywords of the class that they name,
-so a user's own class is checked as ours are.
+The tables of a searcher and a scheduler are checked against the keywords of the class that they
+name, so a user's own class is checked as ours are.
 """
 
 import importlib.util

@@ -78,8 +78,10 @@ class Choice(msgspec.Struct, frozen=True, tag="choice", forbid_unknown_fields=Tr
     values: Annotated[list[Value], msgspec.Meta(min_length=1)]
 
     def check(self) -> None:
-        """Raise SpaceError where a value stands twice."""
+        """Raise SpaceError where a value stands twice, or is one that no file can hold."""
         for index, value in enumerate(self.values):
+            if isinstance(value, float) and not math.isfinite(value):
+                raise SpaceError(f"the value {value} must be finite; give it a name, as text")
             if any(same(value, other) for other in self.values[:index]):
                 raise SpaceError(f"the value {value!r} stands twice; give each value once")
 

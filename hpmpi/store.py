@@ -7,7 +7,7 @@
 
 Rules: the journal is only appended to, so a kill at any instant loses no line; a torn last line is
 dropped. `run.h5` is written beside, synced and renamed, so it is whole at any time; it has the
-journal so far and the master's state, so loading is: the state, then the lines after it. No pickles.
+journal so far and the master's state, so loading is: the state, then the lines after it. No pickle.
 """
 
 import math
@@ -89,11 +89,11 @@ class Store:
             link.rename(previous)
         partial.rename(whole)
 
-    def status(self, start: str, state: str) -> None:
-        """Say which start is the newest, and whether it goes on."""
+    def status(self, start: str, state: str) -> Path:
+        """Say, in a file, which start is the newest and whether it goes on; return the file."""
         partial = self.folder / f".{STATUS}.{os.getpid()}"
         partial.write_text(f"{start} {state}\n")
-        partial.rename(self.folder / STATUS)
+        return partial.rename(self.folder / STATUS)
 
     def close(self) -> None:
         """Have the disk hold everything."""

@@ -73,4 +73,3 @@ def board_of(study: Settings, decisions: list[Decision]) -> Leaderboard:
 def baseline_of(decisions: list[Decision]) -> Metrics | None:
     """Find what the baseline reached."""
     return next((each.metrics for each in decisions if isinstance(each, Baseline)), None)
-

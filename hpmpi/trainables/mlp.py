@@ -1,8 +1,14 @@
 """A multi-layer perceptron (scikit-learn), trained epoch by epoch.
 
-Resource: epochs. Space: any of MLPClassifier's arguments, and `hidden` (units a layer) with `layers`.
-Data: one of scikit-learn's own classification sets, a quarter of it held out by a split that is always
-the same. Metrics: `accuracy` on what is held out, `train_loss`, and the model's `size_bytes`.
+Resource: epochs. Data: one of scikit-learn's own classification sets, features scaled to [0, 1], a
+quarter of it held out, always the same one. Metrics: `accuracy` on what is held out, `train_loss`,
+and the model's `size_bytes`. Space: any of MLPClassifier's arguments, and
+
+- `hidden`, units a layer, with `layers`;
+- `noise`: standard deviation of Gaussian noise that is added to the features, anew in each epoch
+  (Bishop, Training with Noise is Equivalent to Tikhonov Regularization, Neural Computation 7, 1995);
+- `shift`: probability that an image is moved by a pixel along an axis, in each epoch (LeCun et
+  al., Gradient-Based Learning Applied to Document Recognition, 1998); `digits` only.
 """
 
 import pickle
@@ -36,6 +42,12 @@ TRUSTED = [
 ]
 """What a checkpoint may hold beside what skops knows: nothing in it can make us run its code."""
 
+OURS = ("noise", "shift")
+"""Hyperparameters that are not MLPClassifier's."""
+
+SIDE = 8
+"""Pixels along a side of a digit."""
+
 Array = NDArray[Any]
 
 
@@ -48,7 +60,9 @@ def train(config: Config, trial: Trial) -> Metrics:
         model = MLPClassifier(random_state=trial.seed, **arguments(config))
     classes = np.unique(y_train)
     for epoch in range(trial.start, trial.stop):
-        model.partial_fit(x_train, y_train, classes=classes)
+        # A generator for each epoch: what goes on from a checkpoint draws what it would have drawn.
+        draw = np.random.default_rng([trial.seed, epoch])
+        model.partial_fit(augment(x_train, config, draw), y_train, classes=classes)
         trial.report(epoch + 1, accuracy=model.score(x_test, y_test), train_loss=model.loss_)
         if trial.should_save(epoch + 1):
             with trial.checkpoint(epoch + 1) as folder:
@@ -84,10 +98,24 @@ def split(dataset: str) -> tuple[Array, Array, Array, Array]:
 
 
 def arguments(config: Config) -> dict[str, Any]:
-    """Turn `hidden` and `layers` into what MLPClassifier calls them; leave the others."""
-    rest: dict[str, Any] = dict(config)
+    """Turn `hidden` and `layers` into what MLPClassifier calls them; leave out what is ours."""
+    rest: dict[str, Any] = {name: value for name, value in config.items() if name not in OURS}
     hidden, layers = rest.pop("hidden", 100), rest.pop("layers", 1)
     return {"hidden_layer_sizes": (hidden,) * layers, **rest}
+
+
+def augment(x: Array, config: Config, draw: np.random.Generator) -> Array:
+    """Vary the training data for an epoch; x: (rows, features)."""
+    shift, noise = float(config.get("shift", 0.0)), float(config.get("noise", 0.0))
+    if shift > 0:
+        images = x.reshape(-1, SIDE, SIDE).copy()
+        for axis in (1, 2):
+            moves = draw.choice([-1, 0, 1], p=[shift / 2, 1 - shift, shift / 2], size=len(images))
+            for move in (-1, 1):
+                moved = moves == move
+                images[moved] = np.roll(images[moved], move, axis)
+        x = images.reshape(len(x), -1)
+    return x + noise * draw.standard_normal(x.shape)
 
 
 def measure(model: MLPClassifier, accuracy: float) -> Metrics:

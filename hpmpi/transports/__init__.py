@@ -60,4 +60,4 @@ LAUNCHERS = (
     ("PMI_RANK", "PMI_SIZE"),
     ("PMIX_RANK", "SLURM_STEP_NUM_TASKS"),
 )
-"""Variables in which launchers say rank and size: Open MPI; MPICH, Intel and Cray; PMIx under srun."""
+"""Where launchers say rank and size: Open MPI; MPICH, Intel and Cray; PMIx under srun."""

@@ -19,7 +19,7 @@ VARIABLE = "HPMPI_LOCAL"
 
 
 class LocalTransport:
-    """This process's connections with other processes of the machine."""
+    """The connections of this process with others of the machine."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ def lead(workers: int) -> LocalTransport:
         ours, theirs = socket.socketpair()
         with theirs:
             told = f"{rank} {workers + 1} {threads} {theirs.fileno()}"
-            process = subprocess.Popen(  # noqa: S603 - our own module
+            process = subprocess.Popen(
                 [sys.executable, "-m", "hpmpi"],
                 pass_fds=[theirs.fileno()],
                 env={**os.environ, VARIABLE: told},

@@ -2,8 +2,8 @@
 
 What MPI promises ends where a process dies, so only this much of it is used: any-source probes,
 each with a receive from the rank that was probed; small sends that are not waited for; no
-collective after `connect`; no MPI_Finalize. A dead rank then costs nobody else anything, with or without ULFM. One
-thread speaks MPI.
+collective after `connect`; no MPI_Finalize. A dead rank then costs nobody else anything, with or
+without ULFM. One thread speaks MPI.
 
 Nobody spins: a rank that hears nothing sleeps, at first for 0.1 ms and then longer.
 """
@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from hpmpi import guard
 from hpmpi.errors import TransportError
 from hpmpi.transports import launched
 
@@ -28,10 +29,15 @@ for variable, value in {
 
 import mpi4py  # noqa: E402 - after the variables that MPI reads when it starts
 
-mpi4py.rc.thread_level = "funneled"
+mpi4py.rc.initialize = False
 mpi4py.rc.finalize = False
 
-from mpi4py import MPI  # noqa: E402 - starts MPI, as set above
+from mpi4py import MPI  # noqa: E402 - loads MPI, as set above
+
+WAY_OUT = (
+    "use the mpirun that belongs to this Python's MPI: the one in the same environment "
+    "(under Slurm: srun --mpi=pmi2 for MPICH, srun --mpi=pmix for Open MPI)"
+)
 
 TAG = 1
 SPIN_S = 50e-6
@@ -129,12 +135,17 @@ class MpiTransport:
 def connect() -> MpiTransport:
     """Meet the other ranks; raises TransportError where the launcher is of another MPI."""
     world = MPI.COMM_WORLD
+    ours, launchers = library(), os.environ.keys()
+    if "MPI_LOCALRANKID" in launchers and ours.startswith("Open MPI"):
+        raise TransportError(f"MPICH's mpirun started this, and Python has {ours}; {WAY_OUT}")
+    if "OMPI_COMM_WORLD_SIZE" in launchers and not ours.startswith("Open MPI"):
+        raise TransportError(f"Open MPI's mpirun started this, and Python has {ours}; {WAY_OUT}")
+    MPI.Init_thread(MPI.THREAD_FUNNELED)
+    guard.tell_mpi()
     said = launched()
     if said is not None and said.size != world.Get_size():
         raise TransportError(
-            f"the launcher started {said.size} ranks, but {library()} sees {world.Get_size()}: "
-            "they are of different MPIs. Use the mpirun that belongs to this Python's MPI "
-            "(under Slurm: srun --mpi=pmi2 for MPICH, srun --mpi=pmix for Open MPI)"
+            f"the launcher started {said.size} ranks, and {ours} sees {world.Get_size()}; {WAY_OUT}"
         )
     node = world.Split_type(MPI.COMM_TYPE_SHARED)
     threads = share(node)

@@ -1,0 +1,87 @@
+"""Build what the tests need: studies small enough to be read, and their masters."""
+
+from random import Random as Generator
+from typing import Literal
+
+import msgspec
+
+from hpmpi.master import Master, Rules
+from hpmpi.roster import Roster
+from hpmpi.schedulers import Scheduler
+from hpmpi.schedulers.asha import Asha
+from hpmpi.schedulers.full import Full
+from hpmpi.searchers.random import Random
+from hpmpi.space import Choice, Float, Int, Space
+from hpmpi.trial import Goal, Metrics
+
+SPACE = Space(
+    {
+        "x": Float(0.0, 1.0),
+        "rate": Float(1e-4, 1.0, log=True),
+        "layers": Int(1, 4),
+        "units": Int(8, 512, log=True),
+        "solver": Choice(["sgd", "1", "true", "nan", 1, 1.5, True]),
+    }
+)
+
+
+class Study(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a master is built from; `limit` is the most trials."""
+
+    ranks: int = 2
+    method: Literal["asha", "full"] = "asha"
+    low: int = 1
+    high: int = 9
+    eta: int = 3
+    limit: int | None = 9
+    failures: int = 3
+    time_s: float | None = None
+    target_loss: float | None = None
+    patience_s: float = 10.0
+    mode: Literal["min", "max"] = "min"
+    seed: int = 0
+
+    @property
+    def goal(self) -> Goal:
+        """What is studied: losses, or scores."""
+        return Goal("loss" if self.mode == "min" else "score", self.mode)
+
+    def metrics(self, loss: float) -> Metrics:
+        """Say a loss in the words of the goal."""
+        return {self.goal.metric: loss if self.mode == "min" else -loss}
+
+    def scheduler(self) -> Scheduler:
+        """Start the scheduler."""
+        searcher = Random(SPACE, self.seed, [])
+        if self.method == "full":
+            return Full(searcher, max_resource=self.high)
+        return Asha(searcher, min_resource=self.low, max_resource=self.high, eta=self.eta)
+
+    def rules(self) -> Rules:
+        """Say when tries and the study end."""
+        return Rules(self.failures, self.limit, self.time_s, self.target_loss)
+
+    def master(self, ranks: int | None = None, now: float = 0.0) -> Master:
+        """Start the master of ranks 1, 2, ..."""
+        numbers = list(range(1, (ranks or self.ranks) + 1))
+        roster = Roster(numbers, self.patience_s, now)
+        return Master(self.scheduler(), roster, self.goal, self.rules(), self.seed)
+
+
+def draw_study(random: Generator, seed: int) -> Study:
+    """Draw a small study."""
+    eta = random.randint(2, 4)
+    low = random.randint(1, 3)
+    return Study(
+        method="full" if random.random() < 0.1 else "asha",
+        low=low,
+        high=low * eta ** random.randint(0, 3) + random.randint(0, 1),
+        eta=eta,
+        limit=random.randint(1, 40),
+        failures=random.randint(1, 3),
+        time_s=random.uniform(1, 100) if random.random() < 0.1 else None,
+        target_loss=0.1 if random.random() < 0.1 else None,
+        patience_s=random.choice([5.0, 10.0, 20.0]),
+        mode=random.choice(["min", "max"]),
+        seed=seed,
+    )

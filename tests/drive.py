@@ -1,0 +1,148 @@
+"""Drive a child, or anything that answers with reports, as its rank does; see processes end."""
+
+import contextlib
+import os
+import select
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from hpmpi.child import Child
+from hpmpi.messages import Assign, Failed, Finished, Report, Welcome
+from hpmpi.trial import Value
+
+LIMIT_S = 60.0
+"""How long anything may take on a machine that is busy with other things."""
+
+Kind = TypeVar("Kind", bound=msgspec.Struct)
+Answer = Finished | Failed
+
+
+def welcome(folder: Path, objective: str = "square", **changes: object) -> Welcome:
+    """Welcome to a study in `folder` of one of tests/objectives.py, or of `file.py:function`."""
+    told = Welcome(
+        objective=objective if ":" in objective else f"objectives.py:{objective}",
+        origin=str(folder if ":" in objective else Path(__file__).parent),
+        metric=None,
+        folder=str(folder),
+        args={},
+        start="this-start",
+        patience_s=30.0,
+        beat_s=0.2,
+    )
+    return msgspec.structs.replace(told, **changes)
+
+
+def order(number: int = 0, resource: int = 1, attempt: int = 1, **config: Value) -> Assign:
+    """Give the job of a trial at rung 0."""
+    return Assign(number, 0, attempt, resource, config, seed=number)
+
+
+class Listener:
+    """What was heard and not yet asked for."""
+
+    def __init__(self) -> None:
+        """Hear nothing so far."""
+        self.passed: list[Report] = []
+        self._heard: deque[Report] = deque()
+
+    def hear(self) -> list[Report]:
+        """Listen for a moment."""
+        raise NotImplementedError
+
+    def until(self, *kinds: type[Kind], limit_s: float = LIMIT_S) -> Kind:
+        """Return the next report of a kind; the others are `passed`."""
+        gives_up_at = time.monotonic() + limit_s
+        while time.monotonic() < gives_up_at:
+            while self._heard:
+                report = self._heard.popleft()
+                if isinstance(report, kinds):
+                    return report
+                self.passed.append(report)
+            self._heard += self.hear()
+        raise AssertionError(f"no {kinds} among {self.passed}")
+
+    def left(self) -> list[Report]:
+        """Return what was heard and nobody has asked for."""
+        return [*self.passed, *self._heard]
+
+
+class ChildRig(Listener):
+    """A child in the hands of this process."""
+
+    def __init__(self, child: Child) -> None:
+        """Drive a child that was started."""
+        super().__init__()
+        self.child = child
+        self._attempts = 0
+
+    def hear(self) -> list[Report]:
+        """Poll the child."""
+        reports = self.child.poll(time.monotonic())
+        if not reports:
+            select.select(self.child.descriptors(), [], [], 0.05)
+        return reports
+
+    def do(self, **config: Value) -> Answer:
+        """Have a job done, well or badly."""
+        self._attempts += 1
+        self.child.assign(order(attempt=self._attempts, **config))
+        answer: Answer = self.until(Finished, Failed)  # type: ignore[type-var]
+        assert answer.attempt == self._attempts
+        return answer
+
+    def fail(self, **config: Value) -> Failed:
+        """Have a job done that fails."""
+        answer = self.do(**config)
+        assert isinstance(answer, Failed), answer
+        return answer
+
+    def succeed(self, **config: Value) -> Finished:
+        """Have a job done that succeeds."""
+        answer = self.do(**config)
+        assert isinstance(answer, Finished), answer
+        return answer
+
+
+@contextlib.contextmanager
+def child_of(told: Welcome) -> Iterator[ChildRig]:
+    """Start a child; nothing of it is left at the end."""
+    child = Child(told, Path(told.folder) / "logs" / "rank-1.log", threads=1)
+    child.start()
+    try:
+        yield ChildRig(child)
+    finally:
+        child.close()
+
+
+def ends(*pids: int) -> bool:
+    """Tell whether processes end, before the limit."""
+    return all(_ends(pid) for pid in pids)
+
+
+def lives(pid: int) -> bool:
+    """Tell whether a process is there and is no zombie."""
+    try:
+        return state(pid) != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def state(pid: int) -> str:
+    """Tell what the kernel has a process do: R, S, T, Z."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def _ends(pid: int) -> bool:
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([descriptor], [], [], LIMIT_S)[0])
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,354 @@
+"""The books of a study as an auditor keeps them: simple, slow, and all of it from what was said.
+
+The ledger hears each event before the master does, and is shown each command as it is performed. It
+works out by brute force what may be done, and asserts that nothing else is. It knows the rules of
+DESIGN.md, and nothing of how the master keeps them.
+"""
+
+import math
+
+import msgspec
+
+from hpmpi.master import MAX_LOSSES, Master
+from hpmpi.messages import (
+    Assign,
+    Assigned,
+    Back,
+    Beat,
+    Decision,
+    Drain,
+    Event,
+    Failed,
+    Failure,
+    FailureKind,
+    Finished,
+    Heard,
+    Joined,
+    Lost,
+    Outcome,
+    Refused,
+    Result,
+    Started,
+    Tick,
+)
+from hpmpi.roster import Held
+from hpmpi.trial import WORST, Config, JobKey
+from tests.build import Study
+
+
+class Entry(msgspec.Struct):
+    """A job that was ever handed out; without a loss it is open."""
+
+    attempts: int = 0
+    failures: int = 0
+    losses: int = 0
+    holder: int | None = None
+    loss: float | None = None
+
+
+class RankEntry(msgspec.Struct):
+    """A rank; `heard_at` is when it last gave a sign of life or was excused."""
+
+    heard_at: float
+    ready: bool = False
+    unfit: bool = False
+    lost: bool = False
+    held: Held | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether it may be given work."""
+        return self.ready and not self.unfit and not self.lost and self.held is None
+
+
+class Ledger:
+    """What is known of a study, and what may be done next."""
+
+    def __init__(self, study: Study) -> None:
+        """Open the books."""
+        self.study = study
+        self.resources = study.scheduler().rungs
+        self.ranks: dict[int, RankEntry] = {}
+        self.jobs: dict[JobKey, Entry] = {}
+        self.rungs: list[list[tuple[float, int, int]]] = [[] for _ in self.resources]
+        self.best: tuple[int, float, int, int] | None = None
+        self.discarded: set[int] = set()
+        self._configs: list[Config] = []
+        self._seeds: dict[int, int] = {}
+        self._saved: dict[int, int] = {}
+        self._owed: Assigned | None = None
+        self._event: Event = Tick()
+        self._now = -math.inf
+        self._arrivals = 0
+        self._least = WORST
+
+    # -- what happens -----------------------------------------------------------------------------
+
+    def hear(self, event: Event, now: float) -> None:
+        """Take note of what the master is about to be told."""
+        if now - self._now > self.study.patience_s / 2:
+            for entry in self.ranks.values():
+                entry.heard_at = now
+        self._event, self._now = event, now
+        match event:
+            case Heard(rank, report):
+                self.ranks[rank].heard_at = now
+                if isinstance(report, Finished | Failed):
+                    attempt = Held(JobKey(report.trial, report.rung), report.attempt)
+                    if self.ranks[rank].held == attempt:
+                        self.ranks[rank].held = None
+
+    def record(self, decision: Decision) -> None:
+        """Check a decision, and enter it."""
+        if isinstance(decision, Started):
+            self._start(decision)
+            return
+        assert self._owed is None, "an order follows its decision at once"
+        assert decision.at == self._now
+        match decision:
+            case Joined(rank=rank):
+                self.ranks[rank].ready = True
+            case Refused(rank=rank):
+                self.ranks[rank].unfit = True
+            case Lost(rank=rank):
+                assert not self.ranks[rank].lost, "a rank is lost once"
+                assert self._silent(rank), "only silence makes a rank lost"
+                self.ranks[rank].lost = True
+            case Back(rank=rank):
+                assert self.ranks[rank].lost, "only a lost rank comes back"
+                assert isinstance(self._event, Heard)
+                assert self._event.rank == rank
+                self.ranks[rank].lost = False
+            case Assigned():
+                self._assign(decision)
+            case Result():
+                self._result(decision)
+            case Failure():
+                self._failure(decision)
+
+    def tell(self, rank: int, order: Assign | Beat) -> None:
+        """Check an order."""
+        assert not self.ranks[rank].lost, "a lost rank is told nothing"
+        if isinstance(order, Beat):
+            assert self._event == Heard(rank, Beat()), "a beat answers a beat"
+            return
+        owed, self._owed = self._owed, None
+        assert owed is not None, "a decision precedes its order"
+        assert (order.trial, order.rung, order.attempt, rank) == (
+            owed.trial,
+            owed.rung,
+            owed.attempt,
+            owed.rank,
+        )
+        assert order.resource == owed.resource == self.resources[order.rung]
+        assert order.config == self._configs[order.trial]
+        assert order.seed == self._seeds.setdefault(order.trial, order.seed)
+        assert order.saved == self._saved.get(order.trial, 0)
+
+    def discard(self, trial: int) -> None:
+        """Check that a trial's checkpoints may go."""
+        assert trial in self._superfluous(), "what may be asked for again, or is best, is kept"
+        assert trial not in self.discarded, "a trial is discarded once"
+        self.discarded.add(trial)
+
+    def leave(self, outcome: Outcome) -> None:
+        """Check that the end is the one that was to come."""
+        ranks = self.ranks.values()
+        match outcome:
+            case Outcome.DRAINED:
+                assert isinstance(self._event, Drain)
+            case Outcome.UNFIT:
+                assert all(rank.unfit for rank in ranks)
+            case Outcome.DESERTED:
+                assert all(rank.unfit or rank.lost for rank in ranks)
+                assert any(rank.lost for rank in ranks)
+            case Outcome.COMPLETE:
+                assert self._over() or self.exhausted
+
+    # -- what must be so between events -----------------------------------------------------------
+
+    def compare(self, master: Master) -> None:
+        """Assert that the master is where these books say."""
+        assert self._owed is None, "a decision is followed by its order"
+        assert self.discarded == self._superfluous()
+        assert master.trials == len(self._configs)
+        self._compare_incumbent(master)
+        self._compare_jobs(master)
+        self._compare_ranks(master)
+
+    def compare_duties(self) -> None:
+        """Assert that nothing is left undone, and nobody idle who could work."""
+        assert not self._over()
+        if any(rank.idle for rank in self.ranks.values()):
+            assert not self._waiting(), "no rank is idle while work waits"
+            assert self._next() is None, "no rank is idle while there is work to ask for"
+            assert self._open(), "nothing is left, so it is over"
+        if isinstance(self._event, Tick):
+            missed = [rank for rank, it in self.ranks.items() if not it.lost and self._silent(rank)]
+            assert missed == [], "silence is noticed"
+            assert not all(rank.unfit or rank.lost for rank in self.ranks.values())
+
+    @property
+    def incumbent(self) -> tuple[int, float, int] | None:
+        """Name the rung, turned so that less is better, and the loss and trial that are best."""
+        return self.best and (self.best[0], self.best[1], self.best[3])
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether no job is open and none can be."""
+        return not self._open() and self._next() is None
+
+    def _compare_incumbent(self, master: Master) -> None:
+        found = master.incumbent
+        assert (found and (-found.rung, found.loss, found.trial)) == self.incumbent
+
+    def _compare_jobs(self, master: Master) -> None:
+        entries = self._open()
+        assert master.jobs.keys() == entries.keys()
+        for key, entry in entries.items():
+            found = master.jobs[key]
+            assert (found.attempts, found.failures, found.losses, found.holder) == (
+                entry.attempts,
+                entry.failures,
+                entry.losses,
+                entry.holder,
+            )
+            assert (key in master.waiting) == (entry.holder is None), "in one place"
+            if entry.holder is not None:
+                assert self.ranks[entry.holder].held == Held(key, entry.attempts)
+        assert master.waiting.keys() <= entries.keys()
+
+    def _compare_ranks(self, master: Master) -> None:
+        workers = master.roster.workers
+        assert workers.keys() == self.ranks.keys()
+        for rank, entry in self.ranks.items():
+            found = workers[rank]
+            assert (found.ready, found.unfit, found.lost, found.held) == (
+                entry.ready,
+                entry.unfit,
+                entry.lost,
+                entry.held,
+            )
+            assert (rank in master.roster.idle) == entry.idle
+
+    # -- the decisions ----------------------------------------------------------------------------
+
+    def _start(self, started: Started) -> None:
+        self._owed, self._event, self._now = None, Tick(), -math.inf
+        self.ranks = {rank: RankEntry(started.at) for rank in range(1, started.ranks + 1)}
+        for entry in self._open().values():
+            entry.holder = None
+        # What was to be discarded when the master was killed is for whoever owns the folder.
+        self.discarded = self._superfluous()
+
+    def _assign(self, assigned: Assigned) -> None:
+        self._owed = assigned
+        key = JobKey(assigned.trial, assigned.rung)
+        if assigned.attempt == 1:
+            assert not self._waiting(), "work that waits goes first"
+            assert key == self._next(), "no other job is as good"
+            self.jobs[key] = Entry()
+        if assigned.attempt == 1 and assigned.rung == 0:
+            assert assigned.config is not None
+            self._configs.append(assigned.config)
+        else:
+            assert assigned.config is None, "a configuration is written once"
+        entry = self.jobs[key]
+        entry.attempts += 1
+        assert assigned.attempt == entry.attempts, "attempts grow by one"
+        assert entry.loss is None, "only an open job is handed out"
+        assert entry.holder is None, "a job has one holder"
+        assert assigned.trial not in self.discarded
+        assert self.ranks[assigned.rank].idle, "only an idle rank is given work"
+        self.ranks[assigned.rank].held = Held(key, assigned.attempt)
+        entry.holder = assigned.rank
+
+    def _result(self, result: Result) -> None:
+        assert isinstance(self._event, Heard)
+        report = self._event.report
+        assert isinstance(report, Finished)
+        assert (result.trial, result.rung, result.attempt, result.rank) == (
+            report.trial,
+            report.rung,
+            report.attempt,
+            self._event.rank,
+        )
+        assert (result.metrics, result.saved) == (report.metrics, report.saved)
+        assert result.resource == self.resources[result.rung]
+        loss = self._loss(report)
+        self._saved[result.trial] = max(result.saved, self._saved.get(result.trial, 0))
+        self._close(JobKey(result.trial, result.rung), loss)
+        self._least = min(self._least, loss)
+        if loss < WORST:
+            place = (-result.rung, loss, self._arrivals, result.trial)
+            self.best = place if self.best is None else min(self.best, place)
+
+    def _failure(self, failure: Failure) -> None:
+        key = JobKey(failure.trial, failure.rung)
+        entry = self.jobs[key]
+        assert entry.loss is None, "only an open job fails"
+        assert (entry.holder, entry.attempts) == (failure.rank, failure.attempt), "the newest one"
+        entry.holder = None
+        if failure.kind is FailureKind.LOST:
+            assert self.ranks[failure.rank].lost
+            entry.losses += 1
+            last = entry.losses == MAX_LOSSES
+        else:
+            assert isinstance(self._event, Heard)
+            entry.failures += 1
+            last = entry.failures == self.study.failures
+        assert failure.final == last
+        if last:
+            self._close(key, WORST)
+
+    def _close(self, key: JobKey, loss: float) -> None:
+        entry = self.jobs[key]
+        assert entry.loss is None, "the first result counts, and no other"
+        entry.loss, entry.holder = loss, None
+        self._arrivals += 1
+        self.rungs[key.rung].append((loss, self._arrivals, key.trial))
+
+    # -- brute force ------------------------------------------------------------------------------
+
+    def _loss(self, report: Finished) -> float:
+        value = report.metrics[self.study.goal.metric]
+        if math.isnan(value) or math.isinf(value):
+            return WORST
+        return value if self.study.mode == "min" else -value
+
+    def _next(self) -> JobKey | None:
+        """Algorithm 2 as it stands in the paper: sort each rung, from the top down."""
+        for rung in reversed(range(len(self.rungs) - 1)):
+            results = sorted(self.rungs[rung])
+            for loss, _, trial in results[: len(results) // self.study.eta]:
+                if loss < WORST and JobKey(trial, rung + 1) not in self.jobs:
+                    return JobKey(trial, rung + 1)
+        trials = len(self._configs)
+        limit = self.study.limit
+        return JobKey(trials, 0) if limit is None or trials < limit else None
+
+    def _open(self) -> dict[JobKey, Entry]:
+        return {key: entry for key, entry in self.jobs.items() if entry.loss is None}
+
+    def _waiting(self) -> bool:
+        return any(entry.holder is None for entry in self._open().values())
+
+    def _superfluous(self) -> set[int]:
+        top = len(self.rungs) - 1
+        over = {
+            trial
+            for rung, results in enumerate(self.rungs)
+            for loss, _, trial in results
+            if rung == top or loss == WORST
+        }
+        return over - {self.best[3]} if self.best else over
+
+    def _silent(self, rank: int) -> bool:
+        return self._now - self.ranks[rank].heard_at > self.study.patience_s
+
+    def _over(self) -> bool:
+        """Whether the time is up or the target reached, now."""
+        time_s, target_loss = self.study.time_s, self.study.target_loss
+        if target_loss is not None and self._least <= target_loss:
+            return True
+        return time_s is not None and self._now >= time_s

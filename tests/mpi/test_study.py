@@ -1,0 +1,142 @@
+"""Whole studies under a real mpirun, and what befalls their ranks."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from hpmpi.messages import Back, Failure, FailureKind, Lost
+from tests.runs import MPIRUN, Study, finish, mpirun
+
+pytestmark = [
+    pytest.mark.mpi,
+    pytest.mark.skipif(not MPIRUN.exists(), reason="no mpirun beside this Python"),
+]
+
+
+def check_complete(study: Study) -> None:
+    """Every trial has its result at the bottom, and no job has two."""
+    assert {trial for trial, rung in study.results if rung == 0} == set(range(12))
+    assert len(study.results) == len(set(study.results))
+
+
+def test_the_built_in_study_runs_from_any_folder(tmp_path: Path) -> None:
+    study = Study(tmp_path)
+    small = ["--set", "stop.max_trials=6", "--set", "scheduler.max_resource=3"]
+    words = [word for word in study.command() if word not in {"run", str(study.file)}]
+    done = study.run([*mpirun(4), *words, *small])
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("digits: complete; 6 trials")
+    assert lines[2].split() == ["rank", "trial", "accuracy", "resource", "configuration"]
+    assert lines[-1].startswith("baseline: accuracy 0.9")
+
+
+def test_a_calm_run_trains_every_epoch_once(tmp_path: Path) -> None:
+    study = Study(tmp_path)
+    done = study.run(study.mpirun(5))
+    assert (done.returncode, study.left()) == (0, []), done.stderr
+    check_complete(study)
+    epochs = study.log.read_text().splitlines()
+    assert len(epochs) == len(set(epochs))
+    assert max(int(line.split()[1]) for line in epochs) == 8
+
+
+@pytest.mark.parametrize("victims", [1, 2, 3])
+def test_ranks_killed_in_mid_trial_cost_their_jobs_only(tmp_path: Path, victims: int) -> None:
+    study = Study(tmp_path, epoch_s=0.1)
+    process = study.start(study.mpirun(5))
+    study.until(lambda: len(study.busy()) == 4, process)
+    killed = study.busy()[:victims]
+    ranks = study.ranks()
+    for rank in killed:
+        os.kill(ranks[rank], signal.SIGKILL)
+    done = finish(process)
+    assert (done.returncode, study.left()) == (0, []), done.stderr
+    check_complete(study)
+    lost = {each.rank for each in study.decisions if isinstance(each, Lost)}
+    assert lost == set(killed)
+
+
+def test_a_stopped_rank_is_replaced_and_ended_with_the_run(tmp_path: Path) -> None:
+    study = Study(tmp_path, epoch_s=0.1)
+    process = study.start(study.mpirun(4))
+    study.until(lambda: len(study.busy()) == 3, process)
+    os.kill(study.ranks()[study.busy()[0]], signal.SIGSTOP)
+    done = finish(process)
+    assert (done.returncode, study.left()) == (0, []), done.stderr
+    check_complete(study)
+
+
+def test_a_rank_that_comes_back_is_used_again(tmp_path: Path) -> None:
+    study = Study(tmp_path, epoch_s=0.3)
+    process = study.start(study.mpirun(3))
+    study.until(lambda: len(study.busy()) == 2, process)
+    victim = study.busy()[0]
+    pid = study.ranks()[victim]
+    os.kill(pid, signal.SIGSTOP)
+    study.until(lambda: any(isinstance(each, Lost) for each in study.decisions), process)
+    os.kill(pid, signal.SIGCONT)
+    done = finish(process)
+    assert (done.returncode, study.left()) == (0, []), done.stderr
+    check_complete(study)
+    assert [each.rank for each in study.decisions if isinstance(each, Back)] == [victim]
+    failures = [each for each in study.decisions if isinstance(each, Failure)]
+    assert {each.kind for each in failures} == {FailureKind.LOST}
+
+
+def test_rank_0_killed_ends_the_launcher_and_loses_no_result(tmp_path: Path) -> None:
+    study = Study(tmp_path, epoch_s=0.1)
+    process = study.start(study.mpirun(4))
+    study.until(lambda: len(study.results) >= 5, process)
+    os.kill(leader_of(study), signal.SIGKILL)
+    began_at = time.monotonic()
+    assert finish(process).returncode != 0
+    assert time.monotonic() - began_at < 15
+    assert study.left() == []
+    before = study.results
+    done = study.run(study.mpirun(4))
+    assert (done.returncode, study.left()) == (0, []), done.stderr
+    assert study.results[: len(before)] == before
+    check_complete(study)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_to_rank_0_drains_and_the_next_start_goes_on(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    study = Study(tmp_path, epoch_s=0.1)
+    process = study.start(study.mpirun(4))
+    study.until(lambda: len(study.results) >= 3, process)
+    os.kill(leader_of(study), number)
+    done = finish(process)
+    assert (done.returncode, study.left()) == (75, []), done.stderr
+    done = study.run(study.mpirun(4))
+    assert (done.returncode, study.left()) == (0, []), done.stderr
+    check_complete(study)
+
+
+def test_a_mistake_is_said_once_by_rank_0(tmp_path: Path) -> None:
+    study = Study(tmp_path)
+    done = study.run(study.mpirun(4, "--set", "limits.patience=3"))
+    assert done.returncode == 2
+    assert done.stderr.count("did you mean patience_s?") == 1
+    assert "Traceback" not in done.stderr
+    assert not study.out.exists()
+    assert study.left() == []
+
+
+def leader_of(study: Study) -> int:
+    """Find the process of rank 0: its guard's child, and no other rank."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            environ = (process / "environ").read_bytes().split(b"\0")
+            here = (process / "cwd").readlink() == study.folder
+        except OSError:
+            continue
+        leads = {b"PMI_RANK=0", b"OMPI_COMM_WORLD_RANK=0"} & set(environ)
+        if here and leads and any(each.startswith(b"HPMPI_GUARD=") for each in environ):
+            return int(process.name)
+    raise AssertionError("rank 0 is not there")

@@ -1,0 +1,195 @@
+"""Objectives that do what objectives do: well, slowly, badly. They run in children of the tests."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import stat
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from hpmpi.child import LAUNCHERS, THREADS
+from hpmpi.objective import Trial
+from hpmpi.trial import Config
+
+EVER_S = 1000.0
+NAP = "import time; time.sleep(1000)"
+EAT = "import sys, time; eaten = b'1' * (int(sys.argv[1]) << 20); time.sleep(1000)"
+
+
+def square(config: Config) -> float:
+    """Return a number."""
+    return float(config["x"]) ** 2
+
+
+def own_pid(_config: Config) -> int:
+    """Tell which process this is."""
+    return os.getpid()
+
+
+def surroundings(_config: Config) -> dict[str, float]:
+    """Tell what the environment has."""
+    threads = {int(os.environ[name]) for name in THREADS}
+    return {
+        "loss": len([name for name in os.environ if name.startswith(LAUNCHERS)]),
+        "threads": threads.pop() if len(threads) == 1 else -1,
+        "kept": float(os.environ.get("KEPT", "0")),
+    }
+
+
+def misbehave(config: Config) -> object:
+    """Do what `how` says; without it, behave."""
+    how = str(config.get("how", "not"))
+    if how == "not":
+        return os.getpid()
+    return HOW[how](config)
+
+
+def fail(config: Config) -> object:
+    """Raise, in a function of its own."""
+    return fail_deeply(str(config.get("text", "no such luck")))
+
+
+def fail_deeply(text: str) -> object:
+    """Raise."""
+    raise ValueError(text)
+
+
+def fail_with_bytes(_config: Config) -> object:
+    """Raise what is no text: a file name as the system has it."""
+    raise ValueError(os.fsdecode(b"caf\xe9"))
+
+
+def leave(config: Config) -> object:
+    """Ask Python to end."""
+    sys.exit(str(config.get("code", "enough")))
+
+
+def vanish(config: Config) -> object:
+    """End without a word to Python, some to stdout."""
+    print("last words")
+    os._exit(int(config["code"]))
+
+
+def segfault(_config: Config) -> object:
+    """Read what is not there."""
+    return ctypes.string_at(0)
+
+
+def die(config: Config) -> object:
+    """End by a signal."""
+    os.kill(os.getpid(), int(config["signal"]))
+    return wait(config)
+
+
+def wait(_config: Config) -> object:
+    """Take for ever."""
+    time.sleep(EVER_S)
+    return 0.0
+
+
+def resist(config: Config) -> object:
+    """Take for ever, and have no ear for TERM."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    return wait(config)
+
+
+def round_off(_config: Config) -> object:
+    """Take what TERM says for the word to come to a result."""
+    done = []
+    signal.signal(signal.SIGTERM, lambda *_: done.append(1))
+    while not done:
+        time.sleep(0.01)
+    return os.getpid()
+
+
+def hold_gil(config: Config) -> object:
+    """Be in C, with the lock that all of Python needs."""
+    ctypes.PyDLL(None).usleep(int(float(config["s"]) * 1e6))
+    return 0.0
+
+
+def eat(config: Config) -> object:
+    """Have some MB, for ever."""
+    eaten = b"1" * (int(config["mb"]) << 20)
+    time.sleep(EVER_S)
+    return len(eaten)
+
+
+def eat_together(config: Config) -> object:
+    """Have some MB, each of two children half of it."""
+    half = str(int(config["mb"]) // 2)
+    for _ in range(2):
+        subprocess.Popen([sys.executable, "-c", EAT, half])
+    return wait(config)
+
+
+def start_family(_config: Config) -> object:
+    """Leave a process behind that has no end; return its pid."""
+    return subprocess.Popen([sys.executable, "-c", NAP]).pid
+
+
+def chatter(config: Config) -> object:
+    """Print megabytes, then do what `then` says."""
+    for _ in range(3 << 10):
+        sys.stderr.write("x" * 1023 + "\n")
+    return misbehave({**config, "how": config.get("then", "not")})
+
+
+def babble(_config: Config) -> object:
+    """Print what is no text, and end."""
+    os.write(2, bytes(range(256)))
+    os._exit(1)
+
+
+def hang_up(config: Config) -> object:
+    """Close everything, and stay."""
+    os.closerange(3, 256)
+    return wait(config)
+
+
+def talk_rubbish(config: Config) -> object:
+    """Write into every socket there is."""
+    for descriptor in sockets():
+        os.write(descriptor, struct.pack(">I", 3) + b"???")
+    return wait(config)
+
+
+def fork(_config: Config) -> object:
+    """Come back twice."""
+    os.fork()
+    return os.getpid()
+
+
+HOW = {
+    each.__name__: each
+    for each in (
+        *(fail, fail_with_bytes, leave, vanish, segfault, die, wait, resist, round_off, hold_gil),
+        *(eat, eat_together, start_family, chatter, babble, hang_up, talk_rubbish, fork),
+    )
+}
+
+
+def count(config: Config, trial: Trial) -> dict[str, float]:
+    """Count to `trial.stop`, on from where the checkpoint is; `die_at` some number, once."""
+    number = int((trial.previous / "number").read_text()) if trial.previous else 0
+    for reached in range(trial.start + 1, trial.stop + 1):
+        number += 1
+        trial.report(reached, number=number)
+        with trial.checkpoint(reached) as folder:
+            (folder / "number").write_text(str(number))
+        if reached == config.get("die_at") and trial.start == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return {"loss": -number, "start": trial.start}
+
+
+def sockets() -> Iterator[int]:
+    """Find the sockets of this process."""
+    for name in sorted(Path("/proc/self/fd").iterdir()):
+        with contextlib.suppress(OSError):
+            if stat.S_ISSOCK(os.fstat(int(name.name)).st_mode):
+                yield int(name.name)

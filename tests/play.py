@@ -1,0 +1,159 @@
+"""What happens to a master and what it wants done, as the lines of a play.
+
+> 3.000 rank 2: finished trial 0 rung 0 attempt 1 loss 0.5
+record result trial 0 rung 0 attempt 1 rank 2 loss 0.5
+record assigned trial 2 rung 0 attempt 1 rank 2
+tell rank 2: train trial 2 rung 0 attempt 1 to 1
+"""
+
+from hpmpi.messages import (
+    Assign,
+    Assigned,
+    Back,
+    Beat,
+    Command,
+    Decision,
+    Discard,
+    Drain,
+    Event,
+    Failed,
+    Failure,
+    FailureKind,
+    Finished,
+    Goodbye,
+    Heard,
+    Joined,
+    Leave,
+    Lost,
+    Point,
+    Progress,
+    Ready,
+    Record,
+    Refused,
+    Report,
+    Result,
+    Tell,
+    Tick,
+    Unfit,
+)
+from hpmpi.trial import Metrics
+
+Attempt = Assign | Assigned | Failed | Failure | Finished | Progress | Result
+
+
+def event_line(event: Event, now: float) -> str:
+    """Write an event."""
+    match event:
+        case Heard(rank, report):
+            return f"> {now:.3f} rank {rank}: {report_words(report)}"
+        case Tick():
+            return f"> {now:.3f} tick"
+        case Drain(why):
+            return f"> {now:.3f} drain {why}"
+
+
+def read_event(line: str) -> tuple[Event, float]:
+    """Read what `event_line` wrote."""
+    arrow, now, what, *rest = line.split()
+    assert arrow == ">", f"no event: {line}"
+    match what:
+        case "rank":
+            rank, *words = rest
+            return Heard(int(rank.rstrip(":")), read_report(words)), float(now)
+        case "tick":
+            return Tick(), float(now)
+        case "drain":
+            return Drain(" ".join(rest)), float(now)
+    raise AssertionError(f"no event: {line}")
+
+
+def report_words(report: Report) -> str:
+    """Write a report; where it comes from and what went wrong is not told."""
+    match report:
+        case Finished(metrics=metrics, saved=saved):
+            return f"finished {attempt(report)}{numbers(metrics)}{saved_words(saved)}"
+        case Failed(kind=kind):
+            return f"failed {attempt(report)} kind {kind.name}"
+        case Progress(points=[Point(resource, metrics)]):
+            return f"progress {attempt(report)} resource {resource}{numbers(metrics)}"
+        case _:
+            return type(report).__name__.lower()
+
+
+def read_report(words: list[str]) -> Report:
+    """Read what `report_words` wrote."""
+    what, *rest = words
+    fields = dict(zip(rest[::2], rest[1::2], strict=True))
+    trial, rung, tried = (int(fields.pop(name, 0)) for name in ("trial", "rung", "attempt"))
+    match what:
+        case "ready":
+            return Ready("host", 0)
+        case "unfit":
+            return Unfit("host", "error")
+        case "beat":
+            return Beat()
+        case "goodbye":
+            return Goodbye()
+        case "failed":
+            return Failed(trial, rung, tried, FailureKind[fields["kind"]], "error")
+        case "finished":
+            saved = int(fields.pop("saved", 0))
+            return Finished(trial, rung, tried, read_numbers(fields), saved)
+        case "progress":
+            resource = int(fields.pop("resource"))
+            return Progress(trial, rung, tried, [Point(resource, read_numbers(fields))])
+    raise AssertionError(f"no report: {words}")
+
+
+def command_line(command: Command) -> str:
+    """Write a command."""
+    match command:
+        case Tell(rank, Assign() as order):
+            start = f" from {order.saved}" if order.saved else ""
+            return f"tell rank {rank}: train {attempt(order)}{start} to {order.resource}"
+        case Tell(rank, Beat()):
+            return f"tell rank {rank}: beat"
+        case Record(decision):
+            return f"record {decision_words(decision)}"
+        case Discard(trial):
+            return f"discard trial {trial}"
+        case Leave(outcome):
+            return f"leave {outcome.value}"
+    raise AssertionError(f"no command: {command}")
+
+
+def decision_words(decision: Decision) -> str:
+    """Write a decision; when it was taken is known from the event."""
+    match decision:
+        case Joined(rank=rank) | Refused(rank=rank) | Lost(rank=rank) | Back(rank=rank):
+            return f"{type(decision).__name__.lower()} rank {rank}"
+        case Assigned(rank=rank):
+            return f"assigned {attempt(decision)} rank {rank}"
+        case Result(rank=rank, metrics=metrics, saved=saved):
+            result = f"{attempt(decision)} rank {rank}{numbers(metrics)}{saved_words(saved)}"
+            return f"result {result}"
+        case Failure(rank=rank, kind=kind, final=final):
+            last = ", given up" if final else ""
+            return f"failure {attempt(decision)} rank {rank} kind {kind.name}{last}"
+        case _:
+            return type(decision).__name__.lower()
+
+
+def attempt(it: Attempt) -> str:
+    """Name an attempt."""
+    return f"trial {it.trial} rung {it.rung} attempt {it.attempt}"
+
+
+def numbers(metrics: Metrics) -> str:
+    """Write metrics."""
+    return "".join(f" {name} {value}" for name, value in metrics.items())
+
+
+def read_numbers(fields: dict[str, str]) -> Metrics:
+    """Read metrics."""
+    return {name: float(value) for name, value in fields.items()}
+
+
+def saved_words(saved: int) -> str:
+    """Write the resource of a checkpoint, if there is one."""
+    return f" saved {saved}" if saved else ""

@@ -1,0 +1,349 @@
+"""The master in a simulated cluster: virtual time, one seed, and all that can go wrong.
+
+    python -m tests.simulate --world crashes --seed 7 --seeds 200
+    python -m tests.simulate --world everything --seed 7 --trace
+
+Ranks answer orders as real ones do, over messages that take their time and keep their order, as MPI
+promises. A world says what goes wrong: ranks die, stop and come back, objectives fail, and rank 0
+is killed between any two commands, to go on from what its journal holds. The ledger checks all that
+is decided. A seed that fails once fails always: keep it in test_simulation.py.
+"""
+
+import argparse
+import heapq
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import msgspec
+
+from hpmpi.leaderboard import Leaderboard
+from hpmpi.messages import (
+    Assign,
+    Beat,
+    Command,
+    Decision,
+    Discard,
+    Drain,
+    Event,
+    Failed,
+    FailureKind,
+    Finished,
+    Heard,
+    Leave,
+    Lost,
+    Outcome,
+    Ready,
+    Record,
+    Report,
+    Started,
+    Tell,
+    Tick,
+    Unfit,
+)
+from hpmpi.store import Store, line, read
+from hpmpi.trial import WORST
+from tests.build import draw_study
+from tests.ledger import Ledger
+from tests.play import command_line, event_line
+
+MOST_EVENTS = 20_000
+BEATS_PER_PATIENCE = 3
+TICKS_PER_PATIENCE = 8
+CHECKPOINTS = 0.01
+LOSSES = (float("nan"), float("inf"), float("-inf"))
+
+
+class World(msgspec.Struct, frozen=True):
+    """What goes wrong: the chance of it at each beat, job or tick; how often rank 0 is killed."""
+
+    dies: float = 0.0
+    stops: float = 0.0
+    fails: float = 0.0
+    no_number: float = 0.0
+    unfit: float = 0.0
+    held_up: float = 0.0
+    kills: int = 0
+
+
+WORLDS = {
+    "calm": World(),
+    "crashes": World(dies=0.04),
+    "freezes": World(stops=0.06, held_up=0.02),
+    "failures": World(fails=0.3, no_number=0.2, unfit=0.05),
+    "restarts": World(kills=4),
+    "everything": World(0.02, 0.04, 0.15, 0.1, 0.04, 0.02, 3),
+}
+
+
+class Killed(Exception):  # noqa: N818 - not an error, but what happens here
+    """Rank 0 is no more."""
+
+
+class Simulation:
+    """One study in one world; all that happens follows from the seed."""
+
+    def __init__(
+        self, world: World, seed: int, folder: Path, say: Callable[[str], None] | None = None
+    ) -> None:
+        """Draw the study; `folder` is for its store."""
+        self.random = Random(seed)  # noqa: S311 - not for secrets
+        self.world = world
+        self.study = draw_study(self.random, seed)
+        self.now = 0.0
+        self.decisions: list[Decision] = []
+        self.ledger = Ledger(self.study)
+        self.ranks: dict[int, Rank] = {}
+        self.outcome: Outcome | None = None
+        self._folder = folder
+        self._say = say
+        self._kills = world.kills
+        self._commands_left = -1
+        self._resumes_at = 0.0
+        self._queue: list[tuple[float, int, Callable[[], None]]] = []
+        self._serial = 0
+        self._start()
+
+    def run(self) -> Outcome:
+        """Let things happen until the study is over; raises AssertionError if a rule is broken."""
+        while self.outcome is None:
+            assert self._serial < MOST_EVENTS, "every study comes to its end"
+            self.now, _, happen = heapq.heappop(self._queue)
+            try:
+                happen()
+            except Killed:
+                self._start_again()
+            if self.outcome is Outcome.DRAINED:
+                self.outcome = None
+                self._start_again()
+        os.close(self._store._journal)
+        self._check_end()
+        return self.outcome
+
+    def at(self, time: float, happen: Callable[[], None]) -> None:
+        """Let something happen, after all that was to happen at the same time."""
+        self._serial += 1
+        heapq.heappush(self._queue, (time, self._serial, happen))
+
+    def handle(self, event: Event) -> None:
+        """Let the master hear of an event as soon as it can; do what it wants done."""
+        if self.now < self._resumes_at:
+            self.at(self._resumes_at, lambda: self.handle(event))
+            return
+        self._tell_story(event_line(event, self.now))
+        self.ledger.hear(event, self.now)
+        for command in self.master.handle(event, self.now):
+            self._commands_left -= 1
+            if self._commands_left == 0:
+                self._tear(command)
+                raise Killed
+            self._tell_story(command_line(command))
+            self._perform(command)
+        self.ledger.compare(self.master)
+        if self.outcome is None:
+            self.ledger.compare_duties()
+        if self._kills and self.random.random() < CHECKPOINTS:
+            self._store.checkpoint(self.master.state())
+
+    def _perform(self, command: Command) -> None:
+        assert self.outcome is None, "nothing follows the end"
+        match command:
+            case Record(decision):
+                self.ledger.record(decision)
+                self._store.append(decision)
+                self.decisions.append(decision)
+                if isinstance(decision, Lost):
+                    self.ranks[decision.rank].check_silent()
+            case Tell(rank, order):
+                self.ledger.tell(rank, order)
+                self.ranks[rank].send(order)
+            case Discard(trial):
+                self.ledger.discard(trial)
+            case Leave(outcome):
+                self.ledger.leave(outcome)
+                self.outcome = outcome
+
+    def _tear(self, command: Command) -> None:
+        """Leave half a line behind, as a kill may."""
+        if isinstance(command, Record) and self.random.random() < 0.5:
+            torn = line(command.decision)
+            os.write(self._store._journal, torn[: self.random.randrange(len(torn))])
+
+    def _start_again(self) -> None:
+        os.close(self._store._journal)
+        self._start()
+
+    def _start(self) -> None:
+        """Start the study, or start it again: fresh ranks, and what the store holds."""
+        if self._kills:
+            self._kills -= 1
+            self._commands_left = self.random.randint(1, 80)
+        count = self.random.randint(1, 8)
+        started = Started(self.now, "", "", "", count)
+        self._tell_story(f"> {self.now:.3f} start ranks {count}")
+        self.master = self.study.master(count, self.now)
+        saved = read(self._folder)
+        assert repr(saved.decisions) == repr(self.decisions), "a kill loses no decision"
+        self._store = Store(self._folder, saved.decisions)
+        if saved.state is not None:
+            self.master.restore(saved.state)
+        for decision in [*saved.decisions[saved.counted :], started]:
+            self.master.redo(decision)
+        self._store.append(started)
+        self.decisions.append(started)
+        self.ledger.record(started)
+        self.ledger.compare(self.master)
+        self._queue.clear()
+        self._resumes_at = self.now
+        self.ranks = {rank: Rank(self, rank) for rank in self.master.roster.workers}
+        self._tick()
+        if self._kills and self.random.random() < 0.3:
+            self.at(self.now + self.random.uniform(0, 60), lambda: self.handle(Drain("signal")))
+
+    def _tick(self) -> None:
+        self.handle(Tick())
+        patience_s = self.study.patience_s
+        if self.random.random() < self.world.held_up:
+            self._resumes_at = self.now + self.random.uniform(0, 2 * patience_s)
+        self.at(max(self._resumes_at, self.now + patience_s / TICKS_PER_PATIENCE), self._tick)
+
+    def _check_end(self) -> None:
+        """Assert that the journal alone leads to the same end."""
+        again = self.study.master()
+        board = Leaderboard(self.study.goal, len(again.scheduler.rungs) - 1)
+        for decision in read(self._folder).decisions:
+            again.redo(decision)
+            board.add(decision)
+        assert msgspec.json.encode(again.state()) == msgspec.json.encode(self.master.state())
+        best = next((it for it in board.ranking() if it.loss < WORST), None)
+        assert best is board.incumbent
+        assert (best and (-best.rung, best.loss, best.trial)) == self.ledger.incumbent
+
+    def _tell_story(self, line: str) -> None:
+        if self._say is not None:
+            self._say(line)
+
+
+class Rank:
+    """A worker rank that keeps the contract of one, as long as it lives."""
+
+    def __init__(self, simulation: Simulation, rank: int) -> None:
+        """Load the objective, and beat."""
+        self._simulation = simulation
+        self._random = simulation.random
+        self._rank = rank
+        self._dead = False
+        self._stopped_until = 0.0
+        self._sent_at = self._got_at = simulation.now
+        self._job: Assign | None = None
+        self._beat_s = simulation.study.patience_s / BEATS_PER_PATIENCE
+        self._later(self._random.uniform(0, 2), self._load)
+        self._later(self._random.uniform(0, self._beat_s), self._beat)
+
+    def send(self, order: Assign | Beat) -> None:
+        """Have an order on its way to this rank."""
+        self._got_at = self._arrival(self._got_at)
+        self._later(self._got_at - self._simulation.now, lambda: self._get(order))
+
+    def check_silent(self) -> None:
+        """Assert that this rank was declared lost for a reason."""
+        now, patience_s = self._simulation.now, self._simulation.study.patience_s
+        lately = now - self._stopped_until < patience_s
+        assert self._dead or lately, "a rank that lives and beats is not lost"
+
+    def _load(self) -> None:
+        fit = self._random.random() >= self._simulation.world.unfit
+        self._report(Ready("host", self._rank) if fit else Unfit("host", "no such module"))
+
+    def _beat(self) -> None:
+        world = self._simulation.world
+        self._report(Beat())
+        self._later(self._beat_s, self._beat)
+        if self._random.random() < world.dies:
+            self._later(self._random.uniform(0, self._beat_s), self._die)
+        if self._random.random() < world.stops:
+            self._later(self._random.uniform(0, self._beat_s), self._stop)
+
+    def _die(self) -> None:
+        self._dead = True
+
+    def _stop(self) -> None:
+        patience_s = self._simulation.study.patience_s
+        self._stopped_until = self._simulation.now + self._random.uniform(0, 3 * patience_s)
+
+    def _get(self, order: Assign | Beat) -> None:
+        if isinstance(order, Assign):
+            assert self._job is None, "a rank is never given a job beside one it still has"
+            self._job = order
+            self._later(self._random.uniform(0.2, 4) * order.resource**0.5, self._answer)
+
+    def _answer(self) -> None:
+        world, study, order = self._simulation.world, self._simulation.study, self._job
+        assert order is not None
+        self._job = None
+        key = (order.trial, order.rung, order.attempt)
+        if self._random.random() < world.fails:
+            if self._random.random() < world.unfit:
+                self._report(Unfit("host", "the child can't be started again"))
+            else:
+                self._report(Failed(*key, FailureKind.EXCEPTION, "ValueError"))
+            return
+        # Few different losses: ties are frequent.
+        loss = round(abs(float(order.config["x"]) - 0.3) + 0.5 / order.resource, 1)
+        if self._random.random() < world.no_number:
+            loss = self._random.choice(LOSSES)
+        saved = self._random.choice([0, order.resource])
+        self._report(Finished(*key, study.metrics(loss), saved))
+
+    def _report(self, report: Report) -> None:
+        self._sent_at = self._arrival(self._sent_at)
+        event = Heard(self._rank, report)
+        self._simulation.at(self._sent_at, lambda: self._simulation.handle(event))
+
+    def _arrival(self, before: float) -> float:
+        return max(before, self._simulation.now + self._random.expovariate(20))
+
+    def _later(self, seconds: float, happen: Callable[[], None]) -> None:
+        """Let this rank do something, unless it is dead then; if it is stopped, when it goes on."""
+
+        def if_able() -> None:
+            if self._stopped_until > self._simulation.now:
+                self._simulation.at(self._stopped_until, if_able)
+            elif not self._dead:
+                happen()
+
+        self._simulation.at(self._simulation.now + seconds, if_able)
+
+
+def simulate(world: str, seed: int, say: Callable[[str], None] | None = None) -> Simulation:
+    """Run one study to its end, its store in a temporary folder; a failure says how to see it."""
+    with tempfile.TemporaryDirectory() as folder:
+        simulation = Simulation(WORLDS[world], seed, Path(folder), say)
+        try:
+            simulation.run()
+        except Exception as error:
+            raise AssertionError(f"see --world {world} --seed {seed} --trace") from error
+    return simulation
+
+
+def main() -> None:
+    """Run seeds of worlds, until one fails."""
+    parser = argparse.ArgumentParser(description="Simulate studies.")
+    parser.add_argument("--world", choices=WORLDS, action="append", help="default: all")
+    parser.add_argument("--seed", type=int, default=0, help="the first seed")
+    parser.add_argument("--seeds", type=int, default=1, help="how many")
+    parser.add_argument("--trace", action="store_true", help="say all that happens")
+    options = parser.parse_args()
+    say = print if options.trace else None
+    for seed in range(options.seed, options.seed + options.seeds):
+        for name in options.world or WORLDS:
+            outcome = simulate(name, seed, say).outcome
+            assert outcome is not None
+            sys.stdout.write(f"{name} {seed}: {outcome.value}\n")
+
+
+if __name__ == "__main__":
+    main()

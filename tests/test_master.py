@@ -1,0 +1,281 @@
+"""The master, event by event: what it wants done, and what not. Whole stories are in traces/."""
+
+import msgspec
+import pytest
+
+from hpmpi.errors import ReplayError
+from hpmpi.master import MAX_LOSSES, Master, MasterState
+from hpmpi.messages import (
+    Assign,
+    Assigned,
+    Beat,
+    Command,
+    Curve,
+    Discard,
+    Drain,
+    Failed,
+    Failure,
+    FailureKind,
+    Finished,
+    Goodbye,
+    Heard,
+    Leave,
+    Outcome,
+    Point,
+    Progress,
+    Ready,
+    Record,
+    Report,
+    Result,
+    Started,
+    Tell,
+    Tick,
+)
+from hpmpi.trial import JobKey, seed_of
+from tests.build import Study
+from tests.play import command_line
+
+
+def hear(master: Master, rank: int, report: Report, now: float = 0.0) -> list[Command]:
+    """Let a report come in."""
+    return master.handle(Heard(rank, report), now)
+
+
+def working(study: Study) -> Master:
+    """Start a study whose ranks all have their first job: rank 1 has trial 0, and so on."""
+    master = study.master()
+    for rank in master.roster.workers:
+        hear(master, rank, Ready("host", 100 + rank))
+    return master
+
+
+def finished(order: Assign | Assigned, loss: float, saved: int = 0) -> Finished:
+    """Answer an order."""
+    return Finished(order.trial, order.rung, order.attempt, {"loss": loss}, saved)
+
+
+def failed(trial: int = 0, attempt: int = 1, kind: FailureKind = FailureKind.EXCEPTION) -> Failed:
+    """Say that an attempt at the lowest rung came to nothing."""
+    return Failed(trial, 0, attempt, kind, "ValueError: no")
+
+
+def orders(commands: list[Command]) -> dict[int, Assign]:
+    """Find the jobs that are handed out, by rank."""
+    return {
+        it.rank: it.order
+        for it in commands
+        if isinstance(it, Tell) and isinstance(it.order, Assign)
+    }
+
+
+def decisions(commands: list[Command], kind: type) -> list[object]:
+    """Find the decisions of a kind."""
+    return [
+        it.decision for it in commands if isinstance(it, Record) and isinstance(it.decision, kind)
+    ]
+
+
+def test_nobody_is_told_anything_before_being_heard() -> None:
+    master = Study(ranks=3).master()
+    assert master.handle(Tick(), 0.0) == []
+    assert master.handle(Tick(), 4.0) == []
+
+
+def test_a_beat_from_a_rank_that_is_not_ready_brings_no_work() -> None:
+    assert hear(Study().master(), 1, Beat()) == [Tell(1, Beat())]
+
+
+def test_an_order_says_all_that_a_rank_must_know() -> None:
+    study = Study(seed=5)
+    order = orders(hear(study.master(), 1, Ready("host", 1)))[1]
+    config = study.scheduler().ask(may_start=True)
+    assert config is not None
+    assert order == Assign(0, 0, 1, 1, config.config, seed_of(5, 0), 0)
+
+
+def test_a_decision_comes_before_the_order_it_leads_to() -> None:
+    commands = hear(Study().master(), 1, Ready("host", 7))
+    assert [type(it) for it in commands] == [Record, Record, Tell]
+
+
+def test_a_result_is_recorded_with_all_that_was_said() -> None:
+    master = working(Study())
+    report = Finished(1, 0, 1, {"loss": 0.5, "size": 3.0}, saved=1)
+    results = decisions(hear(master, 2, report, 3.0), Result)
+    assert results == [Result(3.0, 1, 0, 1, 1, 2, {"loss": 0.5, "size": 3.0}, 1)]
+
+
+def test_points_of_a_curve_are_recorded_whoever_sends_them() -> None:
+    master = working(Study())
+    points = [Point(1, {"loss": 0.9})]
+    assert hear(master, 2, Progress(0, 0, 1, points), 1.0) == [Record(Curve(1.0, 0, 0, 1, points))]
+
+
+def test_a_goodbye_calls_for_nothing() -> None:
+    assert hear(working(Study()), 1, Goodbye()) == []
+
+
+def test_a_promoted_trial_goes_on_from_its_newest_checkpoint() -> None:
+    master = working(Study(ranks=1, eta=2, high=4, limit=2))
+    hear(master, 1, Finished(0, 0, 1, {"loss": 0.5}, saved=1))
+    order = orders(hear(master, 1, Finished(1, 0, 1, {"loss": 0.6}, saved=1)))[1]
+    assert (order.trial, order.rung, order.resource, order.saved) == (0, 1, 2, 1)
+
+
+def test_a_late_result_with_an_older_checkpoint_takes_nothing_back() -> None:
+    master = working(Study(ranks=1, eta=2, high=4, limit=4))
+    master._saved[0] = 3
+    hear(master, 1, Finished(0, 0, 1, {"loss": 0.5}, saved=1))
+    assert master._saved[0] == 3
+
+
+def test_the_second_answer_to_a_job_is_not_recorded() -> None:
+    master = working(Study(limit=2))
+    hear(master, 1, Finished(0, 0, 1, {"loss": 0.5}))
+    assert hear(master, 1, Finished(0, 0, 1, {"loss": 0.1})) == []
+    assert master.incumbent is not None
+    assert master.incumbent.loss == 0.5
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FailureKind if kind is not FailureKind.LOST])
+def test_a_failure_of_any_kind_is_tried_again_as_often_as_may_be(kind: FailureKind) -> None:
+    master = working(Study(ranks=1, failures=3, limit=1))
+    for attempt in (1, 2):
+        order = orders(hear(master, 1, failed(attempt=attempt, kind=kind)))[1]
+        assert (order.trial, order.attempt) == (0, attempt + 1)
+    commands = hear(master, 1, failed(attempt=3, kind=kind))
+    said = Failure(0.0, 0, 0, 3, 1, kind, "ValueError: no", final=True)
+    assert commands == [Record(said), Discard(0), Leave(Outcome.COMPLETE)]
+
+
+def test_losses_and_failures_are_counted_apart() -> None:
+    master = working(Study(ranks=4, failures=2, limit=1))
+    hear(master, 1, failed(attempt=1))
+    opened = master.jobs[JobKey(0, 0)]
+    assert (opened.failures, opened.losses, opened.holder) == (1, 0, 2)
+    for now in (4.0, 8.0, 12.0):
+        master.handle(Tick(), now)
+        for rank in (1, 3, 4):
+            hear(master, rank, Beat(), now)
+    assert (opened.failures, opened.losses, opened.attempts) == (1, 1, 3)
+    assert opened.losses < MAX_LOSSES
+
+
+def test_a_failure_of_an_older_attempt_counts_for_nothing() -> None:
+    master = working(Study(ranks=1, limit=1))
+    hear(master, 1, failed(attempt=1))
+    assert hear(master, 1, failed(attempt=1)) == []
+    assert master.jobs[JobKey(0, 0)].failures == 1
+
+
+def test_work_that_waits_goes_before_new_work() -> None:
+    master = working(Study(ranks=1, limit=9))
+    assert orders(hear(master, 1, failed()))[1].trial == 0
+    assert master.trials == 1
+
+
+def test_max_trials_is_exact() -> None:
+    master = working(Study(ranks=8, limit=5))
+    assert master.trials == 5
+    assert len(master.roster.idle) == 3
+    assert master.outcome is None
+
+
+def test_without_a_limit_there_is_always_another_trial() -> None:
+    master = working(Study(ranks=8, limit=None))
+    assert master.trials == 8
+    assert not master.roster.idle
+
+
+def test_it_is_over_when_nothing_is_open_and_nothing_can_be() -> None:
+    master = working(Study(ranks=2, method="full", limit=2))
+    assert Leave(Outcome.COMPLETE) not in hear(master, 1, Finished(0, 0, 1, {"loss": 0.5}))
+    assert hear(master, 2, Finished(1, 0, 1, {"loss": 0.6}))[-1] == Leave(Outcome.COMPLETE)
+
+
+def test_after_the_end_nothing_is_done() -> None:
+    master = working(Study())
+    assert master.handle(Drain("signal"), 1.0) == [Leave(Outcome.DRAINED)]
+    assert hear(master, 1, Finished(0, 0, 1, {"loss": 0.5}), 2.0) == []
+    assert hear(master, 1, Beat(), 2.0) == []
+    assert master.handle(Drain("another"), 3.0) == []
+    assert master.handle(Tick(), 99.0) == []
+
+
+def test_the_target_is_reached_by_what_is_as_good_and_at_any_rung() -> None:
+    master = working(Study(target_loss=0.1))
+    assert Leave(Outcome.COMPLETE) not in hear(master, 1, Finished(0, 0, 1, {"loss": 0.11}))
+    assert hear(master, 2, Finished(1, 0, 1, {"loss": 0.1}))[-1] == Leave(Outcome.COMPLETE)
+
+
+def test_a_target_is_turned_with_the_mode() -> None:
+    master = working(Study(mode="max", target_loss=-0.9))
+    assert Leave(Outcome.COMPLETE) not in hear(master, 1, Finished(0, 0, 1, {"score": 0.1}))
+    assert hear(master, 2, Finished(1, 0, 1, {"score": 0.95}))[-1] == Leave(Outcome.COMPLETE)
+
+
+def test_a_rank_that_can_not_load_its_objective_ends_nothing_while_others_may() -> None:
+    text = [command_line(it) for it in hear(Study().master(), 1, Ready("host", 1))]
+    assert text[1:] == [
+        "record assigned trial 0 rung 0 attempt 1 rank 1",
+        "tell rank 1: train trial 0 rung 0 attempt 1 to 1",
+    ]
+
+
+def test_a_state_goes_through_json_and_back() -> None:
+    study = Study(ranks=3, eta=2)
+    master = working(study)
+    hear(master, 1, Finished(0, 0, 1, {"loss": 0.5}, saved=1))
+    hear(master, 2, failed(trial=1))
+    text = msgspec.json.encode(master.state())
+    again = study.master()
+    again.restore(msgspec.json.decode(text, type=MasterState))
+    assert msgspec.json.encode(again.state()) == text
+
+
+def journal(master: Master) -> list[Assigned]:
+    """Have a rank given two jobs; return what was recorded of them."""
+    assigned = decisions(hear(master, 1, Ready("host", 1)), Assigned)
+    assigned += decisions(hear(master, 2, Ready("host", 2)), Assigned)
+    return [it for it in assigned if isinstance(it, Assigned)]
+
+
+def test_a_journal_that_can_not_be_derived_is_refused() -> None:
+    first, second = journal(Study().master())
+    for changed in (
+        second,
+        msgspec.structs.replace(first, attempt=2),
+        msgspec.structs.replace(first, resource=2),
+        msgspec.structs.replace(first, config={"x": 0.5}),
+    ):
+        with pytest.raises(ReplayError, match="can't be derived"):
+            Study().master().redo(changed)
+
+
+def test_a_journal_of_another_seed_is_refused() -> None:
+    first, _ = journal(Study(seed=1).master())
+    with pytest.raises(ReplayError, match="can't be derived"):
+        Study(seed=2).master().redo(first)
+
+
+def test_a_result_or_failure_without_its_job_is_refused() -> None:
+    result = Result(1.0, 0, 0, 1, 1, 1, {"loss": 0.5})
+    failure = Failure(1.0, 0, 0, 1, 1, FailureKind.CRASH, "")
+    for decision in (result, failure):
+        with pytest.raises(ReplayError, match="not open"):
+            Study().master().redo(decision)
+
+
+def test_a_failure_that_would_not_have_been_the_last_is_refused() -> None:
+    first, _ = journal(Study().master())
+    master = Study(failures=3).master()
+    master.redo(first)
+    with pytest.raises(ReplayError, match="final"):
+        master.redo(Failure(1.0, 0, 0, 1, 1, FailureKind.CRASH, "", final=True))
+
+
+def test_a_start_reopens_the_jobs_that_nobody_holds_any_more() -> None:
+    master = working(Study(ranks=3))
+    master.redo(Started(5.0, "", "", "", 2))
+    assert list(master.waiting) == [JobKey(0, 0), JobKey(1, 0), JobKey(2, 0)]
+    assert [opened.holder for opened in master.jobs.values()] == [None, None, None]

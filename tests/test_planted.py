@@ -1,0 +1,117 @@
+"""Mistakes planted into a copy of the package: each is found by a test.
+
+python -m tests.test_planted       says which test finds which, and how long it takes
+"""
+
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[1]
+HOMES = {"asha": "schedulers/asha", "full": "schedulers/full", "random": "searchers/random"}
+
+PYTEST = ["pytest", "-x", "-q", "-p", "no:cacheprovider", "-o", "addopts=--import-mode=importlib"]
+
+CHECKS = [
+    ["tests.simulate", "--world", "everything", "--seeds", "5"],
+    [*PYTEST, *(f"tests/test_{name}.py" for name in ("traces", "master", "roster", "leaderboard"))],
+    [*PYTEST, *(f"tests/test_{name}.py" for name in ("trial", "searchers", "asha", "schedulers"))],
+]
+
+
+class Mistake(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One line of a module, as it is and as it should not be."""
+
+    module: str
+    why: str
+    old: str
+    new: str
+
+    @property
+    def file(self) -> str:
+        """Where the line is."""
+        return f"hpmpi/{HOMES.get(self.module, self.module)}.py"
+
+
+def mistakes() -> list[Mistake]:
+    """Read the list."""
+    table = tomllib.loads(Path(__file__).with_name("planted.toml").read_text())
+    return [Mistake(module, **fields) for module, several in table.items() for fields in several]
+
+
+def copy(target: Path) -> None:
+    """Copy what the checks need."""
+    ignore = shutil.ignore_patterns("__pycache__")
+    for name in ("hpmpi", "tests"):
+        shutil.copytree(ROOT / name, target / name, ignore=ignore)
+    shutil.copyfile(ROOT / "pyproject.toml", target / "pyproject.toml")
+
+
+def plant(mistake: Mistake, target: Path) -> None:
+    """Make the mistake."""
+    file = target / mistake.file
+    text = file.read_text()
+    assert text.count(mistake.old) == 1, f"{mistake.file} has no such line: {mistake.old}"
+    file.write_text(text.replace(mistake.old, mistake.new))
+
+
+def finder(target: Path) -> str | None:
+    """Run the checks; return what the first that fails said, or None if all is well."""
+    for check in CHECKS:
+        command = [sys.executable, "-B", "-m", *check]
+        done = subprocess.run(
+            command, cwd=target, capture_output=True, text=True, timeout=60, check=False
+        )
+        if done.returncode:
+            return done.stdout + done.stderr
+    return None
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy the package once for all mistakes."""
+    target = tmp_path_factory.mktemp("planted")
+    copy(target)
+    return target
+
+
+def test_the_checks_find_nothing_where_nothing_is_planted(package: Path) -> None:
+    assert finder(package) is None
+
+
+@pytest.mark.parametrize("mistake", mistakes(), ids=lambda it: f"{it.module}: {it.why}")
+def test_a_planted_mistake_is_found(mistake: Mistake, package: Path) -> None:
+    plant(mistake, package)
+    try:
+        assert finder(package) is not None
+    finally:
+        shutil.copyfile(ROOT / mistake.file, package / mistake.file)
+
+
+def main() -> None:
+    """Say what finds each mistake."""
+    target = Path(sys.argv[1])
+    copy(target)
+    for mistake in mistakes():
+        plant(mistake, target)
+        began = time.monotonic()
+        said = (finder(target) or "NOT FOUND").strip().splitlines()
+        last = next((line for line in said if line.startswith(("FAILED", "E  "))), said[-1])
+        took_s = time.monotonic() - began
+        sys.stdout.write(f"{took_s:4.1f} s  {mistake.module}: {mistake.why}\n        {last}\n")
+        sys.stdout.flush()
+        shutil.copyfile(ROOT / mistake.file, target / mistake.file)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""The worker ranks as the master knows them."""
+
+import pytest
+
+from hpmpi.roster import Held, Roster
+from hpmpi.trial import JobKey
+
+HELD = Held(JobKey(0, 0), 1)
+NEWER = Held(JobKey(0, 0), 2)
+
+
+def ready_roster(*ranks: int) -> Roster:
+    """Build a roster whose ranks are all ready."""
+    roster = Roster(list(ranks), 10.0, 0.0)
+    for rank in ranks:
+        roster.ready(rank)
+    return roster
+
+
+def test_a_rank_is_idle_only_once_it_is_ready() -> None:
+    roster = Roster([1, 2], 10.0, 0.0)
+    assert not roster.heard(1, 1.0)
+    assert list(roster.idle) == []
+    roster.ready(1)
+    assert list(roster.idle) == [1]
+
+
+def test_who_has_been_idle_longest_comes_first() -> None:
+    roster = ready_roster(1, 2, 3)
+    roster.give(1, HELD)
+    roster.answered(1, HELD)
+    roster.heard(2, 1.0)
+    assert list(roster.idle) == [2, 3, 1]
+
+
+def test_only_the_attempt_that_a_rank_holds_can_be_answered() -> None:
+    roster = ready_roster(1)
+    roster.give(1, NEWER)
+    roster.answered(1, HELD)
+    assert list(roster.idle) == []
+    roster.answered(1, NEWER)
+    assert list(roster.idle) == [1]
+
+
+def test_a_busy_rank_is_given_nothing() -> None:
+    roster = ready_roster(1)
+    roster.give(1, HELD)
+    with pytest.raises(AssertionError, match="not idle"):
+        roster.give(1, NEWER)
+
+
+def test_an_unfit_rank_is_never_idle_again() -> None:
+    roster = ready_roster(1, 2)
+    roster.unfit(1)
+    roster.ready(1)
+    roster.heard(1, 1.0)
+    assert list(roster.idle) == [2]
+    assert not roster.all_unfit
+    roster.unfit(2)
+    assert roster.all_unfit
+
+
+def test_a_rank_is_lost_after_the_patience_and_not_before() -> None:
+    roster = ready_roster(1, 2)
+    roster.heard(2, 5.0)
+    assert roster.silent(10.0) == []
+    assert roster.silent(10.5) == [1]
+    assert list(roster.idle) == [2]
+    assert not roster.deserted
+    assert roster.silent(15.5) == [2]
+    assert roster.deserted
+
+
+def test_a_rank_is_declared_lost_once() -> None:
+    roster = ready_roster(1)
+    assert roster.silent(11.0) == [1]
+    assert roster.silent(30.0) == []
+
+
+def test_a_rank_that_comes_back_is_what_it_was_before() -> None:
+    roster = ready_roster(1, 2)
+    roster.give(1, HELD)
+    assert roster.silent(11.0) == [1, 2]
+    assert roster.heard(1, 12.0)
+    assert roster.heard(2, 12.0)
+    assert not roster.heard(2, 13.0)
+    assert list(roster.idle) == [2]
+    assert roster.workers[1].held == HELD
+
+
+def test_a_rank_that_came_back_can_be_lost_again() -> None:
+    roster = ready_roster(1)
+    assert roster.silent(11.0) == [1]
+    roster.heard(1, 12.0)
+    assert roster.silent(22.0) == []
+    assert roster.silent(22.5) == [1]
+
+
+def test_an_excused_silence_begins_anew() -> None:
+    roster = ready_roster(1, 2)
+    roster.excuse(100.0)
+    assert roster.silent(110.0) == []
+    assert roster.silent(110.5) == [1, 2]
+
+
+def test_an_excuse_brings_nobody_back() -> None:
+    roster = ready_roster(1)
+    assert roster.silent(11.0) == [1]
+    roster.excuse(12.0)
+    assert roster.workers[1].lost
+
+
+def test_unfit_and_lost_ranks_together_leave_it_deserted() -> None:
+    roster = ready_roster(1, 2)
+    roster.unfit(1)
+    roster.heard(1, 10.0)
+    assert not roster.deserted
+    assert roster.silent(11.0) == [2]
+    assert roster.deserted
+    assert not roster.all_unfit

@@ -1,0 +1,107 @@
+"""The rules of the master, in every world, under many seeds."""
+
+from collections import Counter
+from functools import cache
+
+import pytest
+
+from hpmpi.messages import Assigned, Back, Failure, Lost, Outcome, Refused, Result, Started
+from tests.simulate import WORLDS, Simulation, simulate
+
+SEEDS = range(200)
+HARD_SEEDS = [
+    ("restarts", 1465),  # killed between the result that reached the target and leaving
+]
+
+
+@cache
+def simulations(world: str) -> list[Simulation]:
+    return [simulate(world, seed) for seed in SEEDS]
+
+
+def outcomes(world: str) -> set[Outcome | None]:
+    return {simulation.outcome for simulation in simulations(world)}
+
+
+def decided(world: str) -> Counter[type]:
+    return Counter(type(it) for each in simulations(world) for it in each.decisions)
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_the_ledger_agrees_with_all_that_is_decided(world: str) -> None:
+    assert len(simulations(world)) == len(SEEDS)
+
+
+@pytest.mark.parametrize(("world", "seed"), HARD_SEEDS)
+def test_what_failed_once_does_not_again(world: str, seed: int) -> None:
+    assert simulate(world, seed).outcome is Outcome.COMPLETE
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_one_seed_is_one_story(world: str) -> None:
+    for seed in SEEDS[:5]:
+        first: list[str] = []
+        again: list[str] = []
+        simulate(world, seed, first.append)
+        simulate(world, seed, again.append)
+        assert first == again
+
+
+def test_each_complete_study_has_a_result_for_each_trial_or_gave_it_up() -> None:
+    for simulation in (each for world in WORLDS for each in simulations(world)):
+        study = simulation.study
+        if simulation.outcome is Outcome.COMPLETE and simulation.ledger.exhausted:
+            done = {it.trial for it in simulation.decisions if isinstance(it, Result)}
+            given_up = {
+                it.trial for it in simulation.decisions if isinstance(it, Failure) and it.final
+            }
+            assert done | given_up == set(range(study.limit or 0))
+
+
+def test_a_calm_world_loses_and_repeats_nothing() -> None:
+    assert outcomes("calm") == {Outcome.COMPLETE}
+    assert not decided("calm").keys() & {Lost, Back, Failure, Refused}
+    for simulation in simulations("calm"):
+        tried = {it.attempt for it in simulation.decisions if isinstance(it, Assigned)}
+        assert tried == {1}
+
+
+def test_crashes_lose_ranks_and_only_the_last_one_ends_a_study() -> None:
+    assert outcomes("crashes") == {Outcome.COMPLETE, Outcome.DESERTED}
+    assert decided("crashes")[Lost] > len(SEEDS)
+    assert Back not in decided("crashes")
+
+
+def test_frozen_ranks_come_back_and_their_late_answers_count() -> None:
+    assert decided("freezes")[Back] > len(SEEDS)
+    late = 0
+    for simulation in simulations("freezes"):
+        newest: dict[tuple[int, int], int] = {}
+        for it in simulation.decisions:
+            if isinstance(it, Assigned):
+                newest[it.trial, it.rung] = it.attempt
+            if isinstance(it, Result):
+                late += it.attempt < newest[it.trial, it.rung]
+    assert late > 10
+
+
+def test_failures_are_tried_again_and_given_up_in_the_end() -> None:
+    finals = [
+        it.final
+        for each in simulations("failures")
+        for it in each.decisions
+        if isinstance(it, Failure)
+    ]
+    assert finals.count(True) > len(SEEDS)
+    assert finals.count(False) > len(SEEDS)
+    assert decided("failures")[Refused] > 10
+
+
+def test_restarts_are_many_and_all_come_to_the_end() -> None:
+    assert outcomes("restarts") == {Outcome.COMPLETE}
+    assert decided("restarts")[Started] > 3 * len(SEEDS)
+
+
+def test_a_study_whose_ranks_are_all_there_is_not_deserted() -> None:
+    for world in ("calm", "failures", "restarts"):
+        assert Outcome.DESERTED not in outcomes(world)
