@@ -3,10 +3,10 @@
     DIR/checkpoints/<trial>/<resource>-<rung>.<attempt>      whole: it has its name since it is
     DIR/checkpoints/<trial>/.<resource>-<rung>.<attempt>     being written
 
-Rules: an attempt that starts owns the trial's folder. It takes the newest whole checkpoint, whoever
-wrote it, under its own name, and removes what else it finds. From then on it removes only what has
-its own name. An older attempt that is still alive somewhere can so lose its own files, which nobody
-needs any more, and can never take away those of a newer one.
+Rules: an attempt that starts owns what older ones have left. It takes the newest whole checkpoint of
+theirs under its own name, and removes what else it finds. From then on it removes only what has its
+own name. An older attempt that is still alive somewhere, or starts late, can so lose its own files,
+which nobody needs any more, and can never take away those of a newer one.
 """
 
 import os
@@ -35,6 +35,12 @@ class Checkpoint(NamedTuple):
     def name(self) -> str:
         """The name of its folder."""
         return f"{self.resource}-{self.rung}.{self.attempt}"
+
+
+def parsed(name: str) -> Checkpoint | None:
+    """Read the name of a whole checkpoint; None where it is none."""
+    match = NAME.fullmatch(name)
+    return Checkpoint(*map(int, match.groups())) if match else None
 
 
 def trial_folder(run_folder: Path, trial: int) -> Path:
@@ -80,6 +86,7 @@ class Checkpoints:
         """Give a folder to write into: the newest checkpoint, once the block has ended well."""
         saved = Checkpoint(resource, self._rung, self._attempt)
         partial = self._folder / f".{saved.name}"
+        replaced = self._folder / f".{saved.name}.replaced"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         try:
@@ -87,18 +94,20 @@ class Checkpoints:
             for file in partial.rglob("*"):
                 sync(file)
             whole = self._folder / saved.name
-            shutil.rmtree(whole, ignore_errors=True)
+            if whole.exists():
+                whole.rename(replaced)
             partial.rename(whole)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
+        shutil.rmtree(replaced, ignore_errors=True)
         before, self.newest = self.path, saved
         if before is not None and before != whole and not self._keep_all:
             shutil.rmtree(before, ignore_errors=True)
 
     def _whole(self) -> list[Checkpoint]:
-        matches = map(NAME.fullmatch, self._names())
-        return [Checkpoint(*map(int, match.groups())) for match in matches if match]
+        found = [parsed(name) for name in self._names() if not self._is_of_newer(name)]
+        return [each for each in found if each is not None]
 
     def _names(self) -> list[str]:
         try:
@@ -110,15 +119,21 @@ class Checkpoints:
         mine = Checkpoint(found.resource, self._rung, self._attempt)
         try:
             (self._folder / found.name).rename(self._folder / mine.name)
-        except OSError:
+        except FileNotFoundError:  # an attempt that is still alive has saved a newer one
             return False
         self.newest = mine
         return True
 
+    def _is_of_newer(self, name: str) -> bool:
+        found = parsed(name.removeprefix("."))
+        mine = (self._rung, self._attempt)
+        return found is not None and (found.rung, found.attempt) > mine
+
     def _remove_others(self) -> None:
         kept = {self.newest.name} if self.newest else set()
         for name in self._names():
-            if name not in kept and not (self._keep_all and NAME.fullmatch(name)):
+            all_kept = self._keep_all and parsed(name) is not None
+            if name not in kept and not all_kept and not self._is_of_newer(name):
                 shutil.rmtree(self._folder / name, ignore_errors=True)
 
 

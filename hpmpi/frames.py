@@ -7,11 +7,15 @@ between ranks on one machine.
 import select
 import socket
 import struct
-from collections import deque
-from collections.abc import Iterator
+import time
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator
 
 LENGTH = struct.Struct(">I")
 CHUNK_BYTES = 1 << 16
+
+LEAST_POLL_S = 1e-3
+"""The clock of poll ticks so slowly: less is slept."""
 
 
 class Frames:
@@ -42,8 +46,8 @@ class Frames:
                 sent = self._socket.send(self._outgoing[0])
             except BlockingIOError:
                 return False
-            except OSError:
-                self.closed = True
+            except OSError:  # the other end is gone, but its last words may still be here
+                self._outgoing.clear()
                 break
             rest = self._outgoing.popleft()[sent:]
             if rest:
@@ -66,13 +70,13 @@ class Frames:
     def wait(self) -> list[bytes]:
         """Sleep until a message has come in whole; empty once the other end is gone."""
         while not (messages := self.receive()) and not self.closed:
-            select.select([self], [] if self.flush() else [self], [])
+            await_any([self.fileno()], [] if self.flush() else [self.fileno()])
         return messages
 
     def drain(self) -> None:
         """Sleep until everything is sent."""
         while not self.flush():
-            select.select([], [self], [])
+            await_any([], [self.fileno()])
 
     def close(self) -> None:
         """Hang up."""
@@ -87,3 +91,25 @@ class Frames:
                 return
             yield bytes(self._incoming[LENGTH.size : end])
             del self._incoming[:end]
+
+
+def await_any(
+    readable: Iterable[int], writable: Iterable[int] = (), limit_s: float | None = None
+) -> set[int]:
+    """Sleep until a descriptor can be read or written; return those that can be read.
+
+    select.select would take no descriptor above 1023, and rank 0 may have one for each rank.
+    """
+    wanted: defaultdict[int, int] = defaultdict(int)
+    for descriptor in readable:
+        wanted[descriptor] |= select.POLLIN
+    for descriptor in writable:
+        wanted[descriptor] |= select.POLLOUT
+    poll = select.poll()
+    for descriptor, events in wanted.items():
+        poll.register(descriptor, events)
+    if limit_s is not None and limit_s < LEAST_POLL_S:
+        time.sleep(limit_s)
+        limit_s = 0.0
+    found = poll.poll(None if limit_s is None else limit_s * 1e3)
+    return {descriptor for descriptor, events in found if events & ~select.POLLOUT}

@@ -17,6 +17,7 @@ import msgspec
 from hpmpi import __version__, guard, settings, tables
 from hpmpi.baseline import BaselineRun
 from hpmpi.checkpoints import discard, discard_all_but
+from hpmpi.jobs import Jobs
 from hpmpi.master import Master, Rules
 from hpmpi.messages import (
     Baseline,
@@ -73,7 +74,7 @@ class Leader:
     def __init__(
         self, study: Settings, origin: Path, saved: Saved, store: Store, transport: Transport
     ) -> None:
-        """Bring the master to where the journal ends; `origin` is the study file's folder."""
+        """Bring the jobs to where the journal ends; `origin` is the study file's folder."""
         self._study = study
         self._origin = origin
         self._store = store
@@ -86,17 +87,13 @@ class Leader:
         self.board = board_of(study, saved.decisions)
         self.baseline = baseline_of(saved.decisions)
         self._narrator = Narrator(self.board)
-        self._master = Master(
-            settings.build(study),
-            Roster(self._ranks, study.limits.patience_s, self._now()),
-            study.goal,
-            rules_of(study),
-            study.seed,
-        )
+        jobs = Jobs(settings.build(study), study.goal, study.limits.max_failures)
         if saved.state is not None:
-            self._master.restore(saved.state)
+            jobs.restore(saved.state)
         for decision in saved.decisions[saved.counted :]:
-            self._master.redo(decision)
+            jobs.redo(decision)
+        roster = Roster(self._ranks, study.limits.patience_s, self._now())
+        self._master = Master(jobs, roster, rules_of(study), study.seed)
 
     def run(self) -> Outcome:
         """Lead until the end."""
@@ -125,7 +122,7 @@ class Leader:
         )
         going_on = self.board.results
         self._record(started)
-        self._master.redo(started)
+        self._master.jobs.redo(started)
         self._checkpoint_due = self._now() + self._study.run.checkpoint_s
         log.info(
             "study %s: %d worker ranks (%s); results in %s%s",
@@ -156,7 +153,7 @@ class Leader:
     def _start_baseline(self, welcome: Welcome) -> BaselineRun | None:
         if self._study.baseline is None or self.baseline is not None:
             return None
-        top = self._master.scheduler.rungs[-1]
+        top = self._master.jobs.scheduler.rungs[-1]
         return BaselineRun(self._study.baseline, welcome, top, seed_of(self._study.seed, 0))
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
@@ -222,7 +219,7 @@ class Leader:
     def _checkpoint(self, state: str) -> None:
         began_at = self._now()
         self._store.checkpoint(
-            self._master.state(),
+            self._master.jobs.state(),
             tables.tell(self._store.decisions, self.board),
             {"hpmpi": __version__, "settings": self._study.toml(), "state": state},
         )
@@ -260,7 +257,6 @@ def rules_of(study: Settings) -> Rules:
     """Take from a study what the master must know."""
     target = study.stop.target
     return Rules(
-        max_failures=study.limits.max_failures,
         max_trials=study.stop.max_trials,
         time_s=study.stop.time_s,
         target_loss=None if target is None else study.goal.signed(target),

@@ -78,9 +78,9 @@ class Leaderboard:
     def _result(self, result: Result) -> bool:
         self.results += 1
         standing = self.standings[result.trial]
-        complete = result.rung == self._top_rung
-        standing.status = Status.COMPLETE if complete else Status.PAUSED
         loss = self.goal.loss(result.metrics)
+        over = result.rung == self._top_rung or loss == WORST
+        standing.status = Status.COMPLETE if over else Status.PAUSED
         if loss == WORST and standing.rung >= 0:
             return False
         standing.rung, standing.resource, standing.loss = result.rung, result.resource, loss

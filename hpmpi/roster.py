@@ -7,7 +7,8 @@ r"""The worker ranks as the master knows them.
 
 Rules: only what is heard is evidence of life. A rank keeps the attempt it was given until it
 answers, lost or not, so that one that comes back is never given a job beside one it still has.
-Every operation costs O(1), however many ranks there are.
+What is done for each event costs O(1), however many ranks there are; only `excuse`, `deserted` and
+`all_unfit`, which are rare, look at all of them.
 """
 
 from collections import OrderedDict

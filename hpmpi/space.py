@@ -14,6 +14,9 @@ import msgspec
 from hpmpi.errors import SpaceError
 from hpmpi.trial import Config, Value
 
+Whole = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
+"""Whole numbers that a float holds exactly."""
+
 
 class Float(msgspec.Struct, frozen=True, tag="float", forbid_unknown_fields=True):
     """A number from `low` to `high`, both included."""
@@ -46,8 +49,8 @@ class Float(msgspec.Struct, frozen=True, tag="float", forbid_unknown_fields=True
 class Int(msgspec.Struct, frozen=True, tag="int", forbid_unknown_fields=True):
     """A whole number from `low` to `high`, both included."""
 
-    low: int
-    high: int
+    low: Whole
+    high: Whole
     log: bool = False
 
     def check(self) -> None:

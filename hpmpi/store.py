@@ -7,7 +7,7 @@
 
 Rules: the journal is only appended to, so a kill at any instant loses no line; a torn last line is
 dropped. `run.h5` is written beside, synced and renamed, so it is whole at any time; it has the
-journal so far and the master's state, so loading is: the state, then the lines after it. No pickle.
+journal so far and the jobs' state, so loading is: the state, then the lines after it. No pickle.
 """
 
 import math
@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 
 from hpmpi.errors import StoreError
-from hpmpi.master import MasterState
+from hpmpi.jobs import JobsState
 from hpmpi.messages import Baseline, Curve, Decision, Point, Result
 from hpmpi.tables import Columns
 from hpmpi.trial import Metrics
@@ -41,10 +41,10 @@ DECODE = msgspec.json.Decoder(Decision, strict=False).decode
 
 
 class Saved(msgspec.Struct, frozen=True):
-    """What a run folder holds; the master's `state` has the first `counted` decisions in it."""
+    """What a run folder holds; the `state` of the jobs has the first `counted` decisions in it."""
 
     decisions: list[Decision]
-    state: MasterState | None = None
+    state: JobsState | None = None
     counted: int = 0
 
 
@@ -72,7 +72,7 @@ class Store:
 
     def checkpoint(
         self,
-        state: MasterState,
+        state: JobsState,
         tables: Mapping[str, Columns] | None = None,
         attributes: Mapping[str, str] | None = None,
     ) -> None:
@@ -210,7 +210,7 @@ def link_or_copy(source: Path, target: Path) -> None:
 def write_results(
     path: Path,
     decisions: Sequence[Decision],
-    state: MasterState,
+    state: JobsState,
     tables: Mapping[str, Columns],
     attributes: Mapping[str, str],
 ) -> None:
@@ -239,7 +239,7 @@ def read_results(path: Path) -> Saved:
                 "use the version of hpmpi that wrote it"
             )
         decisions = [DECODE(row) for row in file["decisions"]]
-        state = msgspec.json.decode(file["state"][()], type=MasterState)
+        state = msgspec.json.decode(file["state"][()], type=JobsState)
     return Saved(decisions, state, len(decisions))
 
 

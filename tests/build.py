@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from hpmpi.jobs import Jobs
 from hpmpi.master import Master, Rules
 from hpmpi.roster import Roster
 from hpmpi.schedulers import Scheduler
@@ -58,14 +59,18 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
         return Asha(searcher, min_resource=self.low, max_resource=self.high, eta=self.eta)
 
     def rules(self) -> Rules:
-        """Say when tries and the study end."""
-        return Rules(self.failures, self.limit, self.time_s, self.target_loss)
+        """Say when the study ends."""
+        return Rules(self.limit, self.time_s, self.target_loss)
+
+    def jobs(self) -> Jobs:
+        """Start the jobs."""
+        return Jobs(self.scheduler(), self.goal, self.failures)
 
     def master(self, ranks: int | None = None, now: float = 0.0) -> Master:
         """Start the master of ranks 1, 2, ..."""
         numbers = list(range(1, (ranks or self.ranks) + 1))
         roster = Roster(numbers, self.patience_s, now)
-        return Master(self.scheduler(), roster, self.goal, self.rules(), self.seed)
+        return Master(self.jobs(), roster, self.rules(), self.seed)
 
 
 def draw_study(random: Generator, seed: int) -> Study:

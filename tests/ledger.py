@@ -1,15 +1,16 @@
 """The books of a study as an auditor keeps them: simple, slow, and all of it from what was said.
 
 The ledger hears each event before the master does, and is shown each command as it is performed. It
-works out by brute force what may be done, and asserts that nothing else is. It knows the rules of
-DESIGN.md, and nothing of how the master keeps them.
+works out by brute force what may be done, and asserts that nothing else is. It knows the rules that
+the docstrings promise, and nothing of how the master keeps them.
 """
 
 import math
 
 import msgspec
 
-from hpmpi.master import MAX_LOSSES, Master
+from hpmpi.jobs import MAX_LOSSES
+from hpmpi.master import Master
 from hpmpi.messages import (
     Assign,
     Assigned,
@@ -171,7 +172,7 @@ class Ledger:
         """Assert that the master is where these books say."""
         assert self._owed is None, "a decision is followed by its order"
         assert self.discarded == self._superfluous()
-        assert master.trials == len(self._configs)
+        assert master.jobs.trials == len(self._configs)
         self._compare_incumbent(master)
         self._compare_jobs(master)
         self._compare_ranks(master)
@@ -199,24 +200,24 @@ class Ledger:
         return not self._open() and self._next() is None
 
     def _compare_incumbent(self, master: Master) -> None:
-        found = master.incumbent
+        found = master.jobs.incumbent
         assert (found and (-found.rung, found.loss, found.trial)) == self.incumbent
 
     def _compare_jobs(self, master: Master) -> None:
         entries = self._open()
-        assert master.jobs.keys() == entries.keys()
+        assert master.jobs.open.keys() == entries.keys()
         for key, entry in entries.items():
-            found = master.jobs[key]
+            found = master.jobs.open[key]
             assert (found.attempts, found.failures, found.losses, found.holder) == (
                 entry.attempts,
                 entry.failures,
                 entry.losses,
                 entry.holder,
             )
-            assert (key in master.waiting) == (entry.holder is None), "in one place"
+            assert (key in master.jobs.waiting) == (entry.holder is None), "in one place"
             if entry.holder is not None:
                 assert self.ranks[entry.holder].held == Held(key, entry.attempts)
-        assert master.waiting.keys() <= entries.keys()
+        assert master.jobs.waiting.keys() <= entries.keys()
 
     def _compare_ranks(self, master: Master) -> None:
         workers = master.roster.workers

@@ -146,7 +146,7 @@ class Simulation:
         if self.outcome is None:
             self.ledger.compare_duties()
         if self._kills and self.random.random() < CHECKPOINTS:
-            self._store.checkpoint(self.master.state())
+            self._store.checkpoint(self.master.jobs.state())
 
     def _perform(self, command: Command) -> None:
         assert self.outcome is None, "nothing follows the end"
@@ -189,9 +189,9 @@ class Simulation:
         assert repr(saved.decisions) == repr(self.decisions), "a kill loses no decision"
         self._store = Store(self._folder, saved.decisions)
         if saved.state is not None:
-            self.master.restore(saved.state)
+            self.master.jobs.restore(saved.state)
         for decision in [*saved.decisions[saved.counted :], started]:
-            self.master.redo(decision)
+            self.master.jobs.redo(decision)
         self._store.append(started)
         self.decisions.append(started)
         self.ledger.record(started)
@@ -212,12 +212,12 @@ class Simulation:
 
     def _check_end(self) -> None:
         """Assert that the journal alone leads to the same end."""
-        again = self.study.master()
+        again = self.study.jobs()
         board = Leaderboard(self.study.goal, len(again.scheduler.rungs) - 1)
         for decision in read(self._folder).decisions:
             again.redo(decision)
             board.add(decision)
-        assert msgspec.json.encode(again.state()) == msgspec.json.encode(self.master.state())
+        assert msgspec.json.encode(again.state()) == msgspec.json.encode(self.master.jobs.state())
         best = next((it for it in board.ranking() if it.loss < WORST), None)
         assert best is board.incumbent
         assert (best and (-best.rung, best.loss, best.trial)) == self.ledger.incumbent

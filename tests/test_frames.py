@@ -1,6 +1,6 @@
 """What frames promise: whole messages, in order, without ever blocking."""
 
-import os
+import fcntl
 import resource
 import socket
 import threading
@@ -194,27 +194,30 @@ def test_draining_ends_when_all_is_sent(pair: tuple[Frames, Frames]) -> None:
     assert received == [BIG]
 
 
-def test_a_descriptor_may_have_any_number() -> None:
-    here, there = high(), high()
+def test_a_descriptor_may_have_any_number(many_files: None) -> None:  # noqa: ARG001
     ours, theirs = socket.socketpair()
-    os.dup2(ours.fileno(), here)
-    os.dup2(theirs.fileno(), there + 1)
-    ours.close()
-    theirs.close()
-    near, far = Frames(socket.socket(fileno=here)), Frames(socket.socket(fileno=there + 1))
+    near, far = (Frames(socket.socket(fileno=raised(end))) for end in (ours, theirs))
     near.send(BIG)
-    reading = threading.Thread(target=far.wait)
+    received: list[bytes] = []
+    reading = threading.Thread(target=lambda: received.extend(far.wait()))
     reading.start()
     near.drain()
     reading.join()
+    assert received == [BIG]
     near.close()
     far.close()
 
 
-def high() -> int:
-    """Give a descriptor that select can't take."""
-    number = 2000
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """Allow more descriptors than select can take."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft <= number + 1:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (number + 2, hard))
-    return number
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4096), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def raised(end: socket.socket) -> int:
+    """Give a socket a descriptor that select can't take."""
+    with end:
+        return fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 2000)

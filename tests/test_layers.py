@@ -12,7 +12,9 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = {
     "words": ["errors", "trial", "messages", "space", "names", "forms"],
-    "decisions": ["roster", "searchers", "schedulers", "master", "leaderboard", "tables"],
+    "decisions": [
+        *("roster", "searchers", "schedulers", "jobs", "master", "leaderboard", "tables"),
+    ],
     "I/O": [
         *("guard", "frames", "transports", "checkpoints", "objective", "perform", "child"),
         *("worker", "baseline", "store", "narrator", "trainables"),

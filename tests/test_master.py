@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from hpmpi.errors import ReplayError
-from hpmpi.master import MAX_LOSSES, Master, MasterState
+from hpmpi.jobs import MAX_LOSSES, JobsState
+from hpmpi.master import Master
 from hpmpi.messages import (
     Assign,
     Assigned,
@@ -124,17 +125,17 @@ def test_a_promoted_trial_goes_on_from_its_newest_checkpoint() -> None:
 
 def test_a_late_result_with_an_older_checkpoint_takes_nothing_back() -> None:
     master = working(Study(ranks=1, eta=2, high=4, limit=4))
-    master._saved[0] = 3
+    master.jobs.saved[0] = 3
     hear(master, 1, Finished(0, 0, 1, {"loss": 0.5}, saved=1))
-    assert master._saved[0] == 3
+    assert master.jobs.saved[0] == 3
 
 
 def test_the_second_answer_to_a_job_is_not_recorded() -> None:
     master = working(Study(limit=2))
     hear(master, 1, Finished(0, 0, 1, {"loss": 0.5}))
     assert hear(master, 1, Finished(0, 0, 1, {"loss": 0.1})) == []
-    assert master.incumbent is not None
-    assert master.incumbent.loss == 0.5
+    assert master.jobs.incumbent is not None
+    assert master.jobs.incumbent.loss == 0.5
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FailureKind if kind is not FailureKind.LOST])
@@ -151,7 +152,7 @@ def test_a_failure_of_any_kind_is_tried_again_as_often_as_may_be(kind: FailureKi
 def test_losses_and_failures_are_counted_apart() -> None:
     master = working(Study(ranks=4, failures=2, limit=1))
     hear(master, 1, failed(attempt=1))
-    opened = master.jobs[JobKey(0, 0)]
+    opened = master.jobs.open[JobKey(0, 0)]
     assert (opened.failures, opened.losses, opened.holder) == (1, 0, 2)
     for now in (4.0, 8.0, 12.0):
         master.handle(Tick(), now)
@@ -165,25 +166,25 @@ def test_a_failure_of_an_older_attempt_counts_for_nothing() -> None:
     master = working(Study(ranks=1, limit=1))
     hear(master, 1, failed(attempt=1))
     assert hear(master, 1, failed(attempt=1)) == []
-    assert master.jobs[JobKey(0, 0)].failures == 1
+    assert master.jobs.open[JobKey(0, 0)].failures == 1
 
 
 def test_work_that_waits_goes_before_new_work() -> None:
     master = working(Study(ranks=1, limit=9))
     assert orders(hear(master, 1, failed()))[1].trial == 0
-    assert master.trials == 1
+    assert master.jobs.trials == 1
 
 
 def test_max_trials_is_exact() -> None:
     master = working(Study(ranks=8, limit=5))
-    assert master.trials == 5
+    assert master.jobs.trials == 5
     assert len(master.roster.idle) == 3
     assert master.outcome is None
 
 
 def test_without_a_limit_there_is_always_another_trial() -> None:
     master = working(Study(ranks=8, limit=None))
-    assert master.trials == 8
+    assert master.jobs.trials == 8
     assert not master.roster.idle
 
 
@@ -227,10 +228,10 @@ def test_a_state_goes_through_json_and_back() -> None:
     master = working(study)
     hear(master, 1, Finished(0, 0, 1, {"loss": 0.5}, saved=1))
     hear(master, 2, failed(trial=1))
-    text = msgspec.json.encode(master.state())
+    text = msgspec.json.encode(master.jobs.state())
     again = study.master()
-    again.restore(msgspec.json.decode(text, type=MasterState))
-    assert msgspec.json.encode(again.state()) == text
+    again.jobs.restore(msgspec.json.decode(text, type=JobsState))
+    assert msgspec.json.encode(again.jobs.state()) == text
 
 
 def journal(master: Master) -> list[Assigned]:
@@ -249,13 +250,13 @@ def test_a_journal_that_can_not_be_derived_is_refused() -> None:
         msgspec.structs.replace(first, config={"x": 0.5}),
     ):
         with pytest.raises(ReplayError, match="can't be derived"):
-            Study().master().redo(changed)
+            Study().jobs().redo(changed)
 
 
 def test_a_journal_of_another_seed_is_refused() -> None:
     first, _ = journal(Study(seed=1).master())
     with pytest.raises(ReplayError, match="can't be derived"):
-        Study(seed=2).master().redo(first)
+        Study(seed=2).jobs().redo(first)
 
 
 def test_a_result_or_failure_without_its_job_is_refused() -> None:
@@ -263,19 +264,19 @@ def test_a_result_or_failure_without_its_job_is_refused() -> None:
     failure = Failure(1.0, 0, 0, 1, 1, FailureKind.CRASH, "")
     for decision in (result, failure):
         with pytest.raises(ReplayError, match="not open"):
-            Study().master().redo(decision)
+            Study().jobs().redo(decision)
 
 
 def test_a_failure_that_would_not_have_been_the_last_is_refused() -> None:
     first, _ = journal(Study().master())
     master = Study(failures=3).master()
-    master.redo(first)
+    master.jobs.redo(first)
     with pytest.raises(ReplayError, match="final"):
-        master.redo(Failure(1.0, 0, 0, 1, 1, FailureKind.CRASH, "", final=True))
+        master.jobs.redo(Failure(1.0, 0, 0, 1, 1, FailureKind.CRASH, "", final=True))
 
 
 def test_a_start_reopens_the_jobs_that_nobody_holds_any_more() -> None:
     master = working(Study(ranks=3))
-    master.redo(Started(5.0, "", "", "", 2))
-    assert list(master.waiting) == [JobKey(0, 0), JobKey(1, 0), JobKey(2, 0)]
-    assert [opened.holder for opened in master.jobs.values()] == [None, None, None]
+    master.jobs.redo(Started(5.0, "", "", "", 2))
+    assert list(master.jobs.waiting) == [JobKey(0, 0), JobKey(1, 0), JobKey(2, 0)]
+    assert [opened.holder for opened in master.jobs.open.values()] == [None, None, None]

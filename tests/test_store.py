@@ -14,16 +14,16 @@ import pytest
 
 from hpmpi import store, tables
 from hpmpi.errors import StoreError
+from hpmpi.jobs import JobsState
 from hpmpi.leaderboard import Leaderboard
-from hpmpi.master import MasterState
 from hpmpi.messages import Assigned, Curve, Decision, Joined, Lost, Point, Result, Started
 from hpmpi.store import Store, read
 from hpmpi.trial import Goal
 
-STATE = MasterState(
+STATE = JobsState(
     scheduler={"n": 1},
     trials=1,
-    jobs=[],
+    open_jobs=[],
     waiting=[],
     saved={},
     incumbent=None,

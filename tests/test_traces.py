@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from hpmpi.master import MasterState
+from hpmpi.jobs import JobsState
 from hpmpi.messages import Decision, Record, Started
 from tests.build import Study
 from tests.play import command_line, event_line, read_event
@@ -78,16 +78,16 @@ class Stage:
         return [command_line(command) for command in commands]
 
     def _start(self, now: float, ranks: int) -> None:
-        state = msgspec.json.encode(self._master.state())
+        state = msgspec.json.encode(self._master.jobs.state())
         from_state = self._study.master(ranks, now)
-        from_state.restore(msgspec.json.decode(state, type=MasterState))
+        from_state.jobs.restore(msgspec.json.decode(state, type=JobsState))
         from_journal = self._study.master(ranks, now)
         for decision in self._journal:
-            from_journal.redo(decision)
+            from_journal.jobs.redo(decision)
         started = Started(now, "", "", "", ranks)
-        from_state.redo(started)
-        from_journal.redo(started)
-        assert from_state.state() == from_journal.state()
+        from_state.jobs.redo(started)
+        from_journal.jobs.redo(started)
+        assert from_state.jobs.state() == from_journal.jobs.state()
         self._journal.append(started)
         self._master = from_journal
 

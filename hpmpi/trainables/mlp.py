@@ -6,12 +6,11 @@ and the model's `size_bytes`. Space: any of MLPClassifier's arguments, and
 
 - `hidden`, units a layer, with `layers`;
 - `noise`: standard deviation of Gaussian noise that is added to the features, anew in each epoch
-  (Bishop, Training with Noise is Equivalent to Tikhonov Regularization, Neural Computation 7, 1995);
+  (Bishop, Training with Noise is Equivalent to Tikhonov Regularization, Neural Comp. 7, 1995);
 - `shift`: probability that an image is moved by a pixel along an axis, in each epoch (LeCun et
   al., Gradient-Based Learning Applied to Document Recognition, 1998); `digits` only.
 """
 
-import pickle
 import warnings
 from functools import cache
 from typing import Any
@@ -123,5 +122,5 @@ def measure(model: MLPClassifier, accuracy: float) -> Metrics:
     return {
         "accuracy": float(accuracy),
         "train_loss": float(model.loss_),
-        "size_bytes": float(len(pickle.dumps(model))),
+        "size_bytes": float(len(skops.io.dumps(model))),
     }

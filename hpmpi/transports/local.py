@@ -4,14 +4,13 @@ The same study on a laptop: no MPI, no port. Rank 0 starts the others, and they 
 """
 
 import os
-import select
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 
-from hpmpi.frames import Frames
+from hpmpi.frames import Frames, await_any
 from hpmpi.transports import LEADER
 
 VARIABLE = "HPMPI_LOCAL"
@@ -49,7 +48,7 @@ class LocalTransport:
             peers = {peer.fileno(): rank for rank, peer in self._peers.items() if not peer.closed}
             unsent = [number for number, rank in peers.items() if not self._peers[rank].flush()]
             wait_s = max(0.0, ends_at - time.monotonic())
-            readable, _, _ = select.select([*peers, *wake], unsent, [], wait_s)
+            readable = await_any([*peers, *wake], unsent, wait_s)
             messages = [
                 (peers[number], message)
                 for number in readable
@@ -68,7 +67,7 @@ class LocalTransport:
         ends_at = time.monotonic() + timeout_s
         for peer in self._peers.values():
             while not peer.flush() and time.monotonic() < ends_at:
-                select.select([], [peer], [], max(0.0, ends_at - time.monotonic()))
+                await_any([], [peer.fileno()], max(0.0, ends_at - time.monotonic()))
         for process in self._started:
             try:
                 process.wait(max(0.0, ends_at - time.monotonic()))

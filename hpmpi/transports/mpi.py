@@ -10,7 +10,6 @@ Nobody spins: a rank that hears nothing sleeps, at first for 0.1 ms and then lon
 
 import contextlib
 import os
-import select
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from hpmpi import guard
 from hpmpi.errors import TransportError
+from hpmpi.frames import await_any
 from hpmpi.transports import launched
 
 for variable, value in {
@@ -82,7 +82,7 @@ class MpiTransport:
                 return []
             if waited_s < SPIN_S:
                 continue
-            if select.select(wake, [], [], min(sleep_s, timeout_s - waited_s))[0]:
+            if await_any(wake, limit_s=min(sleep_s, timeout_s - waited_s)):
                 return []
             sleep_s = min(sleep_s * 1.5, SLEEP_MOST_S)
 

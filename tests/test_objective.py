@@ -1,0 +1,308 @@
+"""The user's function: how it is found, called, and what it may return."""
+
+import functools
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hpmpi import checkpoints, objective
+from hpmpi.errors import ObjectiveError
+from hpmpi.messages import Point
+from hpmpi.objective import Trial, call, check, load, open_trial
+from tests.drive import order, welcome
+
+
+@pytest.fixture(autouse=True)
+def _same_imports() -> Iterator[None]:
+    """Forget what was imported."""
+    path, modules = list(sys.path), dict(sys.modules)
+    yield
+    sys.path[:] = path
+    sys.modules.clear()
+    sys.modules.update(modules)
+
+
+def write(folder: Path, **files: str) -> Path:
+    """Write Python files."""
+    for name, code in files.items():
+        file = folder / f"{name.replace('__', '/')}.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(code)
+    return folder
+
+
+def handle(folder: Path, *, resource: int = 9, saved: int = 0, attempt: int = 1) -> Trial:
+    """Make the handle of an attempt at trial 7."""
+    told = order(7, resource, attempt)
+    return open_trial(welcome(folder, args={"dataset": "iris"}), told, [].append)[0]
+
+
+# -- finding ---------------------------------------------------------------------------------------
+
+
+def test_a_function_is_found_in_a_file(tmp_path: Path) -> None:
+    write(tmp_path, train="def f(config): return 7")
+    assert load("train.py:f", tmp_path)({}) == 7
+
+
+def test_a_file_may_be_named_whole(tmp_path: Path) -> None:
+    write(tmp_path, train="def f(config): return 7")
+    assert load(f"{tmp_path}/train.py:f", Path("/nowhere"))({}) == 7
+
+
+def test_a_file_may_import_its_siblings(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        code__train="from sibling_of_train import g as f",
+        code__sibling_of_train="def g(config): return 7",
+    )
+    assert load("code/train.py:f", tmp_path)({}) == 7
+
+
+def test_what_a_file_defines_can_be_pickled(tmp_path: Path) -> None:
+    write(tmp_path, train_p="import pickle\nclass A: pass\ndef f(_): return pickle.dumps(A())")
+    assert b"train_p" in load("train_p.py:f", tmp_path)({})
+
+
+def test_a_function_is_found_in_a_package_beside_the_study(tmp_path: Path) -> None:
+    write(tmp_path, package_beside__deep__train="def f(config): return 7")
+    assert load("package_beside.deep.train:f", tmp_path)({}) == 7
+
+
+def test_a_function_is_found_in_an_installed_package(tmp_path: Path) -> None:
+    assert load("math:sqrt", tmp_path)(49) == 7
+
+
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        ("nothing.py:f", "nothing.py does not exist"),
+        ("folder.py:f", "folder.py does not exist"),
+        ("train.py:g", "train.py has no function 'g'"),
+        ("train.py:number", "train.py has no function 'number'"),
+        ("train.py:", "train.py has no function ''"),
+        ("train.py", "train.py has no function ''"),
+        ("package_beside:f", "package_beside has no function 'f'"),
+        ("package_beside.nothing:f", "no module 'package_beside.nothing'"),
+        ("package_nowhere:f", "no module 'package_nowhere'"),
+        ("package_nowhere.deep:f", "no module 'package_nowhere.deep'"),
+        ("..train:f", "no module '..train'"),
+        (":f", "no module ''"),
+        ("", "no module ''"),
+    ],
+)
+def test_a_reference_to_nothing_is_said(tmp_path: Path, reference: str, said: str) -> None:
+    write(tmp_path, train="number = 7\ndef f(config): return 7", package_beside____init__="")
+    (tmp_path / "folder.py").mkdir()
+    with pytest.raises(ObjectiveError) as caught:
+        load(reference, tmp_path)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [("import package_nowhere", ImportError), ("1 / 0", ZeroDivisionError), ("if", SyntaxError)],
+)
+@pytest.mark.parametrize("reference", ["broken.py:f", "broken:f"])
+def test_what_the_users_module_raises_comes_out_as_it_is(
+    tmp_path: Path, reference: str, code: str, error: type[Exception]
+) -> None:
+    write(tmp_path, broken=code)
+    with pytest.raises(error) as caught:
+        load(reference, tmp_path)
+    assert not isinstance(caught.value, ObjectiveError)
+
+
+# -- calling ---------------------------------------------------------------------------------------
+
+
+def by_config(config: object) -> object:
+    return (config,)
+
+
+def by_both(config: object, trial: object) -> object:
+    return (config, trial)
+
+
+def by_default(config: object, trial: object = None) -> object:
+    return (config, trial)
+
+
+def by_anything(*everything: object) -> object:
+    return everything
+
+
+def by_keywords(config: object, **_rest: object) -> object:
+    return (config,)
+
+
+class ByObject:
+    """Can be called."""
+
+    def __call__(self, config: object, trial: object) -> object:
+        """Take both."""
+        return (config, trial)
+
+    def method(self, config: object) -> object:
+        """Take one."""
+        return (config,)
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        (by_config, 1),
+        (by_both, 2),
+        (by_default, 2),
+        (by_anything, 2),
+        (by_keywords, 1),
+        (ByObject(), 2),
+        (ByObject().method, 1),
+        (functools.partial(by_both, trial=None), 1),
+        (functools.partial(by_anything), 2),
+        (lambda config, /: (config,), 1),
+    ],
+)
+def test_an_objective_is_given_as_much_as_it_takes(
+    tmp_path: Path, function: Callable[..., Any], arguments: int
+) -> None:
+    config, trial = {"x": 1}, handle(tmp_path)
+    given = call(function, config, trial)
+    if isinstance(function, functools.partial) and function.keywords:
+        assert given == (config, None)
+    else:
+        assert given == (config, trial)[:arguments]
+
+
+# -- what it is given --------------------------------------------------------------------------------
+
+
+def test_a_first_attempt_starts_with_nothing(tmp_path: Path) -> None:
+    trial = handle(tmp_path)
+    assert (trial.start, trial.stop, trial.previous) == (0, 9, None)
+    assert (trial.number, trial.seed, trial.args) == (7, 7, {"dataset": "iris"})
+    assert trial.deadline_s is None
+
+
+def test_a_later_attempt_starts_where_the_checkpoint_is(tmp_path: Path) -> None:
+    with handle(tmp_path).checkpoint(3) as folder:
+        (folder / "model").write_text("three")
+    trial = handle(tmp_path, attempt=2)
+    assert trial.start == 3
+    assert trial.previous is not None
+    assert (trial.previous / "model").read_text() == "three"
+
+
+def test_points_of_the_curve_are_numbers(tmp_path: Path) -> None:
+    points: list[Point] = []
+    trial, _ = open_trial(welcome(tmp_path), order(7), points.append)
+    trial.report(np.int64(3), accuracy=np.float32(0.5), loss=np.array(1))  # type: ignore[arg-type]
+    assert points == [Point(3, {"accuracy": 0.5, "loss": 1.0})]
+    assert [type(value) for value in points[0].metrics.values()] == [float, float]
+
+
+def test_the_end_is_a_time_to_save(tmp_path: Path) -> None:
+    trial = handle(tmp_path)
+    assert [resource for resource in range(1, 11) if trial.should_save(resource)] == [9, 10]
+
+
+def test_now_and_then_is_a_time_to_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trial = handle(tmp_path)
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    assert not trial.should_save(1)
+    now += objective.SAVE_PAUSE_S + 1
+    assert trial.should_save(1)
+    with trial.checkpoint(1):
+        now += 100
+    assert not trial.should_save(2)
+    now += 100 / objective.SAVE_SHARE - 1
+    assert not trial.should_save(2)
+    now += 2
+    assert trial.should_save(2)
+
+
+def test_a_save_that_fails_leaves_no_checkpoint(tmp_path: Path) -> None:
+    trial = handle(tmp_path)
+    with pytest.raises(ZeroDivisionError), trial.checkpoint(3):
+        raise ZeroDivisionError
+    assert os.listdir(checkpoints.trial_folder(tmp_path, 7)) == []  # noqa: PTH208
+
+
+# -- what it returns ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("returned", "value"),
+    [
+        (0.5, 0.5),
+        (1, 1.0),
+        (True, 1.0),
+        (Fraction(1, 2), 0.5),
+        (np.float32(0.5), 0.5),
+        (np.float64(0.5), 0.5),
+        (np.int64(3), 3.0),
+        (np.uint8(3), 3.0),
+        (np.True_, 1.0),
+        (np.array(0.5), 0.5),
+        (np.array([0.5]), 0.5),
+        (np.array([[1]]), 1.0),
+        (math.inf, math.inf),
+        (-math.inf, -math.inf),
+        (np.float32("inf"), math.inf),
+        (10**400, math.inf),
+    ],
+)
+def test_a_number_is_a_result(returned: object, value: float) -> None:
+    assert check(returned, None) == {"loss": value}
+    assert check(returned, "accuracy") == {"accuracy": value}
+    found = check({"accuracy": returned, "loss": 1}, "accuracy")
+    assert found == {"accuracy": value, "loss": 1.0}
+    assert type(found["accuracy"]) is float
+
+
+@pytest.mark.parametrize("returned", [math.nan, np.nan, np.float32("nan"), np.array([math.nan])])
+def test_nan_is_a_result(returned: object) -> None:
+    assert math.isnan(check(returned, None)["loss"])
+
+
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [
+        (None, "'loss' must be a number and is None of type NoneType"),
+        ("0.5", "'loss' must be a number and is '0.5' of type str"),
+        ([0.5], "'loss' must be a number and is [0.5] of type list"),
+        ((0.5, 0.6), "of type tuple"),
+        (1j, "of type complex"),
+        (np.complex64(1), "of type complex64"),
+        (Decimal("0.5"), "of type Decimal"),
+        (b"0.5", "of type bytes"),
+        (np.array("0.5"), "'loss' must be a number and is '0.5' of type str"),
+        (np.zeros(2), "'loss' is not one number"),
+        (np.zeros(0), "'loss' is not one number"),
+        ("x" * 10_000, "xxx"),
+        ({}, "no 'loss' but nothing at all"),
+        ({"accuracy": 0.5, "f1": 0.5}, "no 'loss' but 'accuracy', 'f1'; set `metric`"),
+        ({"loss": 0.5, "model": "tree"}, "'model' must be a number and is 'tree'"),
+        ({"loss": None}, "'loss' must be a number and is None"),
+    ],
+)
+def test_anything_else_is_none(returned: object, said: str) -> None:
+    with pytest.raises(ObjectiveError) as caught:
+        check(returned, None)
+    assert said in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+def test_the_studied_metric_must_be_there() -> None:
+    with pytest.raises(ObjectiveError, match="no 'f1' but 'accuracy'"):
+        check({"accuracy": 0.5}, "f1")
