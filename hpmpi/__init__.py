@@ -10,8 +10,8 @@ The map of the package; imports go down the list, never up:
   `child` (the objective's process, from outside) and `perform` (from inside), `objective` (the
   user's function), `checkpoints` (of a trial), `baseline`, `store` (the run folder), `narrator`
   (the log), `trainables` (objectives that need no code)
-- decisions, pure: `searchers`, `schedulers`, `jobs` (what outlives the ranks), `roster` (the ranks),
-  `master` (both together), `leaderboard`, `tables`
+- decisions, pure: `searchers`, `schedulers`, `jobs` (what outlives the ranks), `roster` (the
+  ranks), `master` (both together), `leaderboard`, `tables`
 - words: `errors`, `trial`, `messages`, `space`, `names`, `forms`
 
 The one idea: a job is "train trial t up to the resource of rung k", and the master is a pure

@@ -122,9 +122,10 @@ def check(returned: object, metric: str | None) -> Metrics:
     """
     values = returned if isinstance(returned, dict) else {metric or "loss": returned}
     if (metric or "loss") not in values:
+        there_is = ", ".join(map(repr, values)) or "nothing at all"
         raise ObjectiveError(
-            f"the objective returned no {metric or 'loss'!r} but {', '.join(map(repr, values))}; "
-            "set `metric` in the study to one of them"
+            f"the objective returned no {metric or 'loss'!r} but {there_is}; "
+            "set `metric` in the study to one of its keys"
         )
     return {str(name): number(str(name), value) for name, value in values.items()}
 
@@ -164,4 +165,12 @@ def load_module(name: str, origin: Path) -> object:
     """Import a module, one that lies beside the study file included."""
     if str(origin) not in sys.path:
         sys.path.insert(0, str(origin))
-    return importlib.import_module(name)
+    missing = f"there is no module {name!r}, neither in {origin} nor installed"
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise ObjectiveError(missing)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if f"{name}.".startswith(f"{error.name}."):
+            raise ObjectiveError(missing) from error
+        raise

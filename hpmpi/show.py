@@ -40,6 +40,7 @@ def as_json(summary: Summary, top: int) -> str:
         "state": state(summary),
         "trials": len(board.standings),
         "results": board.results,
+        "elapsed_s": summary.elapsed_s,
         "failures": dict(summary.failures),
         "metric": summary.study.goal.metric,
         "mode": summary.study.goal.mode,
@@ -65,6 +66,7 @@ def headline(summary: Summary) -> str:
     """Say in a line how far the run is."""
     board = summary.board
     parts = [f"{len(board.standings)} trials", f"{board.results} results"]
+    parts += [f"{summary.elapsed_s:.0f} s"]
     parts += [f"{count} x {kind}" for kind, count in sorted(summary.failures.items())]
     return f"{summary.study.name}: {state(summary)}; {', '.join(parts)}"
 

@@ -20,6 +20,7 @@ class Summary(msgspec.Struct, frozen=True):
     board: Leaderboard
     outcome: Outcome | None
     baseline: Metrics | None
+    elapsed_s: float
     failures: Counter[str]
     refusal: str
 
@@ -49,6 +50,7 @@ def sum_up(study: Settings, decisions: list[Decision]) -> Summary:
         board=board_of(study, decisions),
         outcome=last.outcome if isinstance(last, Ended) else None,
         baseline=baseline_of(decisions),
+        elapsed_s=last.at,
         failures=Counter(each.kind.value for each in decisions if isinstance(each, Failure)),
         refusal=refusals[-1] if refusals else "",
     )

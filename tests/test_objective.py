@@ -291,7 +291,7 @@ def test_nan_is_a_result(returned: object) -> None:
         (np.zeros(0), "'loss' is not one number"),
         ("x" * 10_000, "xxx"),
         ({}, "no 'loss' but nothing at all"),
-        ({"accuracy": 0.5, "f1": 0.5}, "no 'loss' but 'accuracy', 'f1'; set `metric`"),
+        ({"accuracy": 0.5, "f1": 0.5}, "no 'loss' but 'accuracy', 'f1'; set `metric` in the study to one of its keys"),
         ({"loss": 0.5, "model": "tree"}, "'model' must be a number and is 'tree'"),
         ({"loss": None}, "'loss' must be a number and is None"),
     ],

@@ -1,0 +1,374 @@
+"""What a child promises its rank: whatever an objective does is a report, and the next job works."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hpmpi import child
+from hpmpi.child import LAUNCHERS, THREADS
+from hpmpi.messages import Failed, FailureKind, Finished, Progress, Ready, Unfit
+from tests.drive import ChildRig, child_of, ends, lives, order, welcome
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[ChildRig]:
+    """Start a child that misbehaves on request; it must be in order again after all."""
+    with child_of(welcome(tmp_path, "misbehave")) as it:
+        yield it
+
+
+def recovers(rig: ChildRig, pid: int) -> bool:
+    """Tell whether the next job works, in a child of its own, and nothing else is said."""
+    done = rig.succeed()
+    others = [report for report in rig.left() if not isinstance(report, Ready)]
+    return ends(pid) and done.metrics["loss"] not in {pid, 0.0} and others == []
+
+
+# -- what works ------------------------------------------------------------------------------------
+
+
+def test_a_result_comes(tmp_path: Path) -> None:
+    with child_of(welcome(tmp_path, metric="error")) as rig:
+        assert rig.do(x=3) == Finished(0, 0, 1, {"error": 9.0})
+        assert [type(report) for report in rig.left()] == [Ready]
+
+
+def test_a_child_says_who_it_is_when_it_has_loaded(tmp_path: Path) -> None:
+    with child_of(welcome(tmp_path)) as rig:
+        assert rig.until(Ready) == Ready(os.uname().nodename, rig.child.pid)
+        assert rig.left() == []
+
+
+def test_a_child_stays_for_the_next_job(tmp_path: Path) -> None:
+    with child_of(welcome(tmp_path, "own_pid")) as rig:
+        pids = {rig.succeed().metrics["loss"] for _ in range(3)}
+        assert pids == {rig.child.pid}
+
+
+def test_a_child_stays_after_an_exception(rig: ChildRig) -> None:
+    assert rig.fail(how="fail").kind is FailureKind.EXCEPTION
+    assert rig.succeed().metrics["loss"] == rig.child.pid
+
+
+def test_a_trial_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    with child_of(welcome(tmp_path, "count")) as rig:
+        assert rig.do() == Finished(0, 0, 1, {"loss": -1, "start": 0}, saved=1)
+        rig.child.assign(order(resource=3, attempt=2))
+        assert rig.until(Finished) == Finished(0, 0, 2, {"loss": -3, "start": 1}, saved=3)
+        points = [each for each in rig.left() if isinstance(each, Progress)]
+        assert [(each.attempt, *each.points[0].metrics.values()) for each in points] == [
+            (1, 1.0),
+            (2, 2.0),
+            (2, 3.0),
+        ]
+
+
+def test_a_trial_that_is_killed_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
+    with child_of(welcome(tmp_path, "count")) as rig:
+        rig.child.assign(order(resource=5, die_at=3))
+        assert rig.until(Failed).kind is FailureKind.CRASH
+        rig.child.assign(order(resource=5, attempt=2, die_at=3))
+        assert rig.until(Finished) == Finished(0, 0, 2, {"loss": -5, "start": 3}, saved=5)
+
+
+# -- what fails ------------------------------------------------------------------------------------
+
+
+def test_an_exception_is_told_with_the_users_lines_only(rig: ChildRig) -> None:
+    failed = rig.fail(how="fail", text="no luck today")
+    assert failed.kind is FailureKind.EXCEPTION
+    assert failed.error.splitlines()[-1] == "ValueError: no luck today"
+    assert "in fail_deeply" in failed.error
+    assert os.path.dirname(child.__file__) not in failed.error  # noqa: PTH120
+
+
+def test_an_exception_of_megabytes_is_cut(rig: ChildRig) -> None:
+    failed = rig.fail(how="fail", text="x" * (1 << 20))
+    assert failed.kind is FailureKind.EXCEPTION
+    assert len(failed.error) < 10_000
+
+
+def test_an_exception_that_is_no_text_is_told(rig: ChildRig) -> None:
+    failed = rig.fail(how="fail_with_bytes")
+    assert failed.kind is FailureKind.EXCEPTION
+    assert "ValueError: caf" in failed.error
+    assert rig.succeed().metrics["loss"] == rig.child.pid
+
+
+def test_rubbish_is_a_bad_value(tmp_path: Path) -> None:
+    with child_of(welcome(tmp_path, metric="accuracy", objective="surroundings")) as rig:
+        failed = rig.fail()
+        assert failed.kind is FailureKind.BAD_VALUE
+        assert failed.error.startswith("the objective returned no 'accuracy' but 'loss'")
+
+
+def test_a_polite_exit_is_told(rig: ChildRig) -> None:
+    failed = rig.fail(how="leave", code="I am done")
+    assert (failed.kind, failed.error) == (
+        FailureKind.EXIT,
+        "the objective called exit('I am done')",
+    )
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_a_sudden_exit_is_told_with_its_last_output(rig: ChildRig, code: int) -> None:
+    pid = rig.child.pid
+    failed = rig.fail(how="vanish", code=code)
+    assert failed.kind is FailureKind.EXIT
+    assert failed.error == f"the process ended with exit code {code}; its last output:\nlast words"
+    assert recovers(rig, pid)
+
+
+def test_only_the_output_of_the_job_is_told(rig: ChildRig) -> None:
+    rig.fail(how="vanish", code=1)
+    rig.succeed(how="not")
+    failed = rig.fail(how="segfault")
+    assert "last words" not in failed.error
+
+
+def test_a_segfault_is_a_report_and_no_dead_rank(rig: ChildRig) -> None:
+    pid = rig.child.pid
+    failed = rig.fail(how="segfault")
+    assert failed.kind is FailureKind.CRASH
+    assert failed.error.startswith("killed by SIGSEGV")
+    assert recovers(rig, pid)
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [(signal.SIGKILL, "SIGKILL"), (signal.SIGTERM, "SIGTERM"), (signal.SIGRTMIN + 6, "signal 40")],
+)
+def test_a_signal_is_named(rig: ChildRig, number: int, name: str) -> None:
+    pid = rig.child.pid
+    failed = rig.fail(how="die", signal=number)
+    assert failed.kind is FailureKind.CRASH
+    assert failed.error.startswith(f"killed by {name}")
+    assert recovers(rig, pid)
+
+
+def test_megabytes_of_output_block_nobody(rig: ChildRig, tmp_path: Path) -> None:
+    assert rig.succeed(how="chatter").metrics["loss"] == rig.child.pid
+    pid = rig.child.pid
+    failed = rig.fail(how="chatter", then="vanish", code=1)
+    assert failed.error.endswith("\nlast words")
+    assert len(failed.error) < 3000
+    assert recovers(rig, pid)
+    assert (tmp_path / "logs" / "rank-1.log").stat().st_size > 6 << 20
+
+
+def test_output_that_is_no_text_is_told(rig: ChildRig) -> None:
+    pid = rig.child.pid
+    failed = rig.fail(how="babble")
+    assert failed.kind is FailureKind.EXIT
+    assert "ABCDEFG" in failed.error
+    assert failed.error.encode()
+    assert recovers(rig, pid)
+
+
+def test_a_child_that_hangs_up_is_ended(rig: ChildRig) -> None:
+    pid = rig.child.pid
+    failed = rig.fail(how="hang_up")
+    assert failed.kind is FailureKind.CRASH
+    assert failed.error.startswith("closed its connection with its rank")
+    assert recovers(rig, pid)
+
+
+def test_a_child_that_talks_rubbish_is_ended(rig: ChildRig) -> None:
+    pid = rig.child.pid
+    failed = rig.fail(how="talk_rubbish")
+    assert failed.kind is FailureKind.CRASH
+    assert failed.error.startswith("wrote rubbish into its connection with its rank")
+    assert recovers(rig, pid)
+
+
+def test_a_child_that_comes_back_twice_answers_once(rig: ChildRig) -> None:
+    pid = rig.child.pid
+    assert rig.succeed(how="fork").metrics["loss"] == pid
+    assert rig.succeed().metrics["loss"] == pid
+    assert [type(report) for report in rig.left()] == [Ready]
+
+
+def test_a_child_that_dies_between_jobs_is_replaced(rig: ChildRig) -> None:
+    rig.succeed()
+    pid = rig.child.pid
+    os.kill(pid, signal.SIGKILL)
+    rig.until(Ready)
+    assert recovers(rig, pid)
+
+
+# -- limits ----------------------------------------------------------------------------------------
+
+
+def test_a_job_over_its_time_is_ended(tmp_path: Path) -> None:
+    with child_of(welcome(tmp_path, "misbehave", time_s=0.3)) as rig:
+        pid = rig.child.pid
+        failed = rig.fail(how="wait")
+        assert failed.kind is FailureKind.TIME
+        assert failed.error == "ran for more than trial_time_s = 0.3"
+        assert recovers(rig, pid)
+
+
+def test_a_job_that_has_no_ear_for_term_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "KILL_AFTER_S", 0.2)
+    with child_of(welcome(tmp_path, "misbehave", time_s=0.3)) as rig:
+        pid = rig.child.pid
+        assert rig.fail(how="resist").kind is FailureKind.TIME
+        assert recovers(rig, pid)
+
+
+def test_a_result_in_the_last_moment_counts_and_costs_the_next_job_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "KILL_AFTER_S", 0.2)
+    with child_of(welcome(tmp_path, "misbehave", time_s=0.3)) as rig:
+        pid = rig.child.pid
+        assert rig.succeed(how="round_off").metrics["loss"] == pid
+        assert recovers(rig, pid)
+
+
+def test_the_time_of_a_job_begins_when_the_objective_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("import time\ntime.sleep(1)\ndef f(_): return 0")
+    with child_of(welcome(tmp_path, "slow.py:f", time_s=0.8)) as rig:
+        rig.succeed()
+
+
+def test_each_job_has_the_whole_time(tmp_path: Path) -> None:
+    with child_of(welcome(tmp_path, "misbehave", time_s=1.5)) as rig:
+        for _ in range(2):
+            rig.succeed(how="hold_gil", s=0.9)
+
+
+def test_a_job_over_its_memory_is_ended(tmp_path: Path) -> None:
+    with child_of(welcome(tmp_path, "misbehave", memory_mb=120)) as rig:
+        rig.succeed()
+        pid = rig.child.pid
+        failed = rig.fail(how="eat", mb=160)
+        assert failed.kind is FailureKind.MEMORY
+        assert failed.error.endswith("MB, more than trial_memory_mb = 120")
+        assert recovers(rig, pid)
+
+
+def test_the_memory_of_its_children_counts(tmp_path: Path) -> None:
+    with child_of(welcome(tmp_path, "misbehave", memory_mb=120)) as rig:
+        pid = rig.child.pid
+        assert rig.fail(how="eat_together", mb=160).kind is FailureKind.MEMORY
+        assert recovers(rig, pid)
+
+
+# -- loading ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        ("nothing.py:f", "nothing.py does not exist"),
+        ("fine.py:g", "fine.py has no function 'g'"),
+        ("package_nowhere:f", "no module 'package_nowhere'"),
+        ("syntax.py:f", "SyntaxError"),
+        ("needy.py:f", "No module named 'package_nowhere'"),
+        ("exits.py:f", "SystemExit: 3"),
+        ("broken.py:f", "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_an_objective_that_can_not_be_loaded_is_told_once(
+    tmp_path: Path, reference: str, said: str
+) -> None:
+    for name, code in {
+        "fine": "def f(_): return 0",
+        "syntax": "def f(_) return 0",
+        "needy": "import package_nowhere",
+        "exits": "import sys\nsys.exit(3)",
+        "broken": "def f(_): return 0\n1 / 0",
+    }.items():
+        (tmp_path / f"{name}.py").write_text(code)
+    with child_of(welcome(tmp_path, reference)) as rig:
+        pid = rig.child.pid
+        unfit = rig.until(Unfit)
+        assert unfit.host == os.uname().nodename
+        assert said in unfit.error
+        assert os.path.dirname(child.__file__) not in unfit.error  # noqa: PTH120
+        assert ends(pid)
+        quiet_until = time.monotonic() + 1
+        while time.monotonic() < quiet_until:
+            assert rig.hear() == []
+        assert rig.child.descriptors() == []
+
+
+def test_a_crash_while_loading_is_tried_again(tmp_path: Path) -> None:
+    (tmp_path / "moody.py").write_text(
+        "import os, pathlib\n"
+        "tries = pathlib.Path(__file__).with_name('tries')\n"
+        "tries.touch()\n"
+        "tries.write_text(tries.read_text() + '.')\n"
+        "if len(tries.read_text()) < 3: os.abort()\n"
+        "def f(config): return len(tries.read_text())\n"
+    )
+    with child_of(welcome(tmp_path, "moody.py:f")) as rig:
+        rig.until(Ready)
+        assert rig.succeed().metrics == {"loss": 3.0}
+        assert rig.left() == []
+
+
+def test_a_crash_while_loading_is_not_tried_for_ever(tmp_path: Path) -> None:
+    (tmp_path / "crash.py").write_text("import os\nprint('here')\nos.abort()")
+    with child_of(welcome(tmp_path, "crash.py:f")) as rig:
+        unfit = rig.until(Unfit)
+        assert unfit.error == (
+            "while the objective was loaded: killed by SIGABRT; its last output:\nhere"
+        )
+        assert rig.left() == []
+        assert rig.hear() == []
+        assert rig.child.descriptors() == []
+
+
+# -- surroundings ----------------------------------------------------------------------------------
+
+
+def test_a_child_does_not_see_the_launcher_but_its_share_of_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in THREADS:
+        monkeypatch.delenv(name, raising=False)
+    for prefix in LAUNCHERS:
+        monkeypatch.setenv(f"{prefix}RANK", "3")
+    monkeypatch.setenv("KEPT", "7")
+    with child_of(welcome(tmp_path, "surroundings")) as rig:
+        assert rig.succeed().metrics == {"loss": 0.0, "threads": 1.0, "kept": 7.0}
+
+
+def test_what_the_user_says_of_threads_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in THREADS:
+        monkeypatch.setenv(name, "5")
+    with child_of(welcome(tmp_path, "surroundings")) as rig:
+        assert rig.succeed().metrics["threads"] == 5.0
+
+
+def test_nothing_is_left_when_a_child_is_closed(tmp_path: Path) -> None:
+    with child_of(welcome(tmp_path, "misbehave")) as rig:
+        family = int(rig.succeed(how="start_family").metrics["loss"])
+        assert lives(family)
+        rig.child.assign(order(attempt=2, how="resist"))
+        pid = rig.child.pid
+    assert ends(pid, family)
+
+
+def test_nothing_is_left_of_a_child_that_dies(rig: ChildRig) -> None:
+    family = int(rig.succeed(how="start_family").metrics["loss"])
+    rig.fail(how="segfault")
+    assert ends(family)
+
+
+def test_a_child_can_be_closed_again_and_again(tmp_path: Path) -> None:
+    with child_of(welcome(tmp_path)) as rig:
+        rig.succeed(x=1)
+        rig.child.close()
+        rig.child.close()
+        assert rig.hear() == []

@@ -1,0 +1,259 @@
+"""The command line as people and scripts see it: exit codes, stdout, stderr, and what is on disk."""
+
+import csv
+import io
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hpmpi.messages import Ended, Outcome, Started
+from tests.runs import ROOT, Study, finish
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def hpmpi(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command."""
+    return subprocess.run(
+        [sys.executable, "-m", "hpmpi", *words],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def complete(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """Run a study to its end, for those who only look at it."""
+    study = Study(tmp_path_factory.mktemp("complete"), epoch_s=0.0)
+    done = study.run(study.command("--workers", "3"))
+    assert (done.returncode, study.left()) == (0, []), done.stderr
+    return study
+
+
+def test_a_complete_run_prints_its_leaderboard_on_stdout(complete: Study) -> None:
+    shown = hpmpi(complete.folder, "show", str(complete.out))
+    lines = shown.stdout.splitlines()
+    assert lines[0].startswith("mine: complete; 12 trials")
+    assert lines[2].split() == ["rank", "trial", "loss", "resource", "configuration"]
+    assert lines[3].split()[0] == "1"
+    assert lines[3].split()[3] == "9"
+    assert (shown.returncode, shown.stderr) == (0, "")
+
+
+def test_show_top_leaves_out_the_rest(complete: Study) -> None:
+    lines = hpmpi(complete.folder, "show", str(complete.out), "--top", "2").stdout.splitlines()
+    assert lines[3].split()[0] == "1"
+    assert lines[4].split()[0] == "2"
+    assert lines[5] == "... and 10 more"
+
+
+def test_show_json_is_for_programs(complete: Study) -> None:
+    told = json.loads(hpmpi(complete.folder, "show", str(complete.out), "--json").stdout)
+    assert (told["study"], told["state"], told["trials"]) == ("mine", "complete", 12)
+    best, second = told["leaderboard"][:2]
+    assert (best["rank"], best["resource"]) == (1, 9)
+    assert (-best["rung"], best["metrics"]["loss"]) <= (-second["rung"], second["metrics"]["loss"])
+
+
+def test_export_csv_has_every_trial_once(complete: Study) -> None:
+    text = hpmpi(complete.folder, "export", str(complete.out), "--format", "csv").stdout
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert sorted(int(row["trial"]) for row in rows) == list(range(12))
+    assert 0 <= float(rows[0]["x"]) <= 1
+
+
+def test_export_json_is_the_same_as_csv(complete: Study) -> None:
+    text = hpmpi(complete.folder, "export", str(complete.out), "--format", "csv").stdout
+    told = json.loads(
+        hpmpi(complete.folder, "export", str(complete.out), "--format", "json").stdout
+    )
+    for row, record in zip(csv.DictReader(io.StringIO(text)), told, strict=True):
+        assert {name: str(value) for name, value in record.items()} == row
+
+
+def test_export_toml_is_the_best_configuration(complete: Study) -> None:
+    text = hpmpi(complete.folder, "export", str(complete.out), "--format", "toml").stdout
+    shown = json.loads(hpmpi(complete.folder, "show", str(complete.out), "--json").stdout)
+    assert tomllib.loads(text) == shown["leaderboard"][0]["config"]
+
+
+def test_show_and_export_load_no_mpi(complete: Study) -> None:
+    program = (
+        "import sys; from hpmpi import cli; code = cli.main(sys.argv[1:]);"
+        "assert not {'mpi4py', 'sklearn'} & set(sys.modules); sys.exit(code)"
+    )
+    for words in (["show", str(complete.out)], ["export", str(complete.out), "--format", "csv"]):
+        subprocess.run(
+            [sys.executable, "-c", program, *words],
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+
+
+def test_a_run_that_is_complete_is_not_run_again(complete: Study) -> None:
+    before = complete.decisions
+    done = complete.run(complete.command("--workers", "2"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("mine: complete")
+    assert complete.decisions == before
+
+
+def test_a_run_of_another_study_is_refused_and_untouched(complete: Study) -> None:
+    before = (complete.out / "journal.jsonl").read_bytes()
+    done = complete.run(complete.command("--workers", "2", "--set", "seed=5"))
+    assert done.returncode == 2
+    assert "seed = 5, and 0 in the run that is there" in done.stderr
+    assert "--fresh" in done.stderr
+    assert (complete.out / "journal.jsonl").read_bytes() == before
+
+
+def test_only_the_best_trial_keeps_a_checkpoint(complete: Study) -> None:
+    shown = json.loads(hpmpi(complete.folder, "show", str(complete.out), "--json").stdout)
+    kept = [path.name for path in (complete.out / "checkpoints").iterdir()]
+    assert kept == [str(shown["leaderboard"][0]["trial"])]
+
+
+def test_the_best_trials_checkpoint_is_whole(complete: Study) -> None:
+    found = list((complete.out / "checkpoints").glob("*/*/epochs"))
+    assert [path.read_text() for path in found] == ["9"]
+
+
+def test_more_trials_are_asked_for_by_a_new_limit(tmp_path: Path) -> None:
+    study = Study(tmp_path, epoch_s=0.0)
+    assert study.run(study.command("--workers", "2", "--set", "stop.max_trials=3")).returncode == 0
+    assert study.run(study.command("--workers", "2")).returncode == 0
+    assert {trial for trial, _ in study.results} == set(range(12))
+    assert len(study.results) == len(set(study.results))
+
+
+def test_fresh_moves_the_old_run_aside(tmp_path: Path) -> None:
+    study = Study(tmp_path, epoch_s=0.0)
+    small = ("--workers", "2", "--set", "stop.max_trials=2")
+    assert study.run(study.command(*small)).returncode == 0
+    before = (study.out / "journal.jsonl").read_bytes()
+    assert study.run(study.command(*small, "--fresh")).returncode == 0
+    assert (tmp_path / "out.1" / "journal.jsonl").read_bytes() == before
+
+
+def test_fresh_with_a_mistake_moves_nothing(tmp_path: Path) -> None:
+    study = Study(tmp_path, epoch_s=0.0)
+    study.run(study.command("--workers", "2", "--set", "stop.max_trials=2"))
+    assert study.run(study.command("--fresh", "--set", "mode=best")).returncode == 2
+    assert not (tmp_path / "out.1").exists()
+
+
+def test_a_study_in_which_nothing_succeeds_ends_with_3(tmp_path: Path) -> None:
+    study = Study(tmp_path)
+    told = ("--set", "objective=train.py:fail", "--set", "stop.max_trials=3")
+    done = study.run(study.command("--workers", "2", *told))
+    assert done.returncode == 3
+    assert "no trial has succeeded" in done.stdout
+    assert "ValueError: as told" in done.stderr
+    assert "9 x exception" in done.stdout
+
+
+def test_a_study_whose_ranks_are_all_dead_ends_with_4_and_keeps_its_results(
+    tmp_path: Path,
+) -> None:
+    study = Study(tmp_path, epoch_s=0.05)
+    process = study.start(study.command("--workers", "2"))
+    study.until(lambda: len(study.results) >= 3, process)
+    for pid in study.ranks().values():
+        os.kill(pid, signal.SIGKILL)
+    done = finish(process)
+    assert (done.returncode, study.left()) == (4, []), done.stderr
+    assert len(study.results) >= 3
+    assert study.run(study.command("--workers", "2")).returncode == 0
+    assert {trial for trial, _ in study.results} == set(range(12))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_drains_and_the_next_start_goes_on(tmp_path: Path, number: signal.Signals) -> None:
+    study = Study(tmp_path, epoch_s=0.05)
+    process = study.start(study.command("--workers", "2"))
+    study.until(lambda: len(study.results) >= 3, process)
+    process.send_signal(number)
+    done = finish(process)
+    assert (done.returncode, study.left()) == (75, []), done.stderr
+    ended = study.decisions[-1]
+    assert isinstance(ended, Ended)
+    assert (ended.outcome, ended.why) == (Outcome.DRAINED, number.name)
+    before = study.results
+    assert study.run(study.command("--workers", "3")).returncode == 0
+    assert study.results[: len(before)] == before
+    assert len([each for each in study.decisions if isinstance(each, Started)]) == 2
+
+
+def test_rank_0_killed_loses_no_result_and_leaves_nothing(tmp_path: Path) -> None:
+    study = Study(tmp_path, epoch_s=0.05)
+    process = study.start(study.command("--workers", "2"))
+    study.until(lambda: len(study.results) >= 3, process)
+    process.kill()
+    finish(process)
+    assert study.left() == []
+    before = study.results
+    assert hpmpi(tmp_path, "show", str(study.out)).stdout.startswith("mine: unfinished")
+    assert study.run(study.command("--workers", "2")).returncode == 0
+    assert study.results[: len(before)] == before
+    assert len(study.results) == len(set(study.results))
+
+
+def test_a_target_ends_the_study(tmp_path: Path) -> None:
+    study = Study(tmp_path, epoch_s=0.01)
+    assert study.run(study.command("--workers", "2", "--set", "stop.target=1.9")).returncode == 0
+    assert 0 < len(study.results) < 12
+
+
+def test_an_objective_that_can_not_be_loaded_is_said_once(tmp_path: Path) -> None:
+    study = Study(tmp_path)
+    (tmp_path / "train.py").write_text("import no_such_module\ndef train(config): return 0\n")
+    done = study.run(study.command("--workers", "2"))
+    assert (done.returncode, done.stdout, study.left()) == (2, "", [])
+    assert "No module named 'no_such_module'" in done.stderr
+    assert "hpmpi: no rank can load the objective" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["run", "no.toml"], "the study file no.toml can't be read: No such file or directory"),
+        (["show", "nowhere"], "there is no run in nowhere"),
+        (["export", "nowhere", "--format", "csv"], "there is no run in nowhere"),
+        (["export", "nowhere", "--format", "xml"], "invalid choice: 'xml'"),
+        (["shwo", "nowhere"], "invalid choice: 'shwo'"),
+        (["run", "--workers", "0"], "invalid positive value: '0'"),
+        (["run", "--set", "sede=3"], "sede is not a setting; did you mean seed?"),
+        (["run", "--out", "/proc/nowhere"], "/proc/nowhere can't be written"),
+    ],
+)
+def test_bad_input_is_one_message_and_exit_code_2(
+    tmp_path: Path, words: list[str], expected: str
+) -> None:
+    done = hpmpi(tmp_path, *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_are_made_under_the_users_umask(tmp_path: Path) -> None:
+    study = Study(tmp_path, epoch_s=0.0)
+    command = study.command("--workers", "1", "--set", "stop.max_trials=1")
+    words = ["sh", "-c", 'umask 077; exec "$@"', "sh", *command]
+    assert study.run(words).returncode == 0
+    for path in [study.out, *study.out.rglob("*")]:
+        assert not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO), path
