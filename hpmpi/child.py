@@ -60,10 +60,11 @@ THREADS = (
 
 
 class Ending(NamedTuple):
-    """Why a child is being ended, and when TERM will have had its time."""
+    """Why a child is being ended, at which job, and when TERM will have had its time."""
 
     kind: FailureKind
     error: str
+    job: Assign | None
     kill_at: float
 
 
@@ -80,6 +81,7 @@ class Child:
         self._frames: Frames | None = None
         self._job: Assign | None = None
         self._loaded = False
+        self._unfit = False
         self._crashes = 0
         self._began_at: float | None = None
         self._weighed_at = 0.0
@@ -110,15 +112,17 @@ class Child:
 
     def descriptors(self) -> list[int]:
         """Return what to wait on for news of the child."""
-        deaf = self._process is None or self._frames is None or self._frames.closed
-        return [] if deaf or self._frames is None else [self._frames.fileno()]
+        if self._frames is None or self._frames.closed:
+            return []
+        return [self._frames.fileno()]
 
     def assign(self, order: Assign) -> None:
-        """Have the child do a job; it must be idle or loading."""
+        """Have the child do a job, or the next child where this one is being ended."""
         assert self._job is None, "a child does one job at a time"
         self._job = order
         self._began_at = None
-        self._say(order)
+        if self._ending is None:
+            self._say(order)
 
     def poll(self, now: float) -> list[Report]:
         """Take in what the child says; enforce its limits; speak for it when it is dead."""
@@ -126,11 +130,9 @@ class Child:
             return []
         dead = self._process.poll() is not None
         self._frames.flush()
-        reports = [self._decoder.decode(message) for message in self._frames.receive()]
+        reports = self._hear(self._frames.receive(), now)
         if self._frames.closed and not dead:
             dead = self._ends_within(HANG_UP_S)
-        for report in reports:
-            self._note(report)
         if dead:
             reports += self._bury()
         elif self._ending is not None:
@@ -147,7 +149,17 @@ class Child:
         if self._process is not None:
             self._signal(signal.SIGKILL)
             self._process.wait()
-            self._process = None
+            self._hang_up()
+
+    def _hear(self, messages: list[bytes], now: float) -> list[Report]:
+        try:
+            reports = [self._decoder.decode(message) for message in messages]
+        except msgspec.DecodeError:
+            self._end(FailureKind.CRASH, "wrote rubbish into its connection with its rank", now)
+            return []
+        for report in reports:
+            self._note(report)
+        return reports
 
     def _ends_within(self, limit_s: float) -> bool:
         assert self._process is not None, "only a child that was started can end"
@@ -162,6 +174,8 @@ class Child:
             case Ready():
                 self._loaded = True
                 self._crashes = 0
+            case Unfit():
+                self._unfit = True
             case Finished() | Failed():
                 self._job = None
                 self._printed_before = self._output.stat().st_size
@@ -182,33 +196,40 @@ class Child:
                 self._end(FailureKind.MEMORY, said, now)
 
     def _end(self, kind: FailureKind, error: str, now: float) -> None:
-        self._ending = Ending(kind, error, now + KILL_AFTER_S)
-        self._signal(signal.SIGTERM)
+        if self._ending is None:
+            self._ending = Ending(kind, error, self._job, now + KILL_AFTER_S)
+            self._signal(signal.SIGTERM)
 
     def _bury(self) -> list[Report]:
         assert self._process is not None, "only a child that was started can die"
-        code = self._process.returncode
         self._signal(signal.SIGKILL)
+        kind, error = self._cause(self._process.returncode)
+        self._hang_up()
+        if self._unfit:
+            return []
         reports: list[Report] = []
-        kind, error = self._cause(code)
-        if self._job is not None:
+        begun = self._ending is None or self._ending.job is self._job
+        if self._job is not None and begun:
             job = (self._job.trial, self._job.rung, self._job.attempt)
             reports.append(Failed(*job, kind, error))
-        self._job = None
+            self._job = None
         self._crashes += not self._loaded
         if self._crashes >= MAX_CRASHES:
-            self._process = None
             host = os.uname().nodename
             return [*reports, Unfit(host, f"while the objective was loaded: {error}")]
         self.start()
         return reports
 
+    def _hang_up(self) -> None:
+        assert self._frames is not None, "a child that was started has a connection"
+        self._frames.close()
+        self._process = self._frames = None
+
     def _cause(self, code: int) -> tuple[FailureKind, str]:
         if self._ending is not None:
             return self._ending.kind, self._with_output(self._ending.error)
         if code < 0:
-            name = signal.Signals(-code).name
-            return FailureKind.CRASH, self._with_output(f"killed by {name}")
+            return FailureKind.CRASH, self._with_output(f"killed by {name_of(-code)}")
         return FailureKind.EXIT, self._with_output(f"the process ended with exit code {code}")
 
     def _with_output(self, error: str) -> str:
@@ -239,6 +260,11 @@ def environment(threads: int) -> dict[str, str]:
     """Give a child our environment, its share of threads, and nothing of the launcher's."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHERS)}
     return {**dict.fromkeys(THREADS, str(threads)), "PYTHONUNBUFFERED": "1", **ours}
+
+
+def name_of(number: int) -> str:
+    """Name a signal; most real-time signals have numbers only."""
+    return next((each.name for each in signal.Signals if each == number), f"signal {number}")
 
 
 def memory_of(pid: int) -> int:

@@ -70,6 +70,7 @@ class Performer:
         self, function: objective.Function, welcome: Welcome, order: Assign
     ) -> Finished | Failed:
         job = (order.trial, order.rung, order.attempt)
+        pid = os.getpid()
 
         def publish(point: Point) -> None:
             self._say(Progress(*job, [point]))
@@ -84,6 +85,9 @@ class Performer:
             return Failed(*job, FailureKind.EXIT, f"the objective called exit({error.code!r})")
         except BaseException as error:  # noqa: BLE001 - the user's objective
             return Failed(*job, FailureKind.EXCEPTION, told(error))
+        finally:
+            if os.getpid() != pid:  # the objective forked and came back twice: one has to answer
+                os._exit(1)
         newest = checkpoints.newest
         return Finished(*job, metrics, saved=newest.resource if newest else 0)
 
@@ -99,8 +103,8 @@ def told(error: BaseException) -> str:
     trace = error.__traceback__
     while trace is not None and is_ours(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
-    lines = traceback.format_exception(type(error), error, trace)
-    return "".join(lines).strip()[-ERROR_CHARACTERS:]
+    text = "".join(traceback.format_exception(type(error), error, trace)).strip()
+    return text[-ERROR_CHARACTERS:].encode(errors="backslashreplace").decode()
 
 
 def is_ours(file: str) -> bool:
