@@ -30,6 +30,7 @@ from hpmpi.messages import (
     Unfit,
     Welcome,
 )
+from hpmpi.transports import unlaunched
 
 KILL_AFTER_S = 2.0
 """How long a child may take to end after TERM."""
@@ -45,9 +46,6 @@ MAX_CRASHES = 3
 
 TAIL_BYTES = 2000
 """How much of a dead child's output travels with the failure."""
-
-LAUNCHERS = ("PMI_", "PMIX_", "OMPI_", "PRTE_", "HYDRA_", "MPI_", "MPIR_", "HPMPI_")
-"""Variables that would make a library in the child believe that it is a rank."""
 
 THREADS = (
     "OMP_NUM_THREADS",
@@ -258,8 +256,7 @@ class Child:
 
 def environment(threads: int) -> dict[str, str]:
     """Give a child our environment, its share of threads, and nothing of the launcher's."""
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHERS)}
-    return {**dict.fromkeys(THREADS, str(threads)), "PYTHONUNBUFFERED": "1", **ours}
+    return {**dict.fromkeys(THREADS, str(threads)), "PYTHONUNBUFFERED": "1", **unlaunched()}
 
 
 def name_of(number: int) -> str:

@@ -21,9 +21,9 @@ Rules:
 - The run is over when its status file (one line, `<start id> <state>`, renamed into place by rank
   0) names another start or another state than `running`, or when the file's folder is gone.
 - Nothing outlives the run. The guard adopts what its rank leaves behind, and kills it. Launchers
-  SIGKILL what they started, but that is only a front: the guard sees it end, and cleans up. If the
-  guard itself is killed, the kernel kills the rank, and the objective's process if that asked for
-  the same; what that one has started is out of reach then.
+  SIGKILL what they started, but that is only a front: the guard sees it end, and cleans up; and if
+  the guard is killed, the front does. If both are at once, the kernel kills the rank, and the
+  objective's process if that asked for the same; what that one has started is out of reach then.
 """
 
 import contextlib
@@ -111,6 +111,7 @@ def watch(command: list[str]) -> int:
             guard.wait(HEALTHY_LOOK_S)
     except LauncherGone:
         return 128 + signal.SIGKILL
+    guard.kill()
     return guard.code
 
 
@@ -155,14 +156,15 @@ def _tell(**words: str) -> None:
 
 
 class Process:
-    """A process that was started: `code` is what it ended with, 128 + n if by signal n."""
+    """A child that is looked after: `code` is what it ended with, 128 + n if by signal n."""
 
     def __init__(self, pid: int, parent: int) -> None:
-        """Look after a child, for a parent."""
+        """Look after a child, for a parent; adopt what it leaves behind."""
         self.code: int | None = None
         self.stopped = False
         self._pid = pid
         self._parent = parent
+        _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
     def heed_parent(self, number: signal.Signals) -> None:
         """Get a signal when the parent dies, or just its thread; raises LauncherGone."""
@@ -231,7 +233,6 @@ class Rank(Process):
 def _guard(command: list[str], front: int) -> int:
     """Start the rank, outlast it, and leave nothing of it; return the code to leave with."""
     os.setsid()
-    _prctl(PR_SET_CHILD_SUBREAPER, 1)
     rank = Rank(command, front)
     try:
         rank.heed_parent(signal.SIGCHLD)

@@ -52,6 +52,9 @@ from hpmpi.trial import seed_of
 TICK_S = 0.1
 """How often silence and signals are looked at."""
 
+START_S = 60.0
+"""The least that a rank has for its first word: a file system may be slow to give it its files."""
+
 GOODBYE_S = 1.0
 """How long the ranks may take to leave."""
 
@@ -92,7 +95,8 @@ class Leader:
             jobs.restore(saved.state)
         for decision in saved.decisions[saved.counted :]:
             jobs.redo(decision)
-        roster = Roster(self._ranks, study.limits.patience_s, self._now())
+        patience_s = study.limits.patience_s
+        roster = Roster(self._ranks, patience_s, max(patience_s, START_S), self._now())
         self._master = Master(jobs, roster, rules_of(study), study.seed)
 
     def run(self) -> Outcome:

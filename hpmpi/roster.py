@@ -5,7 +5,7 @@ r"""The worker ranks as the master knows them.
        +--unfit--> unfit              |
                                     lost --anything heard--> what it was before
 
-Rules: only what is heard is evidence of life. A rank keeps the attempt it was given until it
+Rules: only what is heard is evidence of life; until its first word a rank has longer. A rank keeps the attempt it was given until it
 answers, lost or not, so that one that comes back is never given a job beside one it still has.
 What is done for each event costs O(1), however many ranks there are; only `excuse`, `deserted` and
 `all_unfit`, which are rare, look at all of them.
@@ -37,18 +37,22 @@ class Worker(msgspec.Struct):
 class Roster:
     """Who may be given work, and who has been silent for too long."""
 
-    def __init__(self, ranks: list[int], patience_s: float, now: float) -> None:
-        """Expect `ranks`, each as if it had been heard at `now`."""
+    def __init__(self, ranks: list[int], patience_s: float, start_s: float, now: float) -> None:
+        """Expect `ranks`, each of which has `start_s` for its first word."""
         self.patience_s = patience_s
+        self.start_s = start_s
         self.workers = {rank: Worker() for rank in ranks}
         self.idle: OrderedDict[int, None] = OrderedDict()
-        self._heard_at: OrderedDict[int, float] = OrderedDict((rank, now) for rank in ranks)
+        self._awaited = dict.fromkeys(ranks)
+        self._awaited_since = now
+        self._heard_at: OrderedDict[int, float] = OrderedDict()
 
     def heard(self, rank: int, now: float) -> bool:
         """Take note of a sign of life; true if the rank had been lost."""
         worker = self.workers[rank]
         came_back = worker.lost
         worker.lost = False
+        self._awaited.pop(rank, None)
         self._heard_at[rank] = now
         self._heard_at.move_to_end(rank)
         self._sort(rank)
@@ -77,20 +81,25 @@ class Roster:
             self._sort(rank)
 
     def silent(self, now: float) -> list[int]:
-        """Declare lost whoever has not been heard for the patience; return them."""
-        lost = []
+        """Declare lost whoever has not been heard for too long; return them."""
+        lost: list[int] = []
+        if now - self._awaited_since > self.start_s:
+            lost += self._awaited
+            self._awaited.clear()
         while self._heard_at:
             rank, heard_at = next(iter(self._heard_at.items()))
             if now - heard_at <= self.patience_s:
                 break
             del self._heard_at[rank]
+            lost.append(rank)
+        for rank in lost:
             self.workers[rank].lost = True
             self._sort(rank)
-            lost.append(rank)
         return lost
 
     def excuse(self, now: float) -> None:
         """Count nobody's silence up to now: the master itself was held up."""
+        self._awaited_since = now
         for rank in self._heard_at:
             self._heard_at[rank] = now
 

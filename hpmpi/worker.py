@@ -6,12 +6,14 @@ child, and to stop. Jobs that come while the child is busy wait in line.
 
 import time
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from hpmpi import guard
 from hpmpi.child import Child
+from hpmpi.errors import TransportError
 from hpmpi.messages import (
     Assign,
     Beat,
@@ -46,6 +48,7 @@ class Worker:
         """Work for the leader at the other end."""
         self._transport = transport
         self._decoder = msgspec.msgpack.Decoder(Order)
+        self._orders: deque[Order] = deque()
         self._jobs: deque[Assign] = deque()
         self._busy = False
         self._introduced = False
@@ -53,10 +56,14 @@ class Worker:
         self._beat_at = 0.0
 
     def serve(self) -> int:
-        """Work until told to stop; return the exit code."""
-        welcome = self._await_welcome()
-        if welcome is None:
-            return 0
+        """Work until told to stop, or until rank 0 is gone; return the exit code."""
+        try:
+            welcome = self._await_welcome()
+            return 0 if welcome is None else self._serve(welcome)
+        except TransportError:
+            return 1
+
+    def _serve(self, welcome: Welcome) -> int:
         folder = Path(welcome.folder)
         guard.tell_guard(folder / "status", welcome.start)
         output = folder / "logs" / f"rank-{self._transport.rank}.log"
@@ -69,10 +76,10 @@ class Worker:
 
     def _await_welcome(self) -> Welcome | None:
         while time.monotonic() - self._heard_at < FIRST_WORD_S:
-            for _, message in self._transport.poll(1.0):
-                match self._decoder.decode(message):
+            self._listen(1.0)
+            while self._orders:
+                match self._orders.popleft():
                     case Welcome() as welcome:
-                        self._heard_at = time.monotonic()
                         return welcome
                     case Stop():
                         return None
@@ -93,9 +100,9 @@ class Worker:
                 self._busy = True
                 child.assign(self._jobs.popleft())
             wait_s = max(0.0, min(self._beat_at + welcome.beat_s - now, LOOK_EVERY_S))
-            for _, message in self._transport.poll(wait_s, child.descriptors()):
-                self._heard_at = time.monotonic()
-                match self._decoder.decode(message):
+            self._listen(wait_s, child.descriptors())
+            while self._orders:
+                match self._orders.popleft():
                     case Assign() as order:
                         self._jobs.append(order)
                     case Stop():
@@ -104,6 +111,11 @@ class Worker:
                         return 0
                     case _:
                         pass
+
+    def _listen(self, limit_s: float, wake: Sequence[int] = ()) -> None:
+        for _, message in self._transport.poll(limit_s, wake):
+            self._heard_at = time.monotonic()
+            self._orders.append(self._decoder.decode(message))
 
     def _pass_on(self, report: Report) -> None:
         match report:

@@ -39,6 +39,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
     time_s: float | None = None
     target_loss: float | None = None
     patience_s: float = 10.0
+    start_s: float = 10.0
     mode: Literal["min", "max"] = "min"
     seed: int = 0
 
@@ -69,7 +70,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
     def master(self, ranks: int | None = None, now: float = 0.0) -> Master:
         """Start the master of ranks 1, 2, ..."""
         numbers = list(range(1, (ranks or self.ranks) + 1))
-        roster = Roster(numbers, self.patience_s, now)
+        roster = Roster(numbers, self.patience_s, self.start_s, now)
         return Master(self.jobs(), roster, self.rules(), self.seed)
 
 
@@ -87,6 +88,7 @@ def draw_study(random: Generator, seed: int) -> Study:
         time_s=random.uniform(1, 100) if random.random() < 0.1 else None,
         target_loss=0.1 if random.random() < 0.1 else None,
         patience_s=random.choice([5.0, 10.0, 20.0]),
+        start_s=random.choice([20.0, 40.0]),
         mode=random.choice(["min", "max"]),
         seed=seed,
     )

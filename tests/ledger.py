@@ -48,9 +48,10 @@ class Entry(msgspec.Struct):
 
 
 class RankEntry(msgspec.Struct):
-    """A rank; `heard_at` is when it last gave a sign of life or was excused."""
+    """A rank; `heard_at` is when it last gave a sign of life, if it is known, or was excused."""
 
     heard_at: float
+    known: bool = False
     ready: bool = False
     unfit: bool = False
     lost: bool = False
@@ -94,6 +95,7 @@ class Ledger:
         match event:
             case Heard(rank, report):
                 self.ranks[rank].heard_at = now
+                self.ranks[rank].known = True
                 if isinstance(report, Finished | Failed):
                     attempt = Held(JobKey(report.trial, report.rung), report.attempt)
                     if self.ranks[rank].held == attempt:
@@ -345,7 +347,9 @@ class Ledger:
         return over - {self.best[3]} if self.best else over
 
     def _silent(self, rank: int) -> bool:
-        return self._now - self.ranks[rank].heard_at > self.study.patience_s
+        entry = self.ranks[rank]
+        limit_s = self.study.patience_s if entry.known else self.study.start_s
+        return self._now - entry.heard_at > limit_s
 
     def _over(self) -> bool:
         """Whether the time is up or the target reached, now."""

@@ -12,8 +12,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from hpmpi.child import LAUNCHERS, THREADS
+from hpmpi.child import THREADS
 from hpmpi.objective import Trial
+from hpmpi.transports import PREFIXES
 from hpmpi.trial import Config
 
 EVER_S = 1000.0
@@ -35,7 +36,7 @@ def surroundings(_config: Config) -> dict[str, float]:
     """Tell what the environment has."""
     threads = {int(os.environ[name]) for name in THREADS}
     return {
-        "loss": len([name for name in os.environ if name.startswith(LAUNCHERS)]),
+        "loss": len([name for name in os.environ if name.startswith(PREFIXES)]),
         "threads": threads.pop() if len(threads) == 1 else -1,
         "kept": float(os.environ.get("KEPT", "0")),
     }

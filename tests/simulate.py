@@ -240,8 +240,9 @@ class Rank:
         self._sent_at = self._got_at = simulation.now
         self._job: Assign | None = None
         self._beat_s = simulation.study.patience_s / BEATS_PER_PATIENCE
-        self._later(self._random.uniform(0, 2), self._load)
-        self._later(self._random.uniform(0, self._beat_s), self._beat)
+        first_word_s = self._random.uniform(0, 0.8 * simulation.study.start_s)
+        self._later(first_word_s, self._load)
+        self._later(first_word_s + self._random.uniform(0, self._beat_s), self._beat)
 
     def send(self, order: Assign | Beat) -> None:
         """Have an order on its way to this rank."""

@@ -308,11 +308,12 @@ def test_all_die_with_what_the_launcher_kills(tmp_path: Path) -> None:
             await_death(pid)
 
 
-def test_a_rank_dies_with_its_guard(tmp_path: Path) -> None:
-    with launched(LIVE, tmp_path) as it:
-        rank = it.hear()
-        os.kill(parent(rank), signal.SIGKILL)
-        await_death(rank)
+def test_all_die_with_the_guard(tmp_path: Path) -> None:
+    with launched(f"{TOLD}{READY}{FAMILY}signal.pause()", tmp_path) as it:
+        family = [it.hear() for _ in range(4)]
+        os.kill(parent(family[0]), signal.SIGKILL)
+        for pid in family:
+            await_death(pid)
         assert it.process.wait(LIMIT_S) == 128 + signal.SIGKILL
 
 

@@ -11,14 +11,15 @@ NEWER = Held(JobKey(0, 0), 2)
 
 def ready_roster(*ranks: int) -> Roster:
     """Build a roster whose ranks are all ready."""
-    roster = Roster(list(ranks), 10.0, 0.0)
+    roster = Roster(list(ranks), 10.0, 30.0, 0.0)
     for rank in ranks:
+        roster.heard(rank, 0.0)
         roster.ready(rank)
     return roster
 
 
 def test_a_rank_is_idle_only_once_it_is_ready() -> None:
-    roster = Roster([1, 2], 10.0, 0.0)
+    roster = Roster([1, 2], 10.0, 30.0, 0.0)
     assert not roster.heard(1, 1.0)
     assert list(roster.idle) == []
     roster.ready(1)
@@ -94,6 +95,22 @@ def test_a_rank_that_came_back_can_be_lost_again() -> None:
     roster.heard(1, 12.0)
     assert roster.silent(22.0) == []
     assert roster.silent(22.5) == [1]
+
+
+def test_a_rank_has_longer_for_its_first_word() -> None:
+    roster = Roster([1, 2], 10.0, 30.0, 0.0)
+    roster.heard(2, 15.0)
+    assert roster.silent(25.5) == [2]
+    assert roster.silent(30.0) == []
+    assert roster.silent(30.5) == [1]
+    assert roster.silent(99.0) == []
+
+
+def test_the_wait_for_first_words_is_excused_too() -> None:
+    roster = Roster([1], 10.0, 30.0, 0.0)
+    roster.excuse(20.0)
+    assert roster.silent(50.0) == []
+    assert roster.silent(50.5) == [1]
 
 
 def test_an_excused_silence_begins_anew() -> None:

@@ -63,7 +63,7 @@ def test_a_calm_world_loses_and_repeats_nothing() -> None:
     assert not decided("calm").keys() & {Lost, Back, Failure, Refused}
     for simulation in simulations("calm"):
         tried = {it.attempt for it in simulation.decisions if isinstance(it, Assigned)}
-        assert tried == {1}
+        assert tried <= {1}
 
 
 def test_crashes_lose_ranks_and_only_the_last_one_ends_a_study() -> None:

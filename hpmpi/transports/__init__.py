@@ -30,7 +30,8 @@ class Transport(Protocol):
     def poll(self, timeout_s: float, wake: Sequence[int] = ()) -> list[tuple[int, bytes]]:
         """Return the messages that have come in, by rank; wait for the first at most `timeout_s`.
 
-        Returns early when one of the descriptors in `wake` can be read.
+        Returns early when one of the descriptors in `wake` can be read. Raises TransportError where
+        rank 0 is known to be gone.
         """
 
     def forget(self, rank: int) -> None:
@@ -54,6 +55,14 @@ def launched() -> Launched | None:
             return Launched(int(os.environ[rank]), int(os.environ[size]))
     return None
 
+
+def unlaunched() -> dict[str, str]:
+    """Return the environment without what would make a program believe that it is a rank."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIXES)}
+
+
+PREFIXES = ("PMI_", "PMIX_", "OMPI_", "PRTE_", "HYDRA_", "HYDI_", "MPI_", "MPIR_", "HPMPI_")
+"""What the names begin with of the variables that launchers set, and of our own."""
 
 LAUNCHERS = (
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),

@@ -10,11 +10,14 @@ import sys
 import time
 from collections.abc import Sequence
 
+from hpmpi.errors import TransportError
 from hpmpi.frames import Frames, await_any
-from hpmpi.transports import LEADER
+from hpmpi.transports import LEADER, unlaunched
 
 VARIABLE = "HPMPI_LOCAL"
 """Tells a worker its rank, the number of ranks, its share of cores, and its socket."""
+
+HPMPI = (sys.executable, "-m", "hpmpi")
 
 
 class LocalTransport:
@@ -55,9 +58,16 @@ class LocalTransport:
                 if number in peers
                 for message in self._peers[peers[number]].receive()
             ]
+            if not messages and self.rank != LEADER and self._peers[LEADER].closed:
+                raise TransportError("rank 0 is gone")
             woken = any(number in wake for number in readable)
             if messages or woken or time.monotonic() >= ends_at:
                 return messages
+
+    def close(self) -> None:
+        """Hang up."""
+        for peer in self._peers.values():
+            peer.close()
 
     def forget(self, rank: int) -> None:
         """Keep the connection: a socket costs nothing, and the rank may come back."""
@@ -76,8 +86,8 @@ class LocalTransport:
                 process.wait()
 
 
-def lead(workers: int) -> LocalTransport:
-    """Start `workers` processes that run this program again, and lead them."""
+def lead(workers: int, command: Sequence[str] = HPMPI) -> LocalTransport:
+    """Start `workers` processes, which have to `join`, and lead them."""
     threads = max(1, cores() // workers)
     peers = {}
     started = []
@@ -86,9 +96,7 @@ def lead(workers: int) -> LocalTransport:
         with theirs:
             told = f"{rank} {workers + 1} {threads} {theirs.fileno()}"
             process = subprocess.Popen(
-                [sys.executable, "-m", "hpmpi"],
-                pass_fds=[theirs.fileno()],
-                env={**os.environ, VARIABLE: told},
+                command, pass_fds=[theirs.fileno()], env={**unlaunched(), VARIABLE: told}
             )
         started.append(process)
         peers[rank] = Frames(ours)

@@ -34,6 +34,8 @@ def main() -> None:
     if world.rank == 0:
         say(folder, "running")
     guard.tell_guard(folder / "status", world.bcast(START))
+    world.barrier()
+    unlink_segments()
     if world.rank == 0:
         lead(world, victims, folder, harm)
     else:
@@ -46,6 +48,13 @@ def say(folder: Path, state: str) -> None:
     beside = folder / "status.new"
     beside.write_text(f"{START} {state}\n")
     beside.replace(folder / "status")
+
+
+def unlink_segments() -> None:
+    """Unlink the shared memory that MPICH leaves behind where nobody finalizes."""
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        if "/dev/shm/mpich" in line:  # noqa: S108
+            Path(line.split(maxsplit=5)[5]).unlink(missing_ok=True)
 
 
 def lead(world, victims: int, folder: Path, harm: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001

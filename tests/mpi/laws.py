@@ -1,0 +1,383 @@
+"""The laws of every transport, tried in ranks: `laws.py FOLDER LAW...`, under mpirun or alone.
+
+Rank 0 tries the laws, one after the other, and says of each on stdout how it went, as a line of
+JSON. The other ranks do what they are told by the first word of a message. Without a launcher, the
+ranks are local processes.
+"""
+
+import json
+import os
+import re
+import select
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from hpmpi import guard
+from hpmpi.errors import TransportError
+from hpmpi.transports import Transport, local
+
+START = "this-start"
+LIMIT_S = 60.0
+MEGABYTE = bytes(range(256)) * 4096
+IDLE_S = 2.0
+
+
+def main() -> None:
+    """Be the guard, rank 0, or another rank."""
+    if guard.needed():
+        sys.exit(guard.watch([sys.executable, *sys.argv]))
+    guard.bind_to_guard()
+    folder, laws = Path(sys.argv[1]), sys.argv[2:]
+    try:
+        transport = connect()
+    except TransportError as error:
+        print(json.dumps({"refused": str(error)}), flush=True)
+        os._exit(2)
+    if transport.rank != 0:
+        code = serve(transport, folder)
+    else:
+        say(folder, "running")
+        guard.tell_guard(folder / "status", START)
+        code = lead(transport, laws)
+        say(folder, "complete")
+        for rank in others(transport):
+            transport.send(rank, b"quit")
+        transport.leave(1.0)
+    os._exit(code)
+
+
+def connect() -> Transport:
+    """Meet the others: over MPI under a launcher, as local processes without one."""
+    if "PMI_RANK" in os.environ or "OMPI_COMM_WORLD_RANK" in os.environ:
+        from hpmpi.transports import mpi  # noqa: PLC0415 - importing it starts MPI
+
+        return mpi.connect()
+    return local.join() or local.lead(2, [sys.executable, *sys.argv])
+
+
+def say(folder: Path, state: str) -> None:
+    """Put the status file in place."""
+    beside = folder / "status.new"
+    beside.write_text(f"{START} {state}\n")
+    beside.replace(folder / "status")
+
+
+def serve(transport: Transport, folder: Path) -> int:
+    """Do what is told, until the last word."""
+    told = False
+    while True:
+        for source, message in transport.poll(1.0):
+            if not told:  # rank 0 has put the status file in place
+                guard.tell_guard(folder / "status", START)
+                told = True
+            word, _, rest = message.partition(b" ")
+            match word:
+                case b"quit":
+                    transport.leave(1.0)
+                    return 0
+                case b"burst":
+                    for number in range(int(rest)):
+                        transport.send(source, b"%d" % number)
+                case b"idle":
+                    transport.send(source, b"%f" % idle(transport))
+                case b"pid":
+                    transport.send(source, b"%d" % os.getpid())
+                case b"stop":
+                    os.kill(os.getpid(), signal.SIGSTOP)
+                case b"shout":
+                    transport.send(source, MEGABYTE)
+                    os.kill(os.getpid(), int(rest))
+                case _:
+                    transport.send(source, message)
+
+
+def lead(transport: Transport, laws: list[str]) -> int:
+    """Try the laws; return how many do not hold."""
+    broken = 0
+    for law in laws:
+        try:
+            LAWS[law](transport)
+            said = ""
+        except Exception:  # noqa: BLE001 - it goes to the test
+            said = traceback.format_exc()
+            broken += 1
+        print(json.dumps({law: said}), flush=True)
+    return broken
+
+
+# -- what rank 0 does ------------------------------------------------------------------------------
+
+
+def others(transport: Transport) -> range:
+    """Name the other ranks."""
+    return range(1, transport.size)
+
+
+def hear(transport: Transport, counts: dict[int, int]) -> dict[int, list[bytes]]:
+    """Listen until so many messages of these ranks have come in, and no other."""
+    heard: dict[int, list[bytes]] = {rank: [] for rank in counts}
+    gives_up_at = time.monotonic() + LIMIT_S
+    while any(len(heard[rank]) < count for rank, count in counts.items()):
+        assert time.monotonic() < gives_up_at, {rank: len(each) for rank, each in heard.items()}
+        for rank, message in transport.poll(1.0):
+            heard[rank].append(message)
+    assert {rank: len(each) for rank, each in heard.items()} == counts
+    return heard
+
+
+def ask(transport: Transport, rank: int, message: bytes) -> bytes:
+    """Send a message, and return the answer; nobody else says anything."""
+    transport.send(rank, message)
+    return hear(transport, {rank: 1})[rank][0]
+
+
+def echoes(transport: Transport, messages: list[bytes]) -> None:
+    """Send messages to everybody, and have them back in order."""
+    for message in messages:
+        for rank in others(transport):
+            transport.send(rank, message)
+    heard = hear(transport, dict.fromkeys(others(transport), len(messages)))
+    assert all(each == messages for each in heard.values())
+
+
+def idle(transport: Transport) -> float:
+    """Listen to nothing for a while; return the share of a core that it took."""
+    before, began_at = time.process_time(), time.monotonic()
+    while (left_s := began_at + IDLE_S - time.monotonic()) > 0:
+        assert transport.poll(min(left_s, 0.1)) == []
+    return (time.process_time() - before) / IDLE_S
+
+
+def quickly(action: Callable[[], object], limit_s: float = 5.0) -> None:
+    """Do something that must not take long."""
+    began_at = time.monotonic()
+    action()
+    took_s = time.monotonic() - began_at
+    assert took_s < limit_s, f"took {took_s:.1f} s"
+
+
+def flood(transport: Transport, rank: int) -> list[bytes]:
+    """Send more than anything holds."""
+    messages = [b"%d " % number * 200 for number in range(1000)]
+    messages += [b"%d " % number + MEGABYTE for number in range(5)]
+    for message in messages:
+        transport.send(rank, message)
+    return messages
+
+
+def pid_of(transport: Transport, rank: int) -> int:
+    """Ask a rank who it is."""
+    return int(ask(transport, rank, b"pid"))
+
+
+def await_state(pid: int, states: str) -> None:
+    """Wait until the kernel says that a process is stopped (T), or dead (Z or nothing)."""
+    gives_up_at = time.monotonic() + LIMIT_S
+    while time.monotonic() < gives_up_at:
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            stat = ") Z"
+        if stat.rpartition(")")[2].split()[0] in states:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"{pid} is not {states}")
+
+
+def segments() -> Iterator[Path]:
+    """Find MPICH's shared memory of this process that has a name still."""
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        if found := re.search(r"/dev/shm/mpich\S*", line):  # noqa: S108 - MPICH chose the name
+            yield Path(found[0])
+
+
+# -- the laws --------------------------------------------------------------------------------------
+
+
+def messages_come_whole_and_in_order(transport: Transport) -> None:
+    """Of all sizes, the empty one included."""
+    sizes = [0, 1, 2, 63, 64, 65, 1000, 4095, 4096, 4097, 20_000, 70_000, 3]
+    echoes(transport, [MEGABYTE[:size] + b"!" * bool(size) for size in sizes for _ in range(3)])
+
+
+def many_small_messages_cross(transport: Transport) -> None:
+    """Both ways at once."""
+    for rank in others(transport):
+        transport.send(rank, b"burst 2000")
+    messages = [b"message %d" % number for number in range(2000)]
+    for message in messages:
+        for rank in others(transport):
+            transport.send(rank, message)
+    heard = hear(transport, dict.fromkeys(others(transport), 4000))
+    burst = [b"%d" % number for number in range(2000)]
+    assert all(each == burst + messages for each in heard.values())
+
+
+def megabytes_come_whole(transport: Transport) -> None:
+    """Both ways at once."""
+    echoes(transport, [MEGABYTE + b"%d" % number for number in range(5)])
+
+
+def a_poll_without_news_ends_in_time(transport: Transport) -> None:
+    """Neither at once nor late."""
+    for timeout_s in (0.0, 0.001, 0.2):
+        began_at = time.monotonic()
+        assert transport.poll(timeout_s) == []
+        assert timeout_s <= time.monotonic() - began_at < timeout_s + 5
+
+
+def a_poll_wakes_on_a_descriptor(transport: Transport) -> None:
+    """Of any number: rank 0 may have one for each rank."""
+    read, write = os.pipe()
+    high = os.dup2(read, 2000)
+    os.write(write, b"news")
+    for descriptor in (read, high):
+        quickly(lambda number=descriptor: transport.poll(30.0, [number]))  # type: ignore[misc]
+        assert select.select([read], [], [], 0)[0], "what woke it is for others to read"
+    for descriptor in (read, high, write):
+        os.close(descriptor)
+
+
+def a_poll_wakes_on_a_message(transport: Transport) -> None:
+    """And does not wait for more."""
+    transport.send(1, b"echo")
+    quickly(lambda: transport.poll(30.0))
+
+
+def idle_ranks_cost_next_to_no_cpu(transport: Transport) -> None:
+    """All at once."""
+    for rank in others(transport):
+        transport.send(rank, b"idle")
+    shares = [idle(transport)]
+    heard = hear(transport, dict.fromkeys(others(transport), 1))
+    shares += [float(each[0]) for each in heard.values()]
+    assert max(shares) < 0.05, shares
+
+
+def a_transport_says_what_it_is(transport: Transport) -> None:
+    """For people."""
+    assert re.fullmatch(r"local processes|(Open MPI|MPICH) v?\d+\.\d\S*", transport.name)
+    assert transport.size == 3
+    assert 1 <= transport.threads <= (os.cpu_count() or 1)
+
+
+def no_shared_memory_has_a_name(transport: Transport) -> None:
+    """Nobody is left to unlink it at the end."""
+    echoes(transport, [b"all are there"])
+    assert [segment for segment in segments() if segment.exists()] == []
+
+
+def a_stopped_rank_blocks_nobody_and_misses_nothing(transport: Transport) -> None:
+    """Neither who sends to it, nor who listens; what was sent comes when it goes on."""
+    pid = pid_of(transport, 1)
+    transport.send(1, b"stop")
+    await_state_while_polling(transport, pid, "T")
+    messages: list[bytes] = []
+    quickly(lambda: messages.extend(flood(transport, 1)))
+    assert ask(transport, 2, b"still there") == b"still there"
+    os.kill(pid, signal.SIGCONT)
+    assert hear(transport, {1: len(messages)})[1] == messages
+
+
+def a_stopped_rank_can_be_forgotten_and_left(transport: Transport) -> None:
+    """Without waiting for it."""
+    pid = pid_of(transport, 1)
+    transport.send(1, b"stop")
+    await_state_while_polling(transport, pid, "T")
+    quickly(lambda: flood(transport, 1))
+    transport.forget(1)
+    assert ask(transport, 2, b"still there") == b"still there"
+    quickly(lambda: transport.leave(0.5))
+
+
+def a_stopped_rank_does_not_hold_up_the_end(transport: Transport) -> None:
+    """Even if nobody has noticed."""
+    pid = pid_of(transport, 1)
+    transport.send(1, b"stop")
+    await_state_while_polling(transport, pid, "T")
+    quickly(lambda: flood(transport, 1))
+    quickly(lambda: transport.leave(0.5))
+
+
+def a_dead_rank_blocks_nobody(transport: Transport) -> None:
+    """Neither who sends to it, nor who listens."""
+    pid = pid_of(transport, 1)
+    os.kill(pid, signal.SIGKILL)
+    await_state(pid, "Z")
+    quickly(lambda: flood(transport, 1))
+    assert ask(transport, 2, b"still there") == b"still there"
+    quickly(lambda: flood(transport, 1))
+    transport.forget(1)
+    assert ask(transport, 2, b"still there") == b"still there"
+    quickly(lambda: transport.leave(0.5))
+
+
+def a_rank_that_stops_in_the_middle_of_a_message_blocks_nobody(transport: Transport) -> None:
+    """The message comes when the rank goes on."""
+    pid = pid_of(transport, 1)
+    transport.send(1, b"shout %d" % signal.SIGSTOP)
+    await_state_while_polling(transport, pid, "T")
+    came = sum(1 for _ in range(20) for _ in polled(transport))
+    transport.send(2, b"still there")
+    heard = [message for _ in range(20) for message in polled(transport)]
+    assert b"still there" in heard
+    os.kill(pid, signal.SIGCONT)
+    if came == 0 and MEGABYTE not in heard:
+        assert hear(transport, {1: 1})[1] == [MEGABYTE]
+
+
+def a_rank_that_dies_in_the_middle_of_a_message_blocks_nobody(transport: Transport) -> None:
+    """The message comes, or not."""
+    pid = pid_of(transport, 1)
+    transport.send(1, b"shout %d" % signal.SIGKILL)
+    await_state_while_polling(transport, pid, "Z")
+    for _ in range(20):
+        polled(transport)
+    transport.send(2, b"still there")
+    heard = [message for _ in range(20) for message in polled(transport)]
+    assert set(heard) <= {b"still there", MEGABYTE}
+    assert b"still there" in heard
+    quickly(lambda: transport.leave(0.5))
+
+
+def polled(transport: Transport) -> list[bytes]:
+    """Poll, which must not take long."""
+    began_at = time.monotonic()
+    messages = transport.poll(0.05)
+    assert time.monotonic() - began_at < 5
+    return [message for _, message in messages]
+
+
+def await_state_while_polling(transport: Transport, pid: int, states: str) -> None:
+    """Have the last message leave, then wait for what it does."""
+    assert transport.poll(0.1) in ([], [(1, MEGABYTE)])
+    await_state(pid, states)
+
+
+PEACEFUL = (
+    a_transport_says_what_it_is,
+    messages_come_whole_and_in_order,
+    many_small_messages_cross,
+    megabytes_come_whole,
+    a_poll_without_news_ends_in_time,
+    a_poll_wakes_on_a_descriptor,
+    a_poll_wakes_on_a_message,
+    idle_ranks_cost_next_to_no_cpu,
+    no_shared_memory_has_a_name,
+)
+VIOLENT = (
+    a_stopped_rank_blocks_nobody_and_misses_nothing,
+    a_stopped_rank_can_be_forgotten_and_left,
+    a_stopped_rank_does_not_hold_up_the_end,
+    a_dead_rank_blocks_nobody,
+    a_rank_that_stops_in_the_middle_of_a_message_blocks_nobody,
+    a_rank_that_dies_in_the_middle_of_a_message_blocks_nobody,
+)
+LAWS = {law.__name__: law for law in (*PEACEFUL, *VIOLENT)}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,234 @@
+"""What a worker rank promises: it beats whatever its objective does, and leaves nothing behind.
+
+A real rank, started as on a laptop; this process is rank 0.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from hpmpi import worker
+from hpmpi.messages import (
+    Beat,
+    Failed,
+    FailureKind,
+    Finished,
+    Goodbye,
+    Order,
+    Ready,
+    Report,
+    Stop,
+    Unfit,
+    Welcome,
+)
+from hpmpi.transports import local
+from tests.drive import Listener, ends, lives, order, state, welcome
+
+RANK = 1
+decode = msgspec.msgpack.Decoder(Report).decode
+
+
+class RankRig(Listener):
+    """A worker rank, led by this process."""
+
+    def __init__(self, transport: local.LocalTransport) -> None:
+        """Lead the one rank of a transport."""
+        super().__init__()
+        self.transport = transport
+        self.process = transport._started[0]
+
+    def hear(self) -> list[Report]:
+        """Listen for a moment."""
+        return [decode(message) for _, message in self.transport.poll(0.05)]
+
+    def tell(self, *orders: Order) -> None:
+        """Give orders."""
+        for each in orders:
+            self.transport.send(RANK, msgspec.msgpack.encode(each))
+
+    def begin(self, told: Welcome) -> int:
+        """Welcome the rank; return the pid of its child."""
+        self.tell(told)
+        return self.until(Ready).pid
+
+    def stop(self) -> int:
+        """Tell the rank to leave; return its exit code."""
+        self.tell(Stop())
+        self.until(Goodbye)
+        return self.process.wait()
+
+    def beats(self, seconds: float) -> list[float]:
+        """Return how long each beat was waited for."""
+        pauses, ends_at = [], time.monotonic() + seconds
+        while time.monotonic() < ends_at:
+            began_at = time.monotonic()
+            self.until(Beat)
+            pauses.append(time.monotonic() - began_at)
+        return pauses
+
+
+@pytest.fixture
+def rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[RankRig]:
+    """Start a rank."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(worker.__file__).parents[1]))
+    transport = local.lead(1)
+    yield RankRig(transport)
+    transport.leave(0.0)
+    transport.close()
+
+
+def test_a_rank_works_and_leaves_when_told(rig: RankRig, tmp_path: Path) -> None:
+    child = rig.begin(welcome(tmp_path))
+    rig.tell(order(3, attempt=2, x=3))
+    assert rig.until(Finished) == Finished(3, 0, 2, {"loss": 9.0})
+    assert rig.stop() == 0
+    assert ends(child)
+    assert {type(report) for report in rig.left()} <= {Ready, Beat}
+
+
+def test_what_an_objective_prints_is_in_the_log_of_its_rank(rig: RankRig, tmp_path: Path) -> None:
+    rig.begin(welcome(tmp_path, "misbehave"))
+    rig.tell(order(how="vanish", code=1))
+    assert rig.until(Failed).kind is FailureKind.EXIT
+    assert (tmp_path / "logs" / "rank-1.log").read_text() == "last words\n"
+
+
+@pytest.mark.parametrize("how", ["wait", "hold_gil"])
+def test_a_rank_beats_while_its_objective_computes(
+    rig: RankRig, tmp_path: Path, how: str
+) -> None:
+    rig.begin(welcome(tmp_path, "misbehave", beat_s=0.1))
+    rig.tell(order(how=how, s=1000))
+    pauses = rig.beats(2.0)
+    assert len(pauses) >= 5, "ten times slower than it should be"
+    assert Finished not in {type(report) for report in rig.left()}
+
+
+def test_a_rank_beats_while_its_objective_loads(rig: RankRig, tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("import time\ntime.sleep(1000)")
+    rig.tell(welcome(tmp_path, "slow.py:f"))
+    assert len(rig.beats(1.0)) >= 2
+    assert rig.left() == []
+    assert rig.stop() == 0
+
+
+def test_a_rank_that_stops_in_the_middle_of_a_job_takes_it_along(
+    rig: RankRig, tmp_path: Path
+) -> None:
+    child = rig.begin(welcome(tmp_path, "misbehave"))
+    rig.tell(order(how="start_family"))
+    family = int(rig.until(Finished).metrics["loss"])
+    rig.tell(order(1, how="resist"))
+    assert lives(child)
+    assert rig.stop() == 0
+    assert ends(child, family)
+    assert not {Finished, Failed} & {type(report) for report in rig.left()}
+
+
+def test_a_rank_that_is_never_welcomed_can_be_stopped(rig: RankRig) -> None:
+    rig.tell(Stop())
+    assert rig.process.wait() == 0
+    assert rig.left() == []
+
+
+def test_what_is_said_with_the_welcome_is_heard(rig: RankRig, tmp_path: Path) -> None:
+    rig.tell(welcome(tmp_path), Stop())
+    rig.until(Goodbye)
+    assert rig.process.wait() == 0
+
+
+def test_jobs_wait_in_line(rig: RankRig, tmp_path: Path) -> None:
+    rig.tell(welcome(tmp_path), *(order(number, x=number) for number in range(5)))
+    answers = [rig.until(Finished) for _ in range(5)]
+    assert answers == [Finished(each, 0, 1, {"loss": float(each**2)}) for each in range(5)]
+
+
+def test_a_job_that_waits_behind_a_crash_is_done(rig: RankRig, tmp_path: Path) -> None:
+    child = rig.begin(welcome(tmp_path, "misbehave"))
+    rig.tell(order(0, how="segfault"), order(1))
+    assert rig.until(Failed).trial == 0
+    done = rig.until(Finished)
+    assert done.trial == 1
+    assert done.metrics["loss"] != child
+
+
+def test_a_rank_is_ready_once_however_often_its_child_starts(
+    rig: RankRig, tmp_path: Path
+) -> None:
+    rig.begin(welcome(tmp_path, "misbehave"))
+    for number in range(2):
+        rig.tell(order(number, how="segfault"))
+        rig.until(Failed)
+    rig.tell(order(2))
+    rig.until(Finished)
+    assert {type(report) for report in rig.left()} <= {Beat}
+
+
+def test_an_unfit_rank_says_so_once_and_beats_on(rig: RankRig, tmp_path: Path) -> None:
+    rig.tell(welcome(tmp_path, "nothing.py:f"))
+    assert "nothing.py does not exist" in rig.until(Unfit).error
+    rig.beats(1.0)
+    assert rig.stop() == 0
+    assert {type(report) for report in rig.left()} <= {Beat}
+
+
+def test_a_rank_leaves_when_rank_0_is_silent_for_long(rig: RankRig, tmp_path: Path) -> None:
+    child = rig.begin(welcome(tmp_path, "misbehave", patience_s=0.1, beat_s=0.05))
+    rig.tell(order(how="resist"))
+    assert rig.process.wait() == 1
+    assert ends(child)
+
+
+def test_a_rank_stays_while_rank_0_is_heard(rig: RankRig, tmp_path: Path) -> None:
+    rig.begin(welcome(tmp_path, patience_s=0.2, beat_s=0.05))
+    until = time.monotonic() + 1.5 * worker.SILENCES * 0.2
+    while time.monotonic() < until:
+        rig.until(Beat)
+        rig.tell(Beat())
+    assert rig.stop() == 0
+
+
+def test_a_child_dies_with_its_rank(rig: RankRig, tmp_path: Path) -> None:
+    child = rig.begin(welcome(tmp_path, "misbehave"))
+    rig.tell(order(how="hold_gil", s=1000))
+    rig.beats(0.3)
+    rig.process.kill()
+    assert rig.process.wait() == -signal.SIGKILL
+    assert ends(child)
+
+
+def test_a_rank_leaves_when_rank_0_has_died(rig: RankRig, tmp_path: Path) -> None:
+    child = rig.begin(welcome(tmp_path, "misbehave"))
+    rig.tell(order(how="start_family"))
+    family = int(rig.until(Finished).metrics["loss"])
+    rig.tell(order(1, how="resist"))
+    rig.transport.close()
+    assert rig.process.wait() == 1
+    assert ends(child, family)
+
+
+def test_a_rank_that_was_stopped_goes_on(rig: RankRig, tmp_path: Path) -> None:
+    rig.begin(welcome(tmp_path))
+    os.kill(rig.process.pid, signal.SIGSTOP)
+    while state(rig.process.pid) != "T":
+        time.sleep(0.01)
+    rig.tell(order(x=3))
+    while rig.hear():
+        pass
+    os.kill(rig.process.pid, signal.SIGCONT)
+    assert rig.until(Finished) == Finished(0, 0, 1, {"loss": 9.0})
+    assert rig.stop() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2])
+def test_rank_0_alone_decides_when_to_leave(rig: RankRig, tmp_path: Path, number: int) -> None:
+    rig.begin(welcome(tmp_path, "misbehave"))
+    rig.process.send_signal(number)
+    rig.tell(order(how="die", signal=signal.SIGTERM))
+    assert "SIGTERM" in rig.until(Failed).error, "the objective's process has not learnt it"
+    assert rig.stop() == 0
