@@ -1,4 +1,4 @@
-"""The command line as people and scripts see it: exit codes, stdout, stderr, and what is on disk."""
+"""The command line as people and scripts see it: exit codes, output, and what is on disk."""
 
 import csv
 import io
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.messages import Ended, Outcome, Started
+from hpmpi.messages import Baseline, Ended, Outcome, Started
 from tests.runs import ROOT, Study, finish
 
 if sys.version_info >= (3, 11):
@@ -257,3 +257,24 @@ def test_folders_are_made_under_the_users_umask(tmp_path: Path) -> None:
     assert study.run(words).returncode == 0
     for path in [study.out, *study.out.rglob("*")]:
         assert not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO), path
+
+
+def test_a_baseline_that_fails_costs_the_comparison_only(tmp_path: Path) -> None:
+    study = Study(tmp_path, epoch_s=0.0)
+    told = ("--set", "baseline=train.py:fail", "--set", "stop.max_trials=2")
+    done = study.run(study.command("--workers", "1", *told))
+    assert done.returncode == 0
+    assert "the baseline failed" in done.stderr
+    assert "baseline" not in done.stdout
+
+
+def test_a_baseline_is_waited_for_and_called_once(tmp_path: Path) -> None:
+    study = Study(tmp_path, epoch_s=0.0)
+    with (tmp_path / "train.py").open("a") as file:
+        file.write("\ndef base(config, trial):\n    time.sleep(1)\n    return {'loss': 9.0}\n")
+    told = ("--set", "baseline=train.py:base", "--set")
+    done = study.run(study.command("--workers", "1", *told, "stop.max_trials=1"))
+    assert "baseline: loss 9; the best is better by" in done.stdout
+    done = study.run(study.command("--workers", "1", *told, "stop.max_trials=2"))
+    assert "baseline: loss 9; the best is better by" in done.stdout
+    assert len([each for each in study.decisions if isinstance(each, Baseline)]) == 1
