@@ -2,20 +2,28 @@
 
 import os
 import sys
+import traceback
+from typing import NoReturn
 
 from hpmpi import guard
 
 
 def main() -> None:
-    """Run the command line; leave without MPI_Finalize, which would wait for dead ranks."""
-    command = [sys.executable, "-m", "hpmpi", *sys.argv[1:]]
+    """Run the command line, or guard what does."""
     if guard.needed():
-        code = guard.watch(command)
-    else:
-        guard.bind_to_guard()
-        from hpmpi import cli  # noqa: PLC0415 - the guard does without
+        leave(guard.watch([sys.executable, "-m", "hpmpi", *sys.argv[1:]]))
+    guard.bind_to_guard()
+    from hpmpi import cli  # noqa: PLC0415 - the guard does without
 
-        code = cli.main(sys.argv[1:])
+    try:
+        leave(cli.main(sys.argv[1:]))
+    except BaseException:  # noqa: BLE001 - a bug of ours
+        traceback.print_exc()
+        leave(1)
+
+
+def leave(code: int) -> NoReturn:
+    """End this process at once: MPI_Finalize would wait for ranks that are dead."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

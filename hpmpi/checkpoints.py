@@ -3,10 +3,10 @@
     DIR/checkpoints/<trial>/<resource>-<rung>.<attempt>      whole: it has its name since it is
     DIR/checkpoints/<trial>/.<resource>-<rung>.<attempt>     being written
 
-Rules: an attempt that starts owns what older ones have left. It takes the newest whole checkpoint of
-theirs under its own name, and removes what else it finds. From then on it removes only what has its
-own name. An older attempt that is still alive somewhere, or starts late, can so lose its own files,
-which nobody needs any more, and can never take away those of a newer one.
+Rules: an attempt that starts owns what older ones have left. It takes the newest whole checkpoint
+of theirs under its own name, and removes what else it finds. From then on it removes only what has
+its own name. An older attempt that is still alive somewhere, or starts late, can so lose its own
+files, which nobody needs any more, and can never take away those of a newer one.
 """
 
 import os

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import signal
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -114,10 +115,11 @@ def do_export(options: argparse.Namespace) -> int:
 
 
 def alone(do: Command) -> Command:
-    """Send the other ranks away, if somebody starts under mpirun what needs none."""
+    """Do without ranks, under mpirun too; end quietly where nobody reads, as in `... | head`."""
 
     def do_alone(options: argparse.Namespace) -> int:
         run.dismiss()
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         return do(options)
 
     return do_alone

@@ -5,10 +5,10 @@ r"""The worker ranks as the master knows them.
        +--unfit--> unfit              |
                                     lost --anything heard--> what it was before
 
-Rules: only what is heard is evidence of life; until its first word a rank has longer. A rank keeps the attempt it was given until it
-answers, lost or not, so that one that comes back is never given a job beside one it still has.
-What is done for each event costs O(1), however many ranks there are; only `excuse`, `deserted` and
-`all_unfit`, which are rare, look at all of them.
+Rules: only what is heard is evidence of life; until its first word a rank has longer. A rank keeps
+the attempt it was given until it answers, lost or not, so that one that comes back is never given a
+job beside one it still has. What is done for each event costs O(1), however many ranks there are;
+only `excuse`, `deserted` and `all_unfit`, which are rare, look at all of them.
 """
 
 from collections import OrderedDict

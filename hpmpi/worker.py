@@ -1,7 +1,11 @@
 """The agent on a worker rank: orders in, reports and heartbeats out.
 
 A rank never runs the objective: its child does. So the rank has always time to beat, to kill the
-child, and to stop. Jobs that come while the child is busy wait in line.
+child, and to stop. Jobs that come while the child is busy wait in line. Points of a learning curve
+wait for the next heartbeat or the end of the job, so that the leader hears a rank rarely.
+
+A rank beats at its interval whatever else it says: the leader's answer to a beat is the only sign
+that the leader is alive.
 """
 
 import time
@@ -21,6 +25,7 @@ from hpmpi.messages import (
     Finished,
     Goodbye,
     Order,
+    Progress,
     Ready,
     Report,
     Stop,
@@ -37,6 +42,9 @@ SILENCES = 10
 LOOK_EVERY_S = 0.1
 """How often the child's limits are looked at."""
 
+MOST_POINTS = 1000
+"""How many points of a learning curve may wait for the next heartbeat."""
+
 GOODBYE_S = 1.0
 """How long the last word may take to leave."""
 
@@ -50,6 +58,7 @@ class Worker:
         self._decoder = msgspec.msgpack.Decoder(Order)
         self._orders: deque[Order] = deque()
         self._jobs: deque[Assign] = deque()
+        self._points: list[Progress] = []
         self._busy = False
         self._introduced = False
         self._heard_at = time.monotonic()
@@ -93,6 +102,8 @@ class Worker:
             if now - self._heard_at > SILENCES * welcome.patience_s:
                 return 1
             if now - self._beat_at >= welcome.beat_s:
+                self._beat_at = now
+                self._pass_points_on()
                 self._say(Beat())
             for report in child.poll(now):
                 self._pass_on(report)
@@ -123,12 +134,23 @@ class Worker:
                 return
             case Ready():
                 self._introduced = True
+            case Progress():
+                self._points.append(report)
+                if len(self._points) >= MOST_POINTS:
+                    self._pass_points_on()
+                return
             case Finished() | Failed():
+                self._pass_points_on()
                 self._busy = False
             case _:
                 pass
         self._say(report)
 
+    def _pass_points_on(self) -> None:
+        if self._points:
+            points = [point for report in self._points for point in report.points]
+            self._say(msgspec.structs.replace(self._points[-1], points=points))
+            self._points.clear()
+
     def _say(self, report: Report) -> None:
-        self._beat_at = time.monotonic()
         self._transport.send(LEADER, msgspec.msgpack.encode(report))

@@ -20,6 +20,7 @@ from hpmpi.messages import (
     Finished,
     Goodbye,
     Order,
+    Progress,
     Ready,
     Report,
     Stop,
@@ -30,6 +31,15 @@ from hpmpi.transports import local
 from tests.drive import Listener, ends, lives, order, state, welcome
 
 RANK = 1
+TALK = """
+import time
+
+def talk(config, trial):
+    for step in range(200):
+        trial.report(step, loss=1.0)
+        time.sleep(0.01)
+    return 0
+"""
 decode = msgspec.msgpack.Decoder(Report).decode
 
 
@@ -232,3 +242,17 @@ def test_rank_0_alone_decides_when_to_leave(rig: RankRig, tmp_path: Path, number
     rig.tell(order(how="die", signal=signal.SIGTERM))
     assert "SIGTERM" in rig.until(Failed).error, "the objective's process has not learnt it"
     assert rig.stop() == 0
+
+
+def test_points_of_a_curve_travel_with_the_beats_and_not_in_their_place(
+    rig: RankRig, tmp_path: Path
+) -> None:
+    (tmp_path / "talk.py").write_text(TALK)
+    rig.begin(welcome(tmp_path, "talk.py:talk", beat_s=0.3))
+    rig.tell(order())
+    rig.until(Finished)
+    curves = [report for report in rig.passed if isinstance(report, Progress)]
+    beats = [report for report in rig.passed if isinstance(report, Beat)]
+    assert [point.resource for each in curves for point in each.points] == list(range(200))
+    assert len(beats) >= 3
+    assert len(curves) <= len(beats) + 1

@@ -11,8 +11,8 @@ Nobody spins: a rank that hears nothing sleeps, at first for 0.1 ms and then lon
 import contextlib
 import os
 import time
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hpmpi import guard
@@ -40,6 +40,11 @@ WAY_OUT = (
 )
 
 TAG = 1
+DEATHS = (
+    MPI.ERR_PROC_FAILED,
+    MPI.ERR_PROC_FAILED_PENDING,
+    MPI.ERR_OTHER,  # MPICH: a rank's memory was gone before a message in it was read
+)
 SPIN_S = 50e-6
 SLEEP_LEAST_S = 0.1e-3
 SLEEP_MOST_S = 5e-3
@@ -58,6 +63,8 @@ class MpiTransport:
         self._world = world
         self._status = MPI.Status()
         self._sending: defaultdict[int, list[tuple[MPI.Request, bytes]]] = defaultdict(list)
+        self._receiving: defaultdict[int, deque[tuple[MPI.Request, bytearray]]]
+        self._receiving = defaultdict(deque)
         self._forgotten: list[tuple[MPI.Request, bytes]] = []
 
     def send(self, rank: int, message: bytes) -> None:
@@ -113,20 +120,40 @@ class MpiTransport:
             return True
 
     def _receive(self) -> list[tuple[int, bytes]]:
-        messages = []
         try:
             while self._world.Iprobe(MPI.ANY_SOURCE, TAG, self._status):
                 source = self._status.Get_source()
                 message = bytearray(self._status.Get_count(MPI.BYTE))
-                self._world.Recv([message, MPI.BYTE], source, TAG)
-                messages.append((source, bytes(message)))
+                request = self._world.Irecv([message, MPI.BYTE], source, TAG)
+                self._receiving[source].append((request, message))
         except MPI.Exception as error:
             self._check(error)
-        return messages
+        return [
+            (source, bytes(message))
+            for source in list(self._receiving)
+            for message in self._whole(source)
+        ]
+
+    def _whole(self, source: int) -> Iterator[bytearray]:
+        """Take what has come in whole, up to the first message that has not."""
+        receives = self._receiving.pop(source)
+        while receives:
+            request, message = receives[0]
+            try:
+                whole = request.Test()
+            except MPI.Exception as error:
+                self._check(error)
+                receives.popleft()
+                continue
+            if not whole:
+                self._receiving[source] = receives
+                return
+            receives.popleft()
+            yield message
 
     def _check(self, error: MPI.Exception) -> None:
         """Let pass what a dead rank makes MPI say: it is a hint, and silence is the proof."""
-        if error.Get_error_class() not in (MPI.ERR_PROC_FAILED, MPI.ERR_PROC_FAILED_PENDING):
+        if error.Get_error_class() not in DEATHS:
             raise error
         with contextlib.suppress(MPI.Exception, NotImplementedError):
             self._world.Ack_failed()

@@ -1,0 +1,117 @@
+"""What every transport promises, tried by tests/mpi/laws.py among local processes and MPI ranks."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from hpmpi.transports import Launched, launched, unlaunched
+from tests.mpi import laws
+
+PROGRAM = Path(laws.__file__)
+BIN = Path(sys.executable).parent
+MPIRUN = BIN / "mpirun"
+OPEN_MPI = (BIN / "ompi_info").exists()
+FLAGS = ["--oversubscribe", "--allow-run-as-root", "--bind-to", "none"] if OPEN_MPI else []
+LIMIT_S = 120
+OTHER_LAUNCHER = (
+    {"PMI_RANK": "0", "PMI_SIZE": "2"}
+    if OPEN_MPI
+    else {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "2"}
+)
+
+Report = dict[str, str]
+
+needs_mpi = [
+    pytest.mark.mpi,
+    pytest.mark.skipif(not MPIRUN.exists(), reason=f"no mpirun beside {sys.executable}"),
+]
+
+
+def run(
+    launcher: list[str], folder: Path, names: list[str], env: dict[str, str] | None = None
+) -> Report:
+    """Try laws; return what is said of each, the exit code included."""
+    words = [*launcher, sys.executable, PROGRAM, folder, *names]
+    done = subprocess.run(
+        [str(word) for word in words],
+        env={**unlaunched(), "PYTHONPATH": str(PROGRAM.parents[2]), **(env or {})},
+        timeout=LIMIT_S,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    report = {"exit code": str(done.returncode), "stderr": done.stderr}
+    for line in done.stdout.splitlines():
+        report.update(json.loads(line))
+    return report
+
+
+@pytest.fixture(params=["local", pytest.param("mpi", marks=needs_mpi)], scope="module")
+def attempt(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Report]:
+    """Try laws among local processes, and among MPI ranks; the same ones once."""
+    launcher = [str(MPIRUN), *FLAGS, "-n", "3"] if request.param == "mpi" else []
+
+    @cache
+    def tried(*names: str) -> Report:
+        return run(launcher, tmp_path_factory.mktemp(request.param), list(names))
+
+    return tried
+
+
+@pytest.mark.parametrize("law", [law.__name__ for law in laws.PEACEFUL])
+def test_a_transport_keeps_the_law(attempt: Callable[..., Report], law: str) -> None:
+    report = attempt(*(each.__name__ for each in laws.PEACEFUL))
+    assert report.get(law, report["stderr"]) == ""
+
+
+@pytest.mark.parametrize("law", [law.__name__ for law in laws.VIOLENT])
+def test_a_transport_keeps_the_law_whatever_becomes_of_a_rank(
+    attempt: Callable[..., Report], law: str
+) -> None:
+    report = attempt(law)
+    assert report.get(law, report["stderr"]) == ""
+    assert report["exit code"] == "0"
+
+
+@pytest.mark.mpi
+def test_the_launcher_of_another_mpi_is_noticed(tmp_path: Path) -> None:
+    pytest.importorskip("mpi4py.MPI")
+    report = run([], tmp_path, [], {**OTHER_LAUNCHER, "HPMPI_GUARD": str(os.dup(2))})
+    assert report["exit code"] == "2", report["stderr"]
+    assert report["refused"].startswith("the launcher started 2 ranks, but ")
+    assert "they are of different MPIs" in report["refused"]
+
+
+@pytest.mark.parametrize(
+    ("env", "place"),
+    [
+        ({}, None),
+        ({"PMI_RANK": "3", "PMI_SIZE": "4"}, Launched(3, 4)),
+        ({"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "1"}, Launched(0, 1)),
+        ({"PMIX_RANK": "3", "SLURM_STEP_NUM_TASKS": "4"}, Launched(3, 4)),
+        ({"PMIX_RANK": "3"}, None),
+        ({"PMI_RANK": "3"}, None),
+        ({"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "3"}, None),
+    ],
+)
+def test_a_launcher_says_rank_and_size(
+    monkeypatch: pytest.MonkeyPatch, env: dict[str, str], place: Launched | None
+) -> None:
+    monkeypatch.setattr(os, "environ", env)
+    assert launched() == place
+
+
+def test_a_program_can_be_started_as_if_there_were_no_launcher(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ours = {"PMI_FD": "3", "HYDI_CONTROL_FD": "4", "OMPI_MCA_osc": "x", "HPMPI_GUARD": "5"}
+    monkeypatch.setattr(os, "environ", {**ours, "PATH": "/bin", "SLURM_JOB_ID": "1"})
+    assert unlaunched() == {"PATH": "/bin", "SLURM_JOB_ID": "1"}
