@@ -41,6 +41,8 @@ class BaselineRun:
                     self.error = error
                 case _:
                     pass
+        if self.over:
+            self.close()
 
     def descriptors(self) -> list[int]:
         """Return what to wait on for news."""

@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 
+from hpmpi.checkpoints import sync
 from hpmpi.errors import StoreError
 from hpmpi.jobs import JobsState
 from hpmpi.messages import Baseline, Curve, Decision, Point, Result
@@ -185,15 +186,6 @@ def write(descriptor: int, text: bytes) -> None:
     """Write all of it."""
     while text:
         text = text[os.write(descriptor, text) :]
-
-
-def sync(path: Path) -> None:
-    """Have the disk hold a file."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def link_or_copy(source: Path, target: Path) -> None:

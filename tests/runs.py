@@ -84,14 +84,7 @@ class Study:
 
     def start(self, command: list[str]) -> subprocess.Popen[str]:
         """Start it."""
-        return subprocess.Popen(
-            command,
-            cwd=self.folder,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return start(command, self.folder)
 
     def run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
         """Start it and wait for its end."""
@@ -135,10 +128,19 @@ class Study:
 
     def left(self) -> list[str]:
         """List the processes of the run that outlive it by more than a moment."""
-        deadline = time.monotonic() + 10
-        while (living := list(processes_of(self.folder))) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        return living
+        return left(self.folder)
+
+
+def start(command: list[str], folder: Path) -> subprocess.Popen[str]:
+    """Start a program of ours in a folder."""
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def finish(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
@@ -161,6 +163,14 @@ def mpirun(ranks: int) -> list[str]:
 def parent_of(pid: int) -> int:
     """Look up the parent of a process."""
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def left(folder: Path) -> list[str]:
+    """List the processes that work in a folder or name it, and don't end in a moment."""
+    deadline = time.monotonic() + 10
+    while (living := list(processes_of(folder))) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return living
 
 
 def processes_of(folder: Path) -> Iterator[str]:

@@ -1,58 +1,25 @@
 """What the guard promises of every MPI: the launcher ends well, whatever happens to a rank."""
 
-import contextlib
-import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from tests.runs import MPIRUN, finish, left, mpirun, start
+
 PROGRAM = Path(__file__).parent / "guarded.py"
-BIN = Path(sys.executable).parent
-MPIRUN = BIN / "mpirun"
-OPEN_MPI = ["--oversubscribe", "--allow-run-as-root", "--bind-to", "none"]
-LIMIT_S = 60
 
 pytestmark = [
     pytest.mark.mpi,
-    pytest.mark.skipif(not MPIRUN.exists(), reason=f"no mpirun beside {sys.executable}"),
+    pytest.mark.skipif(not MPIRUN.exists(), reason="no mpirun beside this Python"),
 ]
 
 
-def run(
-    folder: Path, victims: int, harm: str, code: int = 0, ranks: int = 6
-) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, victims: int, harm: str, code: int = 0) -> subprocess.CompletedProcess[str]:
     """Run guarded.py; raises where the launcher does not end."""
-    flags = OPEN_MPI if (BIN / "ompi_info").exists() else []
-    words = [MPIRUN, *flags, "-n", ranks, sys.executable, PROGRAM, folder, victims, harm, code]
-    return subprocess.run(
-        [str(word) for word in words],
-        env=os.environ | {"PYTHONPATH": str(PROGRAM.parents[2])},
-        timeout=LIMIT_S,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def left(folder: Path) -> list[str]:
-    """List the processes of a run that outlive their launcher by more than a moment."""
-    until = time.monotonic() + 5
-    while (living := _of(folder)) and time.monotonic() < until:
-        time.sleep(0.05)
-    return living
-
-
-def _of(folder: Path) -> list[str]:
-    living = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            words = (process / "cmdline").read_bytes()
-            if os.fsencode(folder) in words:
-                living.append(f"{process.name} {words!r}")
-    return living
+    words = [sys.executable, PROGRAM, folder, victims, harm, code]
+    return finish(start([*mpirun(6), *map(str, words)], folder))
 
 
 @pytest.mark.parametrize(
