@@ -54,9 +54,9 @@ class Listener:
         """Listen for a moment."""
         raise NotImplementedError
 
-    def until(self, *kinds: type[Kind], limit_s: float = LIMIT_S) -> Kind:
-        """Return the next report of a kind; the others are `passed`."""
-        gives_up_at = time.monotonic() + limit_s
+    def until(self, *kinds: type[Kind]) -> Kind:
+        """Return the next report of these kinds; the others are `passed`."""
+        gives_up_at = time.monotonic() + LIMIT_S
         while time.monotonic() < gives_up_at:
             while self._heard:
                 report = self._heard.popleft()
@@ -78,11 +78,12 @@ class ChildRig(Listener):
         """Drive a child that was started."""
         super().__init__()
         self.child = child
+        self.skipped_s = 0.0
         self._attempts = 0
 
     def hear(self) -> list[Report]:
         """Poll the child."""
-        reports = self.child.poll(time.monotonic())
+        reports = self.child.poll(time.monotonic() + self.skipped_s)
         if not reports:
             select.select(self.child.descriptors(), [], [], 0.05)
         return reports
@@ -90,10 +91,18 @@ class ChildRig(Listener):
     def do(self, **config: Value) -> Answer:
         """Have a job done, well or badly."""
         self._attempts += 1
-        self.child.assign(order(attempt=self._attempts, **config))
-        answer: Answer = self.until(Finished, Failed)  # type: ignore[type-var]
+        self.child.assign(Assign(0, 0, self._attempts, 1, config, seed=0))
+        answer = self.until(Finished, Failed)
+        assert isinstance(answer, Finished | Failed)
         assert answer.attempt == self._attempts
         return answer
+
+    def await_output(self, text: str) -> None:
+        """Poll until the child has printed something."""
+        gives_up_at = time.monotonic() + LIMIT_S
+        while text not in self.child._output.read_text():
+            assert time.monotonic() < gives_up_at, f"{text!r} was not printed"
+            self._heard += self.hear()
 
     def fail(self, **config: Value) -> Failed:
         """Have a job done that fails."""

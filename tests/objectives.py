@@ -72,7 +72,7 @@ def leave(config: Config) -> object:
 
 def vanish(config: Config) -> object:
     """End without a word to Python, some to stdout."""
-    print("last words")
+    sys.stdout.write("last words\n")
     os._exit(int(config["code"]))
 
 
@@ -88,7 +88,8 @@ def die(config: Config) -> object:
 
 
 def wait(_config: Config) -> object:
-    """Take for ever."""
+    """Say so, and take for ever."""
+    sys.stdout.write("ready\n")
     time.sleep(EVER_S)
     return 0.0
 
@@ -100,10 +101,19 @@ def resist(config: Config) -> object:
 
 
 def round_off(_config: Config) -> object:
-    """Take what TERM says for the word to come to a result."""
+    """Come to a result when told to end."""
     done = []
     signal.signal(signal.SIGTERM, lambda *_: done.append(1))
+    sys.stdout.write("ready\n")
     while not done:
+        time.sleep(0.01)
+    return os.getpid()
+
+
+def await_file(config: Config) -> object:
+    """Come to a result when there is a file."""
+    sys.stdout.write("ready\n")
+    while not Path(str(config["file"])).exists():
         time.sleep(0.01)
     return os.getpid()
 
@@ -169,7 +179,19 @@ def fork(_config: Config) -> object:
 HOW = {
     each.__name__: each
     for each in (
-        *(fail, fail_with_bytes, leave, vanish, segfault, die, wait, resist, round_off, hold_gil),
+        *(
+            fail,
+            fail_with_bytes,
+            leave,
+            vanish,
+            segfault,
+            die,
+            wait,
+            resist,
+            round_off,
+            await_file,
+            hold_gil,
+        ),
         *(eat, eat_together, start_family, chatter, babble, hang_up, talk_rubbish, fork),
     )
 }

@@ -82,6 +82,11 @@ def test_the_same_resource_may_be_saved_again(tmp_path: Path) -> None:
     assert names(tmp_path) == {"3-0.1"}
 
 
+def write_half(folder: Path, error: type[BaseException]) -> None:
+    (folder / "model").write_text("half")
+    raise error
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
 def test_an_exception_in_the_block_leaves_what_was_there(
     tmp_path: Path, error: type[BaseException]
@@ -89,10 +94,14 @@ def test_an_exception_in_the_block_leaves_what_was_there(
     first = start(tmp_path, 1)
     save(first, 3, "three")
     with pytest.raises(error), first.save(4) as folder:
-        (folder / "model").write_text("half")
-        raise error
+        write_half(folder, error)
     assert names(tmp_path) == {"3-0.1"}
     assert text_of(first) == "three"
+
+
+def run(code: str, folder: Path) -> int:
+    """Run a program in a process; return how it ends."""
+    return subprocess.run([sys.executable, "-c", code, folder], cwd=ROOT, check=False).returncode
 
 
 KILLED = """
@@ -109,8 +118,7 @@ with first.save(4) as folder:
 
 
 def test_a_kill_in_the_block_leaves_what_was_there(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", KILLED, tmp_path], cwd=ROOT, check=False)
-    assert done.returncode == -signal.SIGKILL
+    assert run(KILLED, tmp_path) == -signal.SIGKILL
     assert names(tmp_path) == {"3-0.1", ".4-0.1"}
     second = start(tmp_path, 2, heard_of=3)
     assert second.newest == (3, 0, 2)
@@ -138,9 +146,7 @@ save("three again")
 
 
 def test_a_kill_while_a_checkpoint_is_replaced_leaves_no_half_of_one(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", KILLED_WHILE_REMOVING, tmp_path]
-    done = subprocess.run(command, cwd=ROOT, check=False)
-    assert done.returncode == -signal.SIGKILL
+    assert run(KILLED_WHILE_REMOVING, tmp_path) == -signal.SIGKILL
     assert text_of(start(tmp_path, 2, heard_of=3)) == "three again"
     assert names(tmp_path) == {"3-0.2"}
 

@@ -1,4 +1,4 @@
-"""What a child promises its rank: whatever an objective does is a report, and the next job works."""
+"""What a child promises: whatever an objective does is a report, and the next job works."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from hpmpi import child
 from hpmpi.child import THREADS
 from hpmpi.messages import Failed, FailureKind, Finished, Progress, Ready, Unfit
 from hpmpi.transports import PREFIXES
-from tests.drive import ChildRig, child_of, ends, lives, order, welcome
+from tests.drive import LIMIT_S, ChildRig, child_of, ends, lives, order, welcome
 
 
 @pytest.fixture
@@ -19,6 +19,10 @@ def rig(tmp_path: Path) -> Iterator[ChildRig]:
     """Start a child that misbehaves on request; it must be in order again after all."""
     with child_of(welcome(tmp_path, "misbehave")) as it:
         yield it
+
+
+TIME_S = 1000.0
+"""Of a job; the tests skip it."""
 
 
 def recovers(rig: ChildRig, pid: int) -> bool:
@@ -203,45 +207,71 @@ def test_a_child_that_dies_between_jobs_is_replaced(rig: ChildRig) -> None:
 # -- limits ----------------------------------------------------------------------------------------
 
 
+def overrun(rig: ChildRig, how: str) -> int:
+    """Have a job in work when its time is over; return the pid of the child."""
+    rig.child.assign(order(how=how))
+    rig.await_output("ready")
+    rig.hear()
+    rig.skipped_s += TIME_S + 1
+    return rig.child.pid
+
+
 def test_a_job_over_its_time_is_ended(tmp_path: Path) -> None:
-    with child_of(welcome(tmp_path, "misbehave", time_s=0.3)) as rig:
-        pid = rig.child.pid
-        failed = rig.fail(how="wait")
+    with child_of(welcome(tmp_path, "misbehave", time_s=TIME_S)) as rig:
+        pid = overrun(rig, "wait")
+        failed = rig.until(Failed)
         assert failed.kind is FailureKind.TIME
-        assert failed.error == "ran for more than trial_time_s = 0.3"
+        assert failed.error.startswith("ran for more than trial_time_s = 1000;")
         assert recovers(rig, pid)
 
 
-def test_a_job_that_has_no_ear_for_term_is_killed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(child, "KILL_AFTER_S", 0.2)
-    with child_of(welcome(tmp_path, "misbehave", time_s=0.3)) as rig:
-        pid = rig.child.pid
-        assert rig.fail(how="resist").kind is FailureKind.TIME
+def test_a_job_that_has_no_ear_for_term_is_killed(tmp_path: Path) -> None:
+    with child_of(welcome(tmp_path, "misbehave", time_s=TIME_S)) as rig:
+        pid = overrun(rig, "resist")
+        assert rig.hear() == []
+        assert lives(pid)
+        rig.skipped_s += child.KILL_AFTER_S
+        assert rig.until(Failed).kind is FailureKind.TIME
         assert recovers(rig, pid)
 
 
 def test_a_result_in_the_last_moment_counts_and_costs_the_next_job_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(child, "KILL_AFTER_S", 0.2)
-    with child_of(welcome(tmp_path, "misbehave", time_s=0.3)) as rig:
-        pid = rig.child.pid
-        assert rig.succeed(how="round_off").metrics["loss"] == pid
+    with child_of(welcome(tmp_path, "misbehave", time_s=TIME_S)) as rig:
+        pid = overrun(rig, "round_off")
+        assert rig.until(Finished).metrics["loss"] == pid
+        rig.skipped_s += child.KILL_AFTER_S
         assert recovers(rig, pid)
 
 
 def test_the_time_of_a_job_begins_when_the_objective_is_loaded(tmp_path: Path) -> None:
-    (tmp_path / "slow.py").write_text("import time\ntime.sleep(1)\ndef f(_): return 0")
-    with child_of(welcome(tmp_path, "slow.py:f", time_s=0.8)) as rig:
-        rig.succeed()
+    (tmp_path / "slow.py").write_text(
+        "import pathlib, time\n"
+        "print('ready')\n"
+        f"while not pathlib.Path('{tmp_path}/go').exists(): time.sleep(0.01)\n"
+        "def f(_): return 0"
+    )
+    with child_of(welcome(tmp_path, "slow.py:f", time_s=TIME_S)) as rig:
+        rig.child.assign(order())
+        rig.await_output("ready")
+        rig.hear()
+        rig.skipped_s += TIME_S + 1
+        assert rig.hear() == []
+        (tmp_path / "go").touch()
+        rig.until(Finished)
 
 
 def test_each_job_has_the_whole_time(tmp_path: Path) -> None:
-    with child_of(welcome(tmp_path, "misbehave", time_s=1.5)) as rig:
-        for _ in range(2):
-            rig.succeed(how="hold_gil", s=0.9)
+    with child_of(welcome(tmp_path, "misbehave", time_s=TIME_S)) as rig:
+        for name in ("one", "two"):
+            rig.child.assign(order(how="await_file", file=str(tmp_path / name)))
+            rig.await_output("ready")
+            rig.hear()
+            rig.skipped_s += TIME_S - LIMIT_S
+            rig.hear()
+            (tmp_path / name).touch()
+            assert rig.until(Finished).metrics["loss"] == rig.child.pid
 
 
 def test_a_job_over_its_memory_is_ended(tmp_path: Path) -> None:

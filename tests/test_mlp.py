@@ -67,7 +67,7 @@ def test_another_seed_is_another_model(tmp_path: Path) -> None:
     told = welcome(tmp_path, args={"dataset": "iris"})
     losses = set()
     for seed in (1, 2):
-        trial, _ = open_trial(told, Assign(seed, 0, 1, 1, SMALL, seed), [].append)
+        trial, _ = open_trial(told, Assign(seed, 0, 1, 1, SMALL, seed), list[Point]().append)
         losses.add(mlp.train(SMALL, trial)["train_loss"])
     assert len(losses) == 2
 
@@ -96,7 +96,7 @@ def test_the_split_is_always_the_same_and_scaled(dataset: str) -> None:
 
 def test_the_default_is_that_of_scikit_learn(tmp_path: Path) -> None:
     told = welcome(tmp_path, args={"dataset": "iris"})
-    trial, _ = open_trial(told, Assign(0, 0, 1, 9, {}, seed=0), [].append)
+    trial, _ = open_trial(told, Assign(0, 0, 1, 9, {}, seed=0), list[Point]().append)
     metrics = mlp.default({}, trial)
     assert set(metrics) == {"accuracy", "train_loss", "size_bytes"}
     assert metrics["accuracy"] > 0.8

@@ -18,6 +18,7 @@ from hpmpi import checkpoints, objective
 from hpmpi.errors import ObjectiveError
 from hpmpi.messages import Point
 from hpmpi.objective import Trial, call, check, load, open_trial
+from hpmpi.trial import Config
 from tests.drive import order, welcome
 
 
@@ -40,10 +41,14 @@ def write(folder: Path, **files: str) -> Path:
     return folder
 
 
-def handle(folder: Path, *, resource: int = 9, saved: int = 0, attempt: int = 1) -> Trial:
+def ignore(_point: Point) -> None:
+    """Have no use for a point of a curve."""
+
+
+def handle(folder: Path, *, resource: int = 9, attempt: int = 1) -> Trial:
     """Make the handle of an attempt at trial 7."""
     told = order(7, resource, attempt)
-    return open_trial(welcome(folder, args={"dataset": "iris"}), told, [].append)[0]
+    return open_trial(welcome(folder, args={"dataset": "iris"}), told, ignore)[0]
 
 
 # -- finding ---------------------------------------------------------------------------------------
@@ -175,7 +180,8 @@ class ByObject:
 def test_an_objective_is_given_as_much_as_it_takes(
     tmp_path: Path, function: Callable[..., Any], arguments: int
 ) -> None:
-    config, trial = {"x": 1}, handle(tmp_path)
+    config: Config = {"x": 1}
+    trial = handle(tmp_path)
     given = call(function, config, trial)
     if isinstance(function, functools.partial) and function.keywords:
         assert given == (config, None)
@@ -183,7 +189,7 @@ def test_an_objective_is_given_as_much_as_it_takes(
         assert given == (config, trial)[:arguments]
 
 
-# -- what it is given --------------------------------------------------------------------------------
+# -- what it is given ------------------------------------------------------------------------------
 
 
 def test_a_first_attempt_starts_with_nothing(tmp_path: Path) -> None:
@@ -238,7 +244,7 @@ def test_a_save_that_fails_leaves_no_checkpoint(tmp_path: Path) -> None:
     assert os.listdir(checkpoints.trial_folder(tmp_path, 7)) == []  # noqa: PTH208
 
 
-# -- what it returns ---------------------------------------------------------------------------------
+# -- what it returns -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -291,7 +297,7 @@ def test_nan_is_a_result(returned: object) -> None:
         (np.zeros(0), "'loss' is not one number"),
         ("x" * 10_000, "xxx"),
         ({}, "no 'loss' but nothing at all"),
-        ({"accuracy": 0.5, "f1": 0.5}, "no 'loss' but 'accuracy', 'f1'; set `metric` in the study to one of its keys"),
+        ({"accuracy": 0.5, "f1": 0.5}, "no 'loss' but 'accuracy', 'f1'; set `metric` in the study"),
         ({"loss": 0.5, "model": "tree"}, "'model' must be a number and is 'tree'"),
         ({"loss": None}, "'loss' must be a number and is None"),
     ],

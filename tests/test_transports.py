@@ -20,10 +20,11 @@ OPEN_MPI = (BIN / "ompi_info").exists()
 FLAGS = ["--oversubscribe", "--allow-run-as-root", "--bind-to", "none"] if OPEN_MPI else []
 LIMIT_S = 120
 OTHER_LAUNCHER = (
-    {"PMI_RANK": "0", "PMI_SIZE": "2"}
+    {"PMI_RANK": "0", "PMI_SIZE": "2", "MPI_LOCALRANKID": "0"}
     if OPEN_MPI
     else {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "2"}
 )
+DEAF_LAUNCHER = {"PMI_RANK": "0", "PMI_SIZE": "2"}
 
 Report = dict[str, str]
 
@@ -82,12 +83,14 @@ def test_a_transport_keeps_the_law_whatever_becomes_of_a_rank(
 
 
 @pytest.mark.mpi
-def test_the_launcher_of_another_mpi_is_noticed(tmp_path: Path) -> None:
-    pytest.importorskip("mpi4py.MPI")
-    report = run([], tmp_path, [], OTHER_LAUNCHER)
+@pytest.mark.skipif(not MPIRUN.exists(), reason=f"no mpirun beside {sys.executable}")
+@pytest.mark.parametrize("env", [OTHER_LAUNCHER, DEAF_LAUNCHER], ids=["other", "deaf"])
+def test_the_launcher_of_another_mpi_is_noticed(tmp_path: Path, env: dict[str, str]) -> None:
+    if OPEN_MPI and env is DEAF_LAUNCHER:
+        pytest.skip("an Open MPI without a launcher leaves its shared memory behind")
+    report = run([], tmp_path, [], env)
     assert report["exit code"] == "2", report["stderr"]
-    assert report["refused"].startswith("the launcher started 2 ranks, but ")
-    assert "they are of different MPIs" in report["refused"]
+    assert "use the mpirun that belongs to this Python's MPI" in report["refused"]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Ranks that are MPI processes, under any launcher and any MPI.
 
 What MPI promises ends where a process dies, so only this much of it is used: any-source probes,
-each with a receive from the rank that was probed; small sends that are not waited for; no
+each with a receive from the rank that was probed; sends and receives that are not waited for; no
 collective after `connect`; no MPI_Finalize. A dead rank then costs nobody else anything, with or
 without ULFM. One thread speaks MPI.
 

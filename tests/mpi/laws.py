@@ -18,7 +18,7 @@ from pathlib import Path
 
 from hpmpi import guard
 from hpmpi.errors import TransportError
-from hpmpi.transports import Transport, local
+from hpmpi.transports import Transport, launched, local
 
 START = "this-start"
 LIMIT_S = 60.0
@@ -36,7 +36,7 @@ def main() -> None:
     try:
         transport = connect()
     except TransportError as error:
-        print(json.dumps({"refused": str(error)}), flush=True)
+        tell("refused", str(error))
         os._exit(2)
     if transport.rank != 0:
         code = serve(transport, folder)
@@ -53,11 +53,17 @@ def main() -> None:
 
 def connect() -> Transport:
     """Meet the others: over MPI under a launcher, as local processes without one."""
-    if "PMI_RANK" in os.environ or "OMPI_COMM_WORLD_RANK" in os.environ:
+    if launched() is not None:
         from hpmpi.transports import mpi  # noqa: PLC0415 - importing it starts MPI
 
         return mpi.connect()
     return local.join() or local.lead(2, [sys.executable, *sys.argv])
+
+
+def tell(what: str, said: str) -> None:
+    """Tell the test."""
+    sys.stdout.write(json.dumps({what: said}) + "\n")
+    sys.stdout.flush()
 
 
 def say(folder: Path, state: str) -> None:
@@ -69,31 +75,34 @@ def say(folder: Path, state: str) -> None:
 
 def serve(transport: Transport, folder: Path) -> int:
     """Do what is told, until the last word."""
-    told = False
-    while True:
-        for source, message in transport.poll(1.0):
-            if not told:  # rank 0 has put the status file in place
-                guard.tell_guard(folder / "status", START)
-                told = True
-            word, _, rest = message.partition(b" ")
-            match word:
-                case b"quit":
-                    transport.leave(1.0)
-                    return 0
-                case b"burst":
-                    for number in range(int(rest)):
-                        transport.send(source, b"%d" % number)
-                case b"idle":
-                    transport.send(source, b"%f" % idle(transport)[0])
-                case b"pid":
-                    transport.send(source, b"%d" % os.getpid())
-                case b"stop":
-                    os.kill(os.getpid(), signal.SIGSTOP)
-                case b"shout":
-                    transport.send(source, MEGABYTE)
-                    os.kill(os.getpid(), int(rest))
-                case _:
-                    transport.send(source, message)
+    messages = transport.poll(LIMIT_S)
+    guard.tell_guard(folder / "status", START)  # rank 0, once it speaks, has put it in place
+    while (0, b"quit") not in messages:
+        for _, message in messages:
+            obey(transport, message)
+        messages = transport.poll(1.0)
+    transport.leave(1.0)
+    return 0
+
+
+def obey(transport: Transport, message: bytes) -> None:
+    """Do what the first word says; send back what says nothing."""
+    word, _, rest = message.partition(b" ")
+    match word:
+        case b"burst":
+            for number in range(int(rest)):
+                transport.send(0, b"%d" % number)
+        case b"idle":
+            transport.send(0, b"%f" % idle(transport)[0])
+        case b"pid":
+            transport.send(0, b"%d" % os.getpid())
+        case b"stop":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        case b"shout":
+            transport.send(0, MEGABYTE)
+            os.kill(os.getpid(), int(rest))
+        case _:
+            transport.send(0, message)
 
 
 def lead(transport: Transport, laws: list[str]) -> int:
@@ -107,7 +116,7 @@ def lead(transport: Transport, laws: list[str]) -> int:
         except Exception:  # noqa: BLE001 - it goes to the test
             said = traceback.format_exc()
             broken += 1
-        print(json.dumps({law: said}), flush=True)
+        tell(law, said)
     return broken
 
 
@@ -324,7 +333,7 @@ def a_dead_rank_blocks_nobody(transport: Transport) -> None:
 
 
 def a_rank_that_stops_in_the_middle_of_a_message_blocks_nobody(transport: Transport) -> None:
-    """The message comes when the rank goes on."""
+    """Have the message when the rank goes on."""
     pid = pid_of(transport, 1)
     transport.send(1, b"shout %d" % signal.SIGSTOP)
     heard = await_state_while_polling(transport, pid, "T")
@@ -336,7 +345,7 @@ def a_rank_that_stops_in_the_middle_of_a_message_blocks_nobody(transport: Transp
 
 
 def a_rank_that_dies_in_the_middle_of_a_message_blocks_nobody(transport: Transport) -> None:
-    """The message comes, or not."""
+    """Have the message, or not."""
     pid = pid_of(transport, 1)
     transport.send(1, b"shout %d" % signal.SIGKILL)
     heard = await_state_while_polling(transport, pid, "Z")
