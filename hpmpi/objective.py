@@ -103,15 +103,17 @@ def load(reference: str, origin: Path) -> Function:
 
 
 def call(function: Function, config: Config, trial: Trial) -> object:
-    """Call the objective with as much as it takes."""
-    parameters = list(inspect.signature(function).parameters.values())
-    takes = [
+    """Call the objective, with the trial if it takes two; a default of its own is left alone."""
+    parameters = inspect.signature(function).parameters.values()
+    positional = [
         each
         for each in parameters
-        if each.kind in (each.POSITIONAL_OR_KEYWORD, each.POSITIONAL_ONLY)
+        if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
     ]
-    everything = any(each.kind is each.VAR_POSITIONAL for each in parameters)
-    return function(config, trial) if len(takes) > 1 or everything else function(config)
+    takes_both = any(each.kind is each.VAR_POSITIONAL for each in parameters) or any(
+        each.default is each.empty or each.name == "trial" for each in positional[1:2]
+    )
+    return function(config, trial) if takes_both else function(config)
 
 
 def check(returned: object, metric: str | None) -> Metrics:

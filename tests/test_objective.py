@@ -142,6 +142,10 @@ def by_default(config: object, trial: object = None) -> object:
     return (config, trial)
 
 
+def by_option(config: object, _epochs: int = 3) -> object:
+    return (config,)
+
+
 def by_anything(*everything: object) -> object:
     return everything
 
@@ -168,6 +172,7 @@ class ByObject:
         (by_config, 1),
         (by_both, 2),
         (by_default, 2),
+        (by_option, 1),
         (by_anything, 2),
         (by_keywords, 1),
         (ByObject(), 2),
