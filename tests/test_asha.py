@@ -100,7 +100,7 @@ def test_a_trial_that_was_promoted_keeps_its_place_in_the_ranking() -> None:
 
 def test_higher_rungs_go_first() -> None:
     asha = Asha(Random(SPACE, 0, []), max_resource=4, eta=2)
-    jobs = [asha.ask(may_start=True) for _ in range(4)]
+    jobs = [asha.ask(may_start=True) for _ in range(6)]
     for loss, job in enumerate(jobs):
         assert job is not None
         asha.tell(job, float(loss))

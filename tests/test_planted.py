@@ -23,7 +23,7 @@ HOMES = {"asha": "schedulers/asha", "full": "schedulers/full", "random": "search
 PYTEST = ["pytest", "-x", "-q", "-p", "no:cacheprovider", "-o", "addopts=--import-mode=importlib"]
 
 CHECKS = [
-    ["tests.simulate", "--world", "everything", "--seeds", "5"],
+    ["tests.simulate", "--world", "everything", "--seeds", "40"],
     [*PYTEST, *(f"tests/test_{name}.py" for name in ("traces", "master", "roster", "leaderboard"))],
     [*PYTEST, *(f"tests/test_{name}.py" for name in ("trial", "searchers", "asha", "schedulers"))],
 ]
