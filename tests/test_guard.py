@@ -333,7 +333,7 @@ def test_a_guard_costs_no_cpu_even_while_it_looks_once_a_second(tmp_path: Path) 
         before_ns = [cpu_ns(pid) for pid in guards]
         time.sleep(2.5)
         for pid, spent_ns in zip(guards, before_ns, strict=True):
-            assert cpu_ns(pid) - spent_ns < 10e6
+            assert cpu_ns(pid) - spent_ns < 50e6, "2 % of a core is more than it should ever take"
 
 
 def test_settings_for_mpi_are_defaults_only(
