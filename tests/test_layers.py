@@ -41,6 +41,7 @@ HOMES = {
     "sklearn": {"trainables"},
     "skops": {"trainables"},
     "tomli": {"settings"},
+    "tomllib": {"settings"},  # not of the standard library before 3.11
     "tomli_w": {"settings", "export"},
 }
 
