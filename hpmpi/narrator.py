@@ -3,7 +3,17 @@
 import logging
 
 from hpmpi.leaderboard import Leaderboard
-from hpmpi.messages import Assigned, Back, Decision, Failure, Lost, Refused, Result
+from hpmpi.messages import (
+    Assigned,
+    Back,
+    Decision,
+    Ended,
+    Failure,
+    Lost,
+    Outcome,
+    Refused,
+    Result,
+)
 from hpmpi.trial import JobKey
 
 log = logging.getLogger("hpmpi")
@@ -33,6 +43,10 @@ class Narrator:
                 log.warning("rank %d is back", rank)
             case Refused(rank=rank, error=error):
                 log.warning("rank %d can't load the objective: %s", rank, last_line(error))
+            case Ended(outcome=Outcome.DRAINED, why=why):
+                log.warning("drained by %s: the same command goes on from here", why)
+            case Ended(outcome=Outcome.DESERTED):
+                log.warning("no rank is left: the same command goes on from here")
             case _:
                 pass
 

@@ -192,6 +192,7 @@ def test_a_signal_drains_and_the_next_start_goes_on(tmp_path: Path, number: sign
     ended = study.decisions[-1]
     assert isinstance(ended, Ended)
     assert (ended.outcome, ended.why) == (Outcome.DRAINED, number.name)
+    assert f"drained by {number.name}: the same command goes on from here" in done.stderr
     before = study.results
     assert study.run(study.command("--workers", "3")).returncode == 0
     assert study.results[: len(before)] == before
