@@ -1,6 +1,7 @@
 """`python -m hpmpi`: under a launcher of MPI ranks, first a guard, which starts this again."""
 
 import os
+import signal
 import sys
 import traceback
 from typing import NoReturn
@@ -13,10 +14,12 @@ def main() -> None:
     if guard.needed():
         leave(guard.watch([sys.executable, "-m", "hpmpi", *sys.argv[1:]]))
     guard.bind_to_guard()
-    from hpmpi import cli  # noqa: PLC0415 - the guard does without
-
     try:
+        from hpmpi import cli  # noqa: PLC0415 - the guard does without
+
         leave(cli.main(sys.argv[1:]))
+    except KeyboardInterrupt:  # before there was anything to drain
+        leave(128 + signal.SIGINT)
     except BaseException:  # noqa: BLE001 - a bug of ours
         traceback.print_exc()
         leave(1)

@@ -49,9 +49,9 @@ def main(arguments: list[str]) -> int:
 
 def named(arguments: list[str]) -> bool:
     """Tell whether a command is named; without one, `run` is meant."""
-    return bool(arguments) and (
-        not arguments[0].startswith("-") or arguments[0] in {"-h", "--help", "--version"}
-    )
+    if not arguments or arguments[0].endswith(".toml"):
+        return False
+    return not arguments[0].startswith("-") or arguments[0] in {"-h", "--help", "--version"}
 
 
 def parser() -> argparse.ArgumentParser:

@@ -9,7 +9,7 @@ import tomli_w
 
 from hpmpi import tables
 from hpmpi.errors import StoreError
-from hpmpi.show import finite
+from hpmpi.show import as_object, finite
 from hpmpi.summary import Summary
 from hpmpi.trial import Value
 
@@ -26,8 +26,8 @@ def as_csv(summary: Summary) -> str:
 
 def as_json(summary: Summary) -> str:
     """Write a list of objects, one a trial; what is not finite is null."""
-    columns = tables.standings(summary.board)
-    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    ranking = sorted(summary.board.standings, key=lambda standing: standing.place)
+    rows = [as_object(place, standing) for place, standing in enumerate(ranking, start=1)]
     return json.dumps(finite(rows), indent=2, allow_nan=False) + "\n"
 
 

@@ -17,6 +17,7 @@ import msgspec
 from hpmpi import __version__, guard, settings, tables
 from hpmpi.baseline import BaselineRun
 from hpmpi.checkpoints import discard, discard_all_but
+from hpmpi.errors import StoreError
 from hpmpi.jobs import Jobs
 from hpmpi.master import Master, Rules
 from hpmpi.messages import (
@@ -129,9 +130,10 @@ class Leader:
         self._master.jobs.redo(started)
         self._checkpoint_due = self._now() + self._study.run.checkpoint_s
         log.info(
-            "study %s: %d worker ranks (%s); results in %s%s",
+            "study %s: %d worker rank%s (%s); results in %s%s",
             self._study.name,
             len(self._ranks),
+            "s" if len(self._ranks) > 1 else "",
             self._transport.name,
             self._store.folder,
             f"; going on after {going_on} results" if going_on else "",
@@ -222,11 +224,14 @@ class Leader:
 
     def _checkpoint(self, state: str) -> None:
         began_at = self._now()
-        self._store.checkpoint(
-            self._master.jobs.state(),
-            tables.tell(self._store.decisions, self.board),
-            {"hpmpi": __version__, "settings": self._study.toml(), "state": state},
-        )
+        try:
+            self._store.checkpoint(
+                self._master.jobs.state(),
+                tables.tell(self._store.decisions, self.board),
+                {"hpmpi": __version__, "settings": self._study.toml(), "state": state},
+            )
+        except StoreError as error:
+            log.error("%s; the journal has everything, and the run goes on", error)  # noqa: TRY400
         least_s = (self._now() - began_at) / CHECKPOINT_SHARE
         self._checkpoint_due = self._now() + max(self._study.run.checkpoint_s, least_s)
 

@@ -10,6 +10,7 @@ from enum import Enum
 
 import msgspec
 
+from hpmpi.errors import ReplayError
 from hpmpi.messages import Assigned, Curve, Decision, Failure, Result
 from hpmpi.trial import WORST, Config, Goal, Metrics
 
@@ -56,12 +57,11 @@ class Leaderboard:
         """Take a decision into account; true if it brought another or a better incumbent."""
         match decision:
             case Assigned(trial=trial, config=config):
-                if trial == len(self.standings):
-                    assert config is not None, "a trial's first job has its configuration"
+                if trial == len(self.standings) and config is not None:
                     self.standings.append(Standing(trial, config))
-                self.standings[trial].status = Status.RUNNING
+                self._standing(trial).status = Status.RUNNING
             case Failure(trial=trial, final=True):
-                self.standings[trial].status = Status.GIVEN_UP
+                self._standing(trial).status = Status.GIVEN_UP
             case Result():
                 return self._result(decision)
             case _:
@@ -75,9 +75,14 @@ class Leaderboard:
             key=lambda standing: standing.place,
         )
 
+    def _standing(self, trial: int) -> Standing:
+        if trial >= len(self.standings):
+            raise ReplayError(f"the journal is damaged: it lacks the beginning of trial {trial}")
+        return self.standings[trial]
+
     def _result(self, result: Result) -> bool:
         self.results += 1
-        standing = self.standings[result.trial]
+        standing = self._standing(result.trial)
         loss = self.goal.loss(result.metrics)
         over = result.rung == self._top_rung or loss == WORST
         standing.status = Status.COMPLETE if over else Status.PAUSED

@@ -57,9 +57,11 @@ class Trial:
         self._saved_at = time.monotonic()
         self._save_took_s = 0.0
 
-    def report(self, resource: int, **metrics: float) -> None:
-        """Add a point to the trial's learning curve."""
-        self._publish(Point(int(resource), {name: float(value) for name, value in metrics.items()}))
+    def report(self, resource: int, /, **metrics: float) -> None:
+        """Add a point to the learning curve; raises ObjectiveError for what is no number."""
+        self._publish(
+            Point(int(resource), {name: number(name, value) for name, value in metrics.items()})
+        )
 
     def should_save(self, resource: int) -> bool:
         """Tell whether now is the time for a checkpoint: at the end, and now and then between."""
@@ -97,7 +99,7 @@ def load(reference: str, origin: Path) -> Function:
     module = load_file(origin / place) if place.endswith(".py") else load_module(place, origin)
     function = getattr(module, name, None)
     if not callable(function):
-        raise ObjectiveError(f"objective = {reference!r}: {place} has no function {name!r}")
+        raise ObjectiveError(f"{reference!r} is not there: {place} has no function {name!r}")
     found: Function = function
     return found
 

@@ -15,7 +15,7 @@ import msgspec
 from hpmpi import settings, store
 from hpmpi.errors import HpmpiError, SettingsError, StoreError
 from hpmpi.leader import SIGNALS, Leader
-from hpmpi.messages import Ended, Outcome, Stop
+from hpmpi.messages import Assigned, Ended, Outcome, Stop
 from hpmpi.settings import Settings
 from hpmpi.summary import Summary, stored_study, sum_up
 from hpmpi.transports import LEADER, Transport, launched, local
@@ -54,8 +54,10 @@ def prepare(study: Path, changes: list[str], out: Path | None, *, fresh: bool) -
     checked = settings.read(study, changes)
     folder = out or Path("results") / checked.name
     if fresh:
-        move_aside(folder)
+        move_aside(folder.absolute())
     saved = store.read(folder)
+    if not any(isinstance(each, Assigned) for each in saved.decisions):
+        saved = store.Saved([])  # a study that never began binds nobody
     if saved.decisions:
         differences = settings.differences(checked, stored_study(saved.decisions, folder))
         if differences:
@@ -69,7 +71,10 @@ def lead(make_plan: Callable[[], Plan], workers: int | None) -> Summary:
 
     With `workers`, or where no launcher has started other ranks, the ranks are local processes.
     """
+    seen = launched()
     try:
+        if workers is not None and seen is not None and seen.size > 1:
+            raise SettingsError(["--workers is for a run without mpirun: use one or the other"])
         plan = make_plan()
         if is_complete(plan):
             dismiss()
@@ -78,8 +83,7 @@ def lead(make_plan: Callable[[], Plan], workers: int | None) -> Summary:
     except HpmpiError:
         dismiss()
         raise
-    seen = launched()
-    if workers is None and seen is not None and seen.size > 1:
+    if seen is not None and seen.size > 1:
         transport = join_mpi()
     else:
         transport = local.lead(workers or local.cores())
@@ -115,17 +119,23 @@ def open_store(plan: Plan) -> store.Store:
 
 
 def move_aside(folder: Path) -> None:
-    """Give a run folder another name, `NAME.1` or the next that is free."""
+    """Give a run folder another name, `NAME.1` or the next that is free; raises StoreError."""
+    if not folder.exists():
+        return
+    if not store.holds_run(folder):
+        raise StoreError(f"{folder} is no run folder: --fresh moves nothing else aside")
     number = 1
     while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
         number += 1
-    if folder.exists():
+    try:
         folder.rename(aside)
+    except OSError as error:
+        raise StoreError(f"{folder} can't be moved to {aside}: {error.strerror}") from error
 
 
 def is_complete(plan: Plan) -> bool:
     """Tell whether the run that is there is complete by `[stop]` as it is now."""
-    if not plan.saved.decisions:
+    if not plan.saved.decisions or not (plan.folder / store.RESULTS).exists():
         return False
     last = plan.saved.decisions[-1]
     complete = isinstance(last, Ended) and last.outcome is Outcome.COMPLETE

@@ -32,12 +32,14 @@ else:
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
-Name = Annotated[str, msgspec.Meta(pattern=r"^[\w][\w.+-]*$")]
 
 MAX_TRIALS = 100
 """How many trials a study has that says nothing of its end."""
 
 DIMENSIONS: dict[str, type[Dimension]] = {"float": Float, "int": Int, "choice": Choice}
+
+VERBS = ("ask", "tell", "state", "restore")
+"""What searchers and schedulers do."""
 
 MAY_CHANGE = ("name", "stop", "limits", "run", "baseline")
 """What may differ when a study is gone on with."""
@@ -70,7 +72,7 @@ class Run(msgspec.Struct, frozen=True):
 class Settings(msgspec.Struct, frozen=True):
     """A whole study, defaults included."""
 
-    name: Name
+    name: NonEmpty
     objective: NonEmpty
     space: Table
     metric: NonEmpty | None = None
@@ -139,6 +141,9 @@ def check(table: Table, origin: Path | None = None) -> Settings:
     """
     problems: list[str] = []
     settings = fill_struct(Settings, table, "", problems)
+    name = table.get("name")
+    if isinstance(name, str) and (name.startswith(".") or "/" in name):
+        problems.append(f"name = {name!r} names a folder: no dot in front, and no slash in it")
     space = make_space(table.get("space"), problems)
     options = dict(as_table(table.get("searcher", {})))
     first = check_first(options.pop("first", []), space, problems)
@@ -192,9 +197,12 @@ def make_space(table: object, problems: list[str]) -> Space | None:
     dimensions = {}
     for name, entry in as_table(table).items():
         where = f"space.{name}"
-        kind = as_table(entry).get("type")
-        if kind not in DIMENSIONS:
-            valid = ", ".join(DIMENSIONS)
+        valid = ", ".join(DIMENSIONS)
+        if not isinstance(entry, dict) or "type" not in entry:
+            problems.append(f"{where} = {entry!r} must be a table with a type, one of: {valid}")
+            continue
+        kind = entry["type"]
+        if not isinstance(kind, str) or kind not in DIMENSIONS:
             problems.append(f"{where}.type = {kind!r} is not known; there is: {valid}")
             continue
         rest = {key: value for key, value in entry.items() if key != "type"}
@@ -225,18 +233,20 @@ def check_method(
     method = table.pop("method", default)
     try:
         kind = found(method, package)
-    except (NameNotFoundError, TypeError) as error:
+    except NameNotFoundError as error:
         problems.append(f"{name}.method: {error}")
         return {}
     options = fill_keywords(kind, table, name, problems) or {}
     return {"method": method, **options}
 
 
-def found(method: str, package: ModuleType) -> Callable[..., Any]:
-    """Find the class of a searcher or a scheduler."""
+def found(method: object, package: ModuleType) -> Callable[..., Any]:
+    """Find the class of a searcher or a scheduler; raises NameNotFoundError."""
+    if not isinstance(method, str):
+        raise NameNotFoundError(f"{method!r} must be a name")
     kind = find(method, package)
-    if not callable(kind):
-        raise NameNotFoundError(f"{method!r} is not a class")
+    if not isinstance(kind, type) or not all(hasattr(kind, verb) for verb in VERBS):
+        raise NameNotFoundError(f"{method!r} is not a class that has: {', '.join(VERBS)}")
     return kind
 
 

@@ -47,19 +47,24 @@ def as_json(summary: Summary, top: int) -> str:
         "baseline": summary.baseline,
         "gain": summary.gain,
         "leaderboard": [
-            {
-                "rank": place,
-                "trial": standing.trial,
-                "status": standing.status.value,
-                "rung": standing.rung,
-                "resource": standing.resource,
-                "metrics": standing.metrics,
-                "config": standing.config,
-            }
+            as_object(place, standing)
             for place, standing in enumerate(board.ranking()[:top], start=1)
         ],
     }
     return json.dumps(finite(told), indent=2, allow_nan=False)
+
+
+def as_object(place: int, standing: Standing) -> dict[str, object]:
+    """Say where a trial stands, for JSON."""
+    return {
+        "rank": place,
+        "trial": standing.trial,
+        "status": standing.status.value,
+        "rung": standing.rung,
+        "resource": standing.resource,
+        "metrics": standing.metrics,
+        "config": standing.config,
+    }
 
 
 def headline(summary: Summary) -> str:

@@ -14,8 +14,10 @@ import msgspec
 from hpmpi.errors import SpaceError
 from hpmpi.trial import Config, Value
 
-Whole = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
-"""Whole numbers that a float holds exactly."""
+LARGEST = 2**53
+"""Up to here a float holds every whole number exactly."""
+
+Whole = Annotated[int, msgspec.Meta(ge=-LARGEST, le=LARGEST)]
 
 
 class Float(msgspec.Struct, frozen=True, tag="float", forbid_unknown_fields=True):
@@ -85,6 +87,8 @@ class Choice(msgspec.Struct, frozen=True, tag="choice", forbid_unknown_fields=Tr
         for index, value in enumerate(self.values):
             if isinstance(value, float) and not math.isfinite(value):
                 raise SpaceError(f"the value {value} must be finite; give it a name, as text")
+            if isinstance(value, int) and abs(value) > LARGEST:
+                raise SpaceError(f"the value {value} is too large; give it a name, as text")
             if any(same(value, other) for other in self.values[:index]):
                 raise SpaceError(f"the value {value!r} stands twice; give each value once")
 

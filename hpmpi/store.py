@@ -33,6 +33,9 @@ RESULTS = "run.h5"
 PREVIOUS = "run.h5.previous"
 STATUS = "status"
 
+MOST_COLUMNS = 256
+"""How many columns a table has at most; one with more is a group of columns."""
+
 SYNC_EVERY_S = 1.0
 """How much of the journal a power failure may cost."""
 
@@ -77,10 +80,20 @@ class Store:
         tables: Mapping[str, Columns] | None = None,
         attributes: Mapping[str, str] | None = None,
     ) -> None:
-        """Write the results file anew: what was decided so far, and the state it led to."""
+        """Write the results file anew: what was decided so far, and the state it led to.
+
+        Raises StoreError, and leaves the file that is there; the journal has everything.
+        """
         partial = self.folder / f".{RESULTS}.{os.getpid()}"
-        write_results(partial, self.decisions, state, tables or {}, attributes or {})
-        sync(partial)
+        try:
+            write_results(partial, self.decisions, state, tables or {}, attributes or {})
+            sync(partial)
+            self._replace(partial)
+        except (OSError, ValueError, TypeError, OverflowError) as error:
+            partial.unlink(missing_ok=True)
+            raise StoreError(f"{self.folder / RESULTS} can't be written: {error}") from error
+
+    def _replace(self, partial: Path) -> None:
         whole, previous = self.folder / RESULTS, self.folder / PREVIOUS
         if whole.exists():
             # A copy beside, so that there is no instant without a whole file.
@@ -102,6 +115,11 @@ class Store:
         os.close(self._journal)
 
 
+def holds_run(folder: Path) -> bool:
+    """Tell whether a folder is that of a run."""
+    return any((folder / name).exists() for name in (JOURNAL, RESULTS, PREVIOUS))
+
+
 def read(folder: Path) -> Saved:
     """Read what a run folder holds, and change nothing; raises StoreError.
 
@@ -121,7 +139,8 @@ def read(folder: Path) -> Saved:
             return saved
         return Saved(decisions, saved.state, saved.counted)
     if problems and not decisions:
-        raise StoreError("the results can't be read:\n" + "\n".join(problems))
+        told = "\n".join(problems)
+        raise StoreError(f"the results can't be read; --fresh moves them aside:\n{told}")
     return Saved(decisions)
 
 
@@ -164,7 +183,10 @@ def read_journal(path: Path) -> list[Decision]:
         try:
             decisions.append(DECODE(row))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise StoreError(f"line {number} of the journal {path} is damaged: {error}") from error
+            raise StoreError(
+                f"line {number} of the journal {path} is damaged: {error}; "
+                "--fresh moves the run aside"
+            ) from error
     return decisions
 
 
@@ -213,7 +235,14 @@ def write_results(
     with h5py.File(path, "w") as file:
         file.attrs.update({"format": FORMAT, **attributes})
         for name, columns in tables.items():
-            file.create_dataset(name, data=as_array(columns, text))
+            if len(columns) <= MOST_COLUMNS:
+                file.create_dataset(name, data=as_array(columns, text))
+                continue
+            # HDF5 can't describe so many columns in one place: each is then a data set.
+            group = file.create_group(name)
+            for column, values in columns.items():
+                array = as_array({column: values}, text)[column]
+                group.create_dataset(column.replace("/", "|"), data=array, dtype=array.dtype)
         lines = [line(decision).decode().rstrip("\n") for decision in decisions]
         file.create_dataset("decisions", data=lines, dtype=text)
         file.create_dataset("state", data=ENCODE(state).decode(), dtype=text)
@@ -246,5 +275,8 @@ def as_array(columns: Columns, text: Any) -> Any:
     length = len(next(iter(columns.values())))
     array = np.empty(length, dtype=np.dtype(kinds))
     for name, values in columns.items():
-        array[name] = values
+        # HDF5's texts end at a NUL, which what a dying program prints may well have.
+        array[name] = [
+            each.replace("\0", "\\0") if isinstance(each, str) else each for each in values
+        ]
     return array

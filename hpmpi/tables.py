@@ -7,7 +7,7 @@ such as `metric.loss`.
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from hpmpi.leaderboard import Leaderboard, Standing, curves
 from hpmpi.messages import Assigned, Decision, Failure, Joined, Lost, Result
@@ -139,14 +139,15 @@ def failures(decisions: Sequence[Decision]) -> Columns:
     }
 
 
-def spread(rows: Sequence[Mapping[str, Value]], kind: str, taken: Iterable[str]) -> Columns:
+def spread(rows: Sequence[Mapping[str, Value]], kind: str, taken: Container[str]) -> Columns:
     """Turn rows of named values into columns, in the order in which the names come up."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    columns = {}
+    columns: Columns = {}
     for name in names:
-        values = [row.get(name) for row in rows]
-        title = f"{kind}.{name}" if name in set(taken) else name
-        columns[title] = filled(values)
+        title = name
+        while not title or title in columns or title in taken:
+            title = f"{kind}.{title}"
+        columns[title] = filled([row.get(name) for row in rows])
     return columns
 
 

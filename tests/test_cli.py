@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import pytest
 
 from hpmpi.messages import Baseline, Ended, Outcome, Started
@@ -75,13 +76,17 @@ def test_export_csv_has_every_trial_once(complete: Study) -> None:
     assert 0 <= float(rows[0]["x"]) <= 1
 
 
-def test_export_json_is_the_same_as_csv(complete: Study) -> None:
+def test_export_json_agrees_with_csv(complete: Study) -> None:
     text = hpmpi(complete.folder, "export", str(complete.out), "--format", "csv").stdout
     told = json.loads(
         hpmpi(complete.folder, "export", str(complete.out), "--format", "json").stdout
     )
     for row, record in zip(csv.DictReader(io.StringIO(text)), told, strict=True):
-        assert {name: str(value) for name, value in record.items()} == row
+        told_apart = record.pop("metrics") | record.pop("config")
+        assert int(row["place"]) == record.pop("rank")
+        assert {name: str(value) for name, value in (record | told_apart).items()} == {
+            name: value for name, value in row.items() if name != "place"
+        }
 
 
 def test_export_toml_is_the_best_configuration(complete: Study) -> None:
@@ -279,3 +284,73 @@ def test_a_baseline_is_waited_for_and_called_once(tmp_path: Path) -> None:
     done = study.run(study.command("--workers", "1", *told, "stop.max_trials=2"))
     assert "baseline: loss 9; the best is better by" in done.stdout
     assert len([each for each in study.decisions if isinstance(each, Baseline)]) == 1
+
+
+def test_a_study_that_never_began_binds_nobody(tmp_path: Path) -> None:
+    study = Study(tmp_path, epoch_s=0.0)
+    small = ("--workers", "1", "--set", "stop.max_trials=1")
+    done = study.run(study.command(*small, "--set", "objective=train.py:trian"))
+    assert done.returncode == 2
+    assert "'train.py:trian' is not there: train.py has no function 'trian'" in done.stderr
+    assert study.run(study.command(*small)).returncode == 0
+    assert study.results == [(0, 0)]
+
+
+def test_fresh_moves_nothing_but_a_run(tmp_path: Path) -> None:
+    study = Study(tmp_path)
+    done = hpmpi(tmp_path, "run", str(study.file), "--out", str(study.file), "--fresh")
+    assert done.returncode == 2
+    assert "is no run folder" in done.stderr
+    assert study.file.is_file()
+
+
+def test_a_results_file_that_was_deleted_is_written_again(tmp_path: Path) -> None:
+    study = Study(tmp_path, epoch_s=0.0)
+    small = ("--workers", "1", "--set", "stop.max_trials=1")
+    study.run(study.command(*small))
+    (study.out / "run.h5").unlink()
+    assert study.run(study.command(*small)).returncode == 0
+    assert (study.out / "run.h5").exists()
+    assert study.results == [(0, 0)]
+
+
+def test_any_number_of_metrics_with_any_name_can_be_written(tmp_path: Path) -> None:
+    study = Study(tmp_path, epoch_s=0.0)
+    with (tmp_path / "train.py").open("a") as file:
+        file.write("\ndef many(config):\n    return {'loss': 1, '': 2, 'a/b': 3}")
+        file.write(" | {f'of class {n}': n for n in range(1000)}\n")
+    told = ("--set", "objective=train.py:many", "--set", "stop.max_trials=2")
+    done = study.run(study.command("--workers", "1", *told))
+    assert (done.returncode, "can't be written" in done.stderr) == (0, False)
+    with h5py.File(study.out / "run.h5") as file:
+        assert list(file["results"]["of class 999"]) == [999.0, 999.0]
+        assert list(file["results"]["a|b"]) == [3.0, 3.0]
+
+
+def test_a_results_file_that_can_not_be_written_costs_no_run(tmp_path: Path) -> None:
+    study = Study(tmp_path, epoch_s=0.2)
+    told = ("--set", "stop.max_trials=2", "--set", "run.checkpoint_s=60")
+    process = study.start(study.command("--workers", "1", *told))
+    study.until(lambda: len(study.results) > 0, process)
+    (study.out / "run.h5").mkdir()
+    done = finish(process)
+    assert done.returncode == 0
+    assert "can't be written" in done.stderr
+    assert [path for path in study.out.iterdir() if path.name.startswith(".run.h5")] == []
+    assert len(study.results) == 2
+
+
+def test_a_journal_that_lacks_a_line_is_said(complete: Study, tmp_path: Path) -> None:
+    lines = (complete.out / "journal.jsonl").read_text().splitlines(keepends=True)
+    first = next(n for n, line in enumerate(lines) if '"assigned"' in line)
+    (tmp_path / "journal.jsonl").write_text("".join(lines[:first] + lines[first + 1 :]))
+    done = hpmpi(tmp_path, "show", str(tmp_path))
+    assert done.returncode == 2
+    assert "the journal is damaged: it lacks the beginning of trial" in done.stderr
+
+
+def test_a_study_needs_no_word_before_it(tmp_path: Path) -> None:
+    study = Study(tmp_path, epoch_s=0.0)
+    done = hpmpi(tmp_path, str(study.file), "--workers", "1", "--set", "stop.max_trials=1")
+    assert done.returncode == 0
+    assert done.stdout.startswith("mine: complete")

@@ -105,10 +105,16 @@ def test_every_mistake_is_reported_at_once(tmp_path: Path) -> None:
         (STUDY + "[searcher]\nfirst = [{rat = 1}]", "'rat' is not in [space]"),
         (STUDY + "[searcher]\nfirst = [{rate = 1}]", "rate = 1 is not in the space"),
         (STUDY + "[searcher]\nfirst = 3", "must be a list of configurations"),
+        (STUDY + "[searcher]\nmethod = 3", "searcher.method: 3 must be a name"),
+        (STUDY + '[searcher]\nmethod = "json:JSONDecodeError"', "is not a class that has: ask"),
+        (STUDY + '[searcher]\nmethod = "json:dumps"', "is not a class that has: ask"),
+        (STUDY + "[space.deep]\na = 3", "must be a table with a type, one of: float"),
+        (STUDY + "[space.list]\ntype = [3]", "space.list.type = [3] is not known"),
+        (STUDY + '[space.big]\ntype = "choice"\nvalues = [99999999999999999]', "is too large"),
         (STUDY + "[limits]\nmax_failures = 0", "expected int >= 1"),
         (STUDY + '[run]\nkeep = "some"', "run.keep = 'some' is not valid"),
         (STUDY + "[objective_args]\nbig = 99999999999999999999999", "can't be sent"),
-        ('name = "../up"\n' + STUDY, "name = '../up' is not valid"),
+        ('name = "../up"\n' + STUDY, "name = '../up' names a folder: no dot in front"),
     ],
 )
 def test_a_mistake_is_said_with_what_is_valid(tmp_path: Path, text: str, expected: str) -> None:

@@ -16,9 +16,20 @@ from hpmpi import store, tables
 from hpmpi.errors import StoreError
 from hpmpi.jobs import JobsState
 from hpmpi.leaderboard import Leaderboard
-from hpmpi.messages import Assigned, Curve, Decision, Joined, Lost, Point, Result, Started
+from hpmpi.messages import (
+    Assigned,
+    Curve,
+    Decision,
+    Failure,
+    FailureKind,
+    Joined,
+    Lost,
+    Point,
+    Result,
+    Started,
+)
 from hpmpi.store import Store, read
-from hpmpi.trial import Goal
+from hpmpi.trial import Config, Goal
 
 STATE = JobsState(
     scheduler={"n": 1},
@@ -199,3 +210,24 @@ def test_a_checkpoint_needs_no_hard_links(tmp_path: Path, monkeypatch: pytest.Mo
     opened.checkpoint(STATE)
     (tmp_path / store.RESULTS).unlink()
     assert read(tmp_path).state == STATE
+
+
+def test_any_name_and_any_text_can_be_written(tmp_path: Path) -> None:
+    opened = Store(tmp_path)
+    config: Config = {"": 1, "trial": 2, "config.trial": 3, "a/b": "\0", "ü": True}
+    decisions: list[Decision] = [
+        Assigned(0.5, 0, 0, 1, 3, 1, config),
+        Failure(1.0, 0, 0, 1, 1, FailureKind.CRASH, "died: \0\x01"),
+        Assigned(1.5, 0, 0, 2, 3, 1),
+        Result(2.5, 0, 0, 2, 3, 1, {"": 1.0, "loss": 2.0, "rank": 3.0}),
+    ]
+    board = Leaderboard(Goal("loss", "min"), 0)
+    for decision in decisions:
+        opened.append(decision)
+        board.add(decision)
+    opened.checkpoint(STATE, tables.tell(decisions, board))
+    assert read(tmp_path).decisions == decisions
+    with h5py.File(tmp_path / store.RESULTS) as file:
+        assert file["failures"][0]["error"] == b"died: \\0\x01"
+        names = file["leaderboard"].dtype.names
+        assert {"config.", "config.trial", "config.config.trial", "a/b", "ü"} <= set(names)

@@ -128,6 +128,13 @@ def test_a_mistake_is_said_once_by_rank_0(tmp_path: Path) -> None:
     assert study.left() == []
 
 
+def test_workers_and_mpirun_are_not_for_one_run(tmp_path: Path) -> None:
+    study = Study(tmp_path)
+    done = study.run(study.mpirun(3, "--workers", "2"))
+    assert (done.returncode, study.left()) == (2, [])
+    assert done.stderr.count("--workers is for a run without mpirun") == 1
+
+
 def leader_of(study: Study) -> int:
     """Find the process of rank 0: its guard's child, and no other rank."""
     for process in Path("/proc").glob("[0-9]*"):
