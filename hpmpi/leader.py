@@ -76,26 +76,21 @@ class Leader:
     """Lead one start of a study, from what its journal says to the end."""
 
     def __init__(
-        self, study: Settings, origin: Path, saved: Saved, store: Store, transport: Transport
+        self, study: Settings, origin: Path, jobs: Jobs, store: Store, transport: Transport
     ) -> None:
-        """Bring the jobs to where the journal ends; `origin` is the study file's folder."""
+        """Go on where `jobs` and the store are; `origin` is the study file's folder."""
         self._study = study
         self._origin = origin
         self._store = store
         self._transport = transport
         self._start = os.urandom(8).hex()
         self._ranks = [rank for rank in range(transport.size) if rank != LEADER]
-        self._zero = time.monotonic() - (saved.decisions[-1].at if saved.decisions else 0.0)
+        self._zero = time.monotonic() - (store.decisions[-1].at if store.decisions else 0.0)
         self._drain: str | None = None
         self._checkpoint_due = 0.0
-        self.board = board_of(study, saved.decisions)
-        self.baseline = baseline_of(saved.decisions)
+        self.board = board_of(study, store.decisions)
+        self.baseline = baseline_of(store.decisions)
         self._narrator = Narrator(self.board)
-        jobs = Jobs(settings.build(study), study.goal, study.limits.max_failures)
-        if saved.state is not None:
-            jobs.restore(saved.state)
-        for decision in saved.decisions[saved.counted :]:
-            jobs.redo(decision)
         patience_s = study.limits.patience_s
         roster = Roster(self._ranks, patience_s, max(patience_s, START_S), self._now())
         self._master = Master(jobs, roster, rules_of(study), study.seed)
@@ -260,6 +255,16 @@ class Leader:
 
     def _now(self) -> float:
         return time.monotonic() - self._zero
+
+
+def jobs_of(study: Settings, saved: Saved) -> Jobs:
+    """Bring the jobs to where the journal ends; raises ReplayError where that can't be."""
+    jobs = Jobs(settings.build(study), study.goal, study.limits.max_failures)
+    if saved.state is not None:
+        jobs.restore(saved.state)
+    for decision in saved.decisions[saved.counted :]:
+        jobs.redo(decision)
+    return jobs
 
 
 def rules_of(study: Settings) -> Rules:

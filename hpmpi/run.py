@@ -14,7 +14,7 @@ import msgspec
 
 from hpmpi import settings, store
 from hpmpi.errors import HpmpiError, SettingsError, StoreError
-from hpmpi.leader import SIGNALS, Leader
+from hpmpi.leader import SIGNALS, Leader, jobs_of
 from hpmpi.messages import Assigned, Ended, Outcome, Stop
 from hpmpi.settings import Settings
 from hpmpi.summary import Summary, stored_study, sum_up
@@ -79,6 +79,7 @@ def lead(make_plan: Callable[[], Plan], workers: int | None) -> Summary:
         if is_complete(plan):
             dismiss()
             return sum_up(plan.study, plan.saved.decisions)
+        jobs = jobs_of(plan.study, plan.saved)
         writer = open_store(plan)
     except HpmpiError:
         dismiss()
@@ -87,7 +88,7 @@ def lead(make_plan: Callable[[], Plan], workers: int | None) -> Summary:
         transport = join_mpi()
     else:
         transport = local.lead(workers or local.cores())
-    leader = Leader(plan.study, plan.origin, plan.saved, writer, transport)
+    leader = Leader(plan.study, plan.origin, jobs, writer, transport)
     leader.run()
     return sum_up(plan.study, writer.decisions)
 

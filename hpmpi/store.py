@@ -60,6 +60,9 @@ class Store:
         self.folder = folder
         self.decisions = list(decisions)
         folder.mkdir(parents=True, exist_ok=True)
+        if not self.decisions:
+            for name in (RESULTS, PREVIOUS):
+                (folder / name).unlink(missing_ok=True)
         self._journal = open_journal(folder / JOURNAL, self.decisions)
         self._synced_at = time.monotonic()
 
@@ -137,7 +140,9 @@ def read(folder: Path) -> Saved:
         # The journal is the longer one, but for a power failure after the file was synced.
         if len(decisions) < saved.counted:
             return saved
-        return Saved(decisions, saved.state, saved.counted)
+        # The first line has the id of the first start: where it is another, so is the journal.
+        if decisions[:1] == saved.decisions[:1]:
+            return Saved(decisions, saved.state, saved.counted)
     if problems and not decisions:
         told = "\n".join(problems)
         raise StoreError(f"the results can't be read; --fresh moves them aside:\n{told}")

@@ -354,3 +354,20 @@ def test_a_study_needs_no_word_before_it(tmp_path: Path) -> None:
     done = hpmpi(tmp_path, str(study.file), "--workers", "1", "--set", "stop.max_trials=1")
     assert done.returncode == 0
     assert done.stdout.startswith("mine: complete")
+
+
+def test_a_journal_that_can_not_be_derived_is_refused_and_untouched(tmp_path: Path) -> None:
+    study = Study(tmp_path, epoch_s=0.0)
+    study.run(study.command("--workers", "1", "--set", "stop.max_trials=2"))
+    journal = study.out / "journal.jsonl"
+    lines = journal.read_text().splitlines(keepends=True)
+    first = next(n for n, line in enumerate(lines) if '"assigned"' in line)
+    lines[first] = lines[first].replace('"x":', '"x":1')
+    journal.write_text("".join(lines))
+    (study.out / "run.h5").unlink()
+    before = journal.read_bytes()
+    done = study.run(study.command("--workers", "1"))
+    assert done.returncode == 2
+    assert "can't be derived" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert journal.read_bytes() == before

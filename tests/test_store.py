@@ -231,3 +231,17 @@ def test_any_name_and_any_text_can_be_written(tmp_path: Path) -> None:
         assert file["failures"][0]["error"] == b"died: \\0\x01"
         names = file["leaderboard"].dtype.names
         assert {"config.", "config.trial", "config.config.trial", "a/b", "ü"} <= set(names)
+
+
+def test_the_state_of_another_journal_is_not_used(tmp_path: Path) -> None:
+    filled(tmp_path).checkpoint(STATE)
+    other = [Started(0.0, "0.2", "", "beef", 2), *DECISIONS[1:]]
+    (tmp_path / store.JOURNAL).write_bytes(b"".join(map(store.line, other)))
+    saved = read(tmp_path)
+    assert (repr(saved.decisions), saved.state, saved.counted) == (repr(other), None, 0)
+
+
+def test_a_study_that_begins_takes_no_older_results_along(tmp_path: Path) -> None:
+    filled(tmp_path).checkpoint(STATE)
+    Store(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {store.JOURNAL}
