@@ -137,12 +137,13 @@ def read(folder: Path) -> Saved:
         except (OSError, KeyError, ValueError) as error:
             problems.append(f"{file}: {error}")
             continue
+        # The first line has the id of the first start: where it is another, so is the journal.
+        if decisions and decisions[:1] != saved.decisions[:1]:
+            continue
         # The journal is the longer one, but for a power failure after the file was synced.
         if len(decisions) < saved.counted:
             return saved
-        # The first line has the id of the first start: where it is another, so is the journal.
-        if decisions[:1] == saved.decisions[:1]:
-            return Saved(decisions, saved.state, saved.counted)
+        return Saved(decisions, saved.state, saved.counted)
     if problems and not decisions:
         told = "\n".join(problems)
         raise StoreError(f"the results can't be read; --fresh moves them aside:\n{told}")
