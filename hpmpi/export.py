@@ -26,8 +26,8 @@ def as_csv(summary: Summary) -> str:
 
 def as_json(summary: Summary) -> str:
     """Write a list of objects, one a trial; what is not finite is null."""
-    ranking = sorted(summary.board.standings, key=lambda standing: standing.place)
-    rows = [as_object(place, standing) for place, standing in enumerate(ranking, start=1)]
+    ordered = enumerate(summary.board.ordered(), start=1)
+    rows = [as_object(place, standing) for place, standing in ordered]
     return json.dumps(finite(rows), indent=2, allow_nan=False) + "\n"
 
 

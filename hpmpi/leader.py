@@ -88,14 +88,14 @@ class Leader:
         self._zero = time.monotonic() - (store.decisions[-1].at if store.decisions else 0.0)
         self._drain: str | None = None
         self._checkpoint_due = 0.0
-        self.board = board_of(study, store.decisions)
-        self.baseline = baseline_of(store.decisions)
-        self._narrator = Narrator(self.board)
+        self._board = board_of(study, store.decisions)
+        self._baseline = baseline_of(store.decisions)
+        self._narrator = Narrator(self._board)
         patience_s = study.limits.patience_s
         roster = Roster(self._ranks, patience_s, max(patience_s, START_S), self._now())
         self._master = Master(jobs, roster, rules_of(study), study.seed)
 
-    def run(self) -> Outcome:
+    def run(self) -> None:
         """Lead until the end."""
         for number in SIGNALS:
             signal.signal(number, self._on_signal)
@@ -112,7 +112,6 @@ class Leader:
             if baseline is not None:
                 baseline.close()
         self._end(outcome)
-        return outcome
 
     # -- the beginning -----------------------------------------------------------------------------
 
@@ -120,7 +119,7 @@ class Leader:
         started = Started(
             self._now(), __version__, self._study.toml(), self._start, len(self._ranks)
         )
-        going_on = self.board.results
+        going_on = self._board.results
         self._record(started)
         self._master.jobs.redo(started)
         self._checkpoint_due = self._now() + self._study.run.checkpoint_s
@@ -152,7 +151,7 @@ class Leader:
         )
 
     def _start_baseline(self, welcome: Welcome) -> BaselineRun | None:
-        if self._study.baseline is None or self.baseline is not None:
+        if self._study.baseline is None or self._baseline is not None:
             return None
         top = self._master.jobs.scheduler.rungs[-1]
         return BaselineRun(self._study.baseline, welcome, top, seed_of(self._study.seed, 0))
@@ -212,7 +211,7 @@ class Leader:
     def _watch(self, baseline: BaselineRun) -> None:
         baseline.poll(self._now())
         if baseline.metrics is not None:
-            self.baseline = baseline.metrics
+            self._baseline = baseline.metrics
             self._record(Baseline(self._now(), baseline.metrics))
         if baseline.error is not None:
             log.warning("the baseline failed: %s", baseline.error)
@@ -222,7 +221,7 @@ class Leader:
         try:
             self._store.checkpoint(
                 self._master.jobs.state(),
-                tables.tell(self._store.decisions, self.board),
+                tables.tell(self._store.decisions, self._board),
                 {"hpmpi": __version__, "settings": self._study.toml(), "state": state},
             )
         except StoreError as error:
@@ -237,7 +236,7 @@ class Leader:
         self._checkpoint(outcome.value)
         self._store.close()
         if outcome is Outcome.COMPLETE and self._study.run.keep == "incumbent":
-            kept = self.board.incumbent.trial if self.board.incumbent else None
+            kept = self._board.incumbent.trial if self._board.incumbent else None
             discard_all_but(self._store.folder, kept)
         self._store.status(self._start, outcome.value)
         workers = self._master.roster.workers

@@ -68,12 +68,13 @@ class Leaderboard:
                 pass
         return False
 
+    def ordered(self) -> list[Standing]:
+        """Sort all trials, best first, those without a result last."""
+        return sorted(self.standings, key=lambda standing: standing.place)
+
     def ranking(self) -> list[Standing]:
         """Sort the trials that have a result, best first."""
-        return sorted(
-            (standing for standing in self.standings if standing.rung >= 0),
-            key=lambda standing: standing.place,
-        )
+        return [standing for standing in self.ordered() if standing.rung >= 0]
 
     def _standing(self, trial: int) -> Standing:
         if trial >= len(self.standings):

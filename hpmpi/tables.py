@@ -42,11 +42,7 @@ def trials(board: Leaderboard) -> Columns:
 def results(decisions: Sequence[Decision], board: Leaderboard) -> Columns:
     """List the results as they came in; times in seconds since the study began."""
     found = [each for each in decisions if isinstance(each, Result)]
-    begun = {
-        (each.trial, each.rung, each.attempt): each.at
-        for each in decisions
-        if isinstance(each, Assigned)
-    }
+    begun = beginnings(decisions)
     ours: Columns = {
         "trial": [each.trial for each in found],
         "rung": [each.rung for each in found],
@@ -67,7 +63,7 @@ def leaderboard(board: Leaderboard) -> Columns:
 
 def standings(board: Leaderboard) -> Columns:
     """List all trials, best first, those without a result last."""
-    return placed(sorted(board.standings, key=lambda standing: standing.place))
+    return placed(board.ordered())
 
 
 def placed(ranking: Sequence[Standing]) -> Columns:
@@ -99,13 +95,11 @@ def ranks(decisions: Sequence[Decision]) -> Columns:
     jobs: Counter[int] = Counter()
     lost: Counter[int] = Counter()
     busy_s: dict[int, float] = {}
-    begun: dict[tuple[int, int, int], float] = {}
+    begun = beginnings(decisions)
     for each in decisions:
         match each:
             case Joined(rank=rank, host=host):
                 hosts[rank] = host
-            case Assigned():
-                begun[each.trial, each.rung, each.attempt] = each.at
             case Result(rank=rank):
                 jobs[rank] += 1
                 spent_s = each.at - begun[each.trial, each.rung, each.attempt]
@@ -136,6 +130,15 @@ def failures(decisions: Sequence[Decision]) -> Columns:
         "final": [each.final for each in found],
         "at": [each.at for each in found],
         "error": [each.error for each in found],
+    }
+
+
+def beginnings(decisions: Sequence[Decision]) -> dict[tuple[int, int, int], float]:
+    """Find when each attempt, by trial, rung and number, was handed out."""
+    return {
+        (each.trial, each.rung, each.attempt): each.at
+        for each in decisions
+        if isinstance(each, Assigned)
     }
 
 

@@ -20,11 +20,7 @@ from hpmpi.errors import TransportError
 from hpmpi.frames import await_any
 from hpmpi.transports import launched
 
-for variable, value in {
-    "MPIR_CVAR_NO_COLLECTIVE_FINALIZE": "1",  # MPICH: ending does not wait for the dead
-    "OMPI_MCA_mpi_ft_enable": "1",  # Open MPI: a closed connection is an error code, not an abort
-    "OMPI_MCA_osc": "^ucx",  # Open MPI: not a word about one-sided transports
-}.items():
+for variable, value in guard.DEFAULTS.items():  # where no guard has done it
     os.environ.setdefault(variable, value)
 
 import mpi4py  # noqa: E402 - after the variables that MPI reads when it starts
