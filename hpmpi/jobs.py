@@ -5,33 +5,63 @@
     ask --> waiting --hand out--> held by a rank --result--> told to the scheduler
                                                  --failed too often--> told as the worst
 
-Three changes of state are all there is, and each is a decision of the journal: `hand_out`,
-`take_result`, `take_failure`. A run makes them; a restart, by `redo`, derives them again from the
+Few changes of state are all there is, and each is a decision of the journal: `hand_out` and the
+ones that begin with `take`. A run makes them; a restart, by `redo`, derives them again from the
 journal, and finds out where one comes out otherwise.
 
-Rules: an open job is in exactly one place, waiting or held by the rank that has its newest attempt.
-Work that waits is handed out before new work is asked for. The incumbent is the best trial at the
-highest rung reached; its checkpoint is kept even when it will not be asked for again.
+Rules:
+
+- An open job is in exactly one place, waiting or held by the rank that has its newest attempt.
+- Work that waits is handed out before new work is asked for, but to a rank that it failed on only
+  where it failed on as many as there are: so a node that fails whatever it is given costs each job
+  one attempt.
+- A job is given up when it has failed `max_failures` times; after two times where it says the same
+  each time; and when it has taken MAX_LOSSES ranks with it. A rank that was lost and is heard again
+  was not taken.
+- The incumbent is the best trial at the highest rung reached; its checkpoint is kept even when it
+  will not be asked for again.
 """
+
+import math
 
 import msgspec
 
 from hpmpi.errors import ReplayError
-from hpmpi.messages import Assigned, Decision, Failure, FailureKind, Result, Started
+from hpmpi.messages import (
+    Assigned,
+    Back,
+    Decision,
+    Failure,
+    FailureKind,
+    Result,
+    Started,
+    Suspension,
+    gist,
+)
 from hpmpi.schedulers import Scheduler
 from hpmpi.trial import WORST, Goal, Job, JobKey
 
 MAX_LOSSES = 3
 """Ranks that may be lost with a job before the job is suspected of killing them."""
 
+TALKATIVE = (FailureKind.EXCEPTION, FailureKind.BAD_VALUE)
+"""Failures whose message tells whether another attempt would come to the same."""
+
 
 class OpenJob(msgspec.Struct):
-    """A job without a result; `holder` is the rank that has its newest attempt."""
+    """A job without a result.
+
+    `holder`: the rank that has its newest attempt; `failed_on`: the ranks of this start that it has
+    failed on; `lost`: the attempts whose ranks were lost and not heard since; `said`: what its
+    newest error came to.
+    """
 
     job: Job
     attempts: int = 0
     failures: int = 0
-    losses: int = 0
+    failed_on: list[int] = []
+    lost: list[int] = []
+    said: str | None = None
     holder: int | None = None
 
 
@@ -71,18 +101,17 @@ class Jobs:
         self._goal = goal
         self._max_failures = max_failures
 
-    def hand_out(self, rank: int, at: float, *, may_start: bool) -> Assigned | None:
-        """Hand a job out to a rank; None when there is none now, which changes nothing."""
-        if self.waiting:
-            key = next(iter(self.waiting))
-            del self.waiting[key]
-        else:
+    def hand_out(self, rank: int, at: float, *, may_start: bool, able: float) -> Assigned | None:
+        """Hand a job out to one of `able` ranks; None when there is none now: nothing changes."""
+        key = self._next_waiting(rank, able)
+        if key is None:
             job = self.scheduler.ask(may_start=may_start)
             if job is None:
                 return None
             key = job.key
             self.open[key] = OpenJob(job)
             self.trials = max(self.trials, job.trial + 1)
+        self.waiting.pop(key, None)
         opened = self.open[key]
         opened.attempts += 1
         opened.holder = rank
@@ -108,24 +137,60 @@ class Jobs:
         if failure.final:
             return self._close(opened.job.key, WORST)
         if failure.kind is FailureKind.LOST:
-            opened.losses += 1
+            opened.lost.append(failure.attempt)
         else:
             opened.failures += 1
-        opened.holder = None
-        self.waiting[opened.job.key] = None
+            if failure.rank not in opened.failed_on:
+                opened.failed_on.append(failure.rank)
+        if failure.kind in TALKATIVE:
+            opened.said = gist(failure.error)
+        self._put_back(opened)
         return []
+
+    def take_suspension(self, suspension: Suspension) -> None:
+        """Have a job wait again, to go on from its checkpoint."""
+        self.saved[suspension.trial] = max(suspension.saved, self.saved.get(suspension.trial, 0))
+        self._put_back(self.open[JobKey(suspension.trial, suspension.rung)])
+
+    def take_back(self, back: Back) -> None:
+        """Count a rank that is heard again as not lost; what it held and still waits is its own."""
+        held = back.held
+        opened = None if held is None else self.open.get(held.job)
+        if opened is None or held is None:
+            return
+        if held.attempt in opened.lost:
+            opened.lost.remove(held.attempt)
+        if held.job in self.waiting and held.attempt == opened.attempts:
+            del self.waiting[held.job]
+            opened.holder = back.rank
 
     def is_newest(self, key: JobKey, attempt: int, rank: int) -> bool:
         """Tell whether a rank holds a job by its newest attempt."""
         opened = self.open.get(key)
         return opened is not None and opened.holder == rank and opened.attempts == attempt
 
-    def is_last(self, key: JobKey, kind: FailureKind) -> bool:
-        """Tell whether a job is given up with another failure of a kind."""
+    def is_last(self, key: JobKey, kind: FailureKind, error: str) -> bool:
+        """Tell whether a job is given up with another failure."""
         opened = self.open[key]
         if kind is FailureKind.LOST:
-            return opened.losses + 1 >= MAX_LOSSES
-        return opened.failures + 1 >= self._max_failures
+            return len(opened.lost) + 1 >= MAX_LOSSES
+        repeats = kind in TALKATIVE and gist(error) == opened.said
+        return repeats or opened.failures + 1 >= self._max_failures
+
+    def holders(self) -> list[int]:
+        """List the ranks that have the newest attempt at an open job."""
+        return [opened.holder for opened in self.open.values() if opened.holder is not None]
+
+    def _next_waiting(self, rank: int, able: float) -> JobKey | None:
+        for key in self.waiting:
+            failed_on = self.open[key].failed_on
+            if rank not in failed_on or len(failed_on) >= able:
+                return key
+        return None
+
+    def _put_back(self, opened: OpenJob) -> None:
+        opened.holder = None
+        self.waiting[opened.job.key] = None
 
     def _close(self, key: JobKey, loss: float) -> list[int]:
         self.waiting.pop(key, None)
@@ -172,33 +237,50 @@ class Jobs:
         self.incumbent = state.incumbent
         self.least_loss = state.least_loss
 
-    def redo(self, decision: Decision) -> None:
+    def redo(self, decision: Decision, *, may_start: bool = True) -> None:
         """Derive a decision of the journal again; raises ReplayError where it comes out otherwise.
 
-        `Started` reopens the jobs that nobody holds any more.
+        `Started` reopens the jobs that nobody holds any more. That a trial was started is given,
+        unless `may_start` is false: the limit may have been another then.
         """
         match decision:
             case Started():
                 for key, opened in self.open.items():
                     opened.holder = None
+                    opened.failed_on = []
                     self.waiting.setdefault(key)
-            case Assigned():
-                # The limit on trials may have been another then: that one was started is given.
-                again = self.hand_out(decision.rank, decision.at, may_start=True)
+            case Assigned(rank=rank, at=at):
+                able = self._able_then(decision)
+                again = self.hand_out(rank, at, may_start=may_start, able=able)
                 if again != decision:
                     raise ReplayError(f"{decision} can't be derived; it comes out as {again}")
             case Result():
                 self._find(decision)
                 self.take_result(decision)
-            case Failure(kind=kind, final=final):
-                if final != self.is_last(self._find(decision), kind):
+            case Failure(kind=kind, error=error, final=final):
+                if final != self.is_last(self._find(decision), kind, error):
                     raise ReplayError(f"{decision} can't be derived; final comes out otherwise")
                 self.take_failure(decision)
+            case Suspension():
+                self._find(decision)
+                self.take_suspension(decision)
+            case Back():
+                self.take_back(decision)
             case _:
                 pass
 
-    def _find(self, decision: Result | Failure) -> JobKey:
+    def _able_then(self, assigned: Assigned) -> float:
+        """Tell the most ranks that can have been able, from what one of them was given."""
+        opened = self.open.get(JobKey(assigned.trial, assigned.rung))
+        if opened is None or assigned.rank not in opened.failed_on:
+            return math.inf
+        return len(opened.failed_on)
+
+    def _find(self, decision: Result | Failure | Suspension) -> JobKey:
         key = JobKey(decision.trial, decision.rung)
-        if key not in self.open:
+        if key not in self.open or decision.attempt > self.open[key].attempts:
             raise ReplayError(f"{decision} is of a job that is not open")
+        newest = self.is_newest(key, decision.attempt, decision.rank)
+        if not newest and not isinstance(decision, Result):
+            raise ReplayError(f"{decision} is not of the newest attempt")
         return key

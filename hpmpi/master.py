@@ -11,6 +11,8 @@ Rules:
   the newest attempt: an older one was given up on before.
 - A decision is recorded before the order that it leads to.
 - Lost ranks are never told anything.
+- A drain starts nothing new, and asks for checkpoints. It is over when no rank has a job any more,
+  when its grace is, or when it is asked for again.
 - Silence is judged only at a Tick, when nothing is left to be heard; and nobody's silence counts
   while the master itself was held up.
 """
@@ -43,20 +45,24 @@ from hpmpi.messages import (
     Refused,
     Report,
     Result,
+    Save,
+    Suspended,
+    Suspension,
     Tell,
     Tick,
     Unfit,
 )
-from hpmpi.roster import Held, Roster
-from hpmpi.trial import JobKey, seed_of
+from hpmpi.roster import Roster
+from hpmpi.trial import Held, JobKey, seed_of
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """When a study ends; times in seconds since it began."""
+    """When a study ends, in seconds since it began; `grace_s` is how long a drain may take."""
 
     max_trials: int | None = None
     time_s: float | None = None
     target_loss: float | None = None
+    grace_s: float = 0.0
 
 
 class Master:
@@ -67,6 +73,7 @@ class Master:
         self.jobs = jobs
         self.roster = roster
         self.outcome: Outcome | None = None
+        self.drains_until: float | None = None
         self._rules = rules
         self._seed = seed
         self._woke_at: float | None = None
@@ -85,8 +92,8 @@ class Master:
             case Tick():
                 commands = self._judge_silence(now)
             case Drain():
-                commands = [self._leave(Outcome.DRAINED)]
-        return commands if self.outcome is not None else commands + self._dispatch(now)
+                commands = self._drain(now)
+        return commands if self.outcome is not None else commands + self._go_on(now)
 
     def _notice_hold_up(self, now: float) -> None:
         held_up = self._woke_at is None or now - self._woke_at > self.roster.patience_s / 2
@@ -95,9 +102,7 @@ class Master:
         self._woke_at = now
 
     def _hear(self, rank: int, report: Report, now: float) -> list[Command]:
-        commands: list[Command] = []
-        if self.roster.heard(rank, now):
-            commands.append(Record(Back(now, rank)))
+        commands = self._take_back(rank, now) if self.roster.heard(rank, now) else []
         match report:
             case Ready(host, pid):
                 self.roster.ready(rank)
@@ -112,9 +117,17 @@ class Master:
                 commands += self._finished(rank, report, now)
             case Failed():
                 commands += self._failed(rank, report, now)
+            case Suspended():
+                commands += self._suspended(rank, report, now)
             case Goodbye():
                 pass
         return commands
+
+    def _take_back(self, rank: int, now: float) -> list[Command]:
+        back = Back(now, rank, self.roster.workers[rank].held)
+        self.jobs.take_back(back)
+        draining = self.drains_until is not None and rank in self.jobs.holders()
+        return [Record(back), *([Tell(rank, Save())] if draining else [])]
 
     def _refuse(self, rank: int, host: str, error: str, now: float) -> list[Command]:
         self.roster.unfit(rank)
@@ -152,6 +165,15 @@ class Master:
             return []
         return self._fail(key, rank, report.kind, report.error, now)
 
+    def _suspended(self, rank: int, report: Suspended, now: float) -> list[Command]:
+        key = JobKey(report.trial, report.rung)
+        self.roster.answered(rank, Held(key, report.attempt))
+        if not self.jobs.is_newest(key, report.attempt, rank):
+            return []
+        suspension = Suspension(now, key.trial, key.rung, report.attempt, rank, report.saved)
+        self.jobs.take_suspension(suspension)
+        return [Record(suspension)]
+
     def _judge_silence(self, now: float) -> list[Command]:
         commands: list[Command] = []
         silent = self.roster.silent(now)
@@ -176,23 +198,36 @@ class Master:
             rank=rank,
             kind=kind,
             error=error,
-            final=self.jobs.is_last(key, kind),
+            final=self.jobs.is_last(key, kind, error),
         )
         return [Record(failure), *map(Discard, self.jobs.take_failure(failure))]
 
-    def _dispatch(self, now: float) -> list[Command]:
+    def _drain(self, now: float) -> list[Command]:
+        if self.drains_until is not None:
+            return [self._leave(Outcome.DRAINED)]
+        self.drains_until = now + self._rules.grace_s
+        return [Tell(rank, Save()) for rank in self.jobs.holders()]
+
+    def _go_on(self, now: float) -> list[Command]:
         time_s = self._rules.time_s
         if self._target_reached() or (time_s is not None and now >= time_s):
             return [self._leave(Outcome.COMPLETE)]
+        if self.drains_until is None:
+            return self._dispatch(now)
+        over = now >= self.drains_until or not self.jobs.holders()
+        return [self._leave(Outcome.DRAINED)] if over else []
+
+    def _dispatch(self, now: float) -> list[Command]:
         commands: list[Command] = []
-        while self.roster.idle:
-            rank = next(iter(self.roster.idle))
-            assigned = self.jobs.hand_out(rank, now, may_start=self._may_start())
-            if assigned is None:
+        able = self.roster.able if self.jobs.waiting and self.roster.idle else 0
+        for rank in list(self.roster.idle):
+            assigned = self.jobs.hand_out(rank, now, may_start=self._may_start(), able=able)
+            if assigned is not None:
+                key = JobKey(assigned.trial, assigned.rung)
+                self.roster.give(rank, Held(key, assigned.attempt))
+                commands += [Record(assigned), Tell(rank, self._order(key))]
+            elif not self.jobs.waiting:
                 break
-            key = JobKey(assigned.trial, assigned.rung)
-            self.roster.give(rank, Held(key, assigned.attempt))
-            commands += [Record(assigned), Tell(rank, self._order(key))]
         # Only an idle rank shows that nothing is left: as long as none is, nothing was asked for.
         if self.roster.idle and not self.jobs.open:
             commands.append(self._leave(Outcome.COMPLETE))

@@ -13,7 +13,10 @@ from enum import Enum
 
 import msgspec
 
-from hpmpi.trial import Config, Metrics
+from hpmpi.trial import Config, Held, Metrics
+
+OUTPUT = "; its last output:"
+"""Stands between an error and what the objective has printed last."""
 
 
 class Message(msgspec.Struct, frozen=True, tag=str.lower, omit_defaults=True):
@@ -30,6 +33,15 @@ class FailureKind(Enum):
     MEMORY = "memory"
     BAD_VALUE = "bad value"
     LOST = "lost rank"
+
+
+def gist(error: str) -> str:
+    """Take the line of an error that says most.
+
+    >>> gist("Traceback ... ValueError: no"), gist("killed by SIGSEGV; its last output: epoch 3")
+    ('Traceback ... ValueError: no', 'killed by SIGSEGV')
+    """
+    return error.partition(OUTPUT)[0].strip().rpartition("\n")[2]
 
 
 class Outcome(Enum):
@@ -98,11 +110,20 @@ class Failed(Message, frozen=True):
     error: str
 
 
+class Suspended(Message, frozen=True):
+    """The attempt ended early, as it was asked to, after a checkpoint at the resource `saved`."""
+
+    trial: int
+    rung: int
+    attempt: int
+    saved: int
+
+
 class Goodbye(Message, frozen=True):
     """The last word of a rank that was told to stop."""
 
 
-Report = Ready | Unfit | Beat | Progress | Finished | Failed | Goodbye
+Report = Ready | Unfit | Beat | Progress | Finished | Failed | Suspended | Goodbye
 
 
 # -- orders: master to rank ----------------------------------------------------------------------
@@ -136,24 +157,33 @@ class Assign(Message, frozen=True):
     saved: int = 0
 
 
+class Save(Message, frozen=True):
+    """The run drains: end the job in work as soon as it has saved a checkpoint."""
+
+
 class Stop(Message, frozen=True):
     """Leave now."""
 
 
-Order = Welcome | Assign | Beat | Stop
+Order = Welcome | Assign | Beat | Save | Stop
 
 
 # -- decisions: lines of the journal -------------------------------------------------------------
 
 
 class Started(Message, frozen=True):
-    """A start of the study: what ran (the settings as TOML text) and on how many worker ranks."""
+    """A start of the study: what ran (the settings as TOML text) and on how many worker ranks.
+
+    `rungs` has the resource of each rung; `format` is that of the run folder's files.
+    """
 
     at: float
     version: str
     settings: str
     start: str
     ranks: int
+    rungs: tuple[int, ...] = ()
+    format: int = 1
 
 
 class Joined(Message, frozen=True):
@@ -215,6 +245,17 @@ class Failure(Message, frozen=True):
     final: bool = False
 
 
+class Suspension(Message, frozen=True):
+    """An open job was ended for a drain, to go on from its checkpoint at the resource `saved`."""
+
+    at: float
+    trial: int
+    rung: int
+    attempt: int
+    rank: int
+    saved: int
+
+
 class Lost(Message, frozen=True):
     """A rank was silent for longer than the patience."""
 
@@ -223,10 +264,11 @@ class Lost(Message, frozen=True):
 
 
 class Back(Message, frozen=True):
-    """A lost rank was heard again."""
+    """A lost rank was heard again; `held` is the attempt that it still has to answer."""
 
     at: float
     rank: int
+    held: Held | None = None
 
 
 class Curve(Message, frozen=True):
@@ -261,6 +303,7 @@ Decision = (
     | Assigned
     | Result
     | Failure
+    | Suspension
     | Lost
     | Back
     | Curve
@@ -284,7 +327,7 @@ class Tick(msgspec.Struct, frozen=True):
 
 
 class Drain(msgspec.Struct, frozen=True):
-    """Somebody wants this start to end: a signal, or the end of the allocation."""
+    """Somebody wants this start to end: a signal, or the end of the allocation; twice, at once."""
 
     why: str
 
@@ -299,7 +342,7 @@ class Tell(msgspec.Struct, frozen=True):
     """Send an order to a rank."""
 
     rank: int
-    order: Assign | Beat
+    order: Assign | Beat | Save
 
 
 class Record(msgspec.Struct, frozen=True):

@@ -13,6 +13,8 @@ from hpmpi.messages import (
     Outcome,
     Refused,
     Result,
+    Suspension,
+    gist,
 )
 from hpmpi.trial import JobKey
 
@@ -37,12 +39,14 @@ class Narrator:
                 self._result(decision, improved=improved)
             case Failure():
                 self._failure(decision)
+            case Suspension(trial=trial, rung=rung, saved=saved):
+                log.info("trial %d rung %d: saved at %d, to go on from there", trial, rung, saved)
             case Lost(rank=rank):
                 log.warning("rank %d is lost: it was silent for too long", rank)
             case Back(rank=rank):
                 log.warning("rank %d is back", rank)
             case Refused(rank=rank, error=error):
-                log.warning("rank %d can't load the objective: %s", rank, last_line(error))
+                log.warning("rank %d can't load the objective: %s", rank, gist(error))
             case Ended(outcome=Outcome.DRAINED, why=why):
                 log.warning("drained by %s: the same command goes on from here", why)
             case Ended(outcome=Outcome.DESERTED):
@@ -72,11 +76,6 @@ class Narrator:
             failure.attempt,
             failure.kind.value,
             failure.rank,
-            last_line(failure.error),
+            gist(failure.error),
             "; given up" if failure.final else "",
         )
-
-
-def last_line(text: str) -> str:
-    """Take the line of an error that says most."""
-    return text.strip().rpartition("\n")[2]

@@ -8,21 +8,14 @@ r"""The worker ranks as the master knows them.
 Rules: only what is heard is evidence of life; until its first word a rank has longer. A rank keeps
 the attempt it was given until it answers, lost or not, so that one that comes back is never given a
 job beside one it still has. What is done for each event costs O(1), however many ranks there are;
-only `excuse`, `deserted` and `all_unfit`, which are rare, look at all of them.
+only `excuse`, `able`, `deserted` and `all_unfit`, which are rare, look at all of them.
 """
 
 from collections import OrderedDict
 
 import msgspec
 
-from hpmpi.trial import JobKey
-
-
-class Held(msgspec.Struct, frozen=True):
-    """An attempt that a rank was told to make and has not answered."""
-
-    job: JobKey
-    attempt: int
+from hpmpi.trial import Held
 
 
 class Worker(msgspec.Struct):
@@ -104,9 +97,14 @@ class Roster:
             self._heard_at[rank] = now
 
     @property
+    def able(self) -> int:
+        """How many ranks can work, or may come to."""
+        return sum(not (worker.lost or worker.unfit) for worker in self.workers.values())
+
+    @property
     def deserted(self) -> bool:
         """Whether every rank that could work is lost."""
-        return all(worker.lost or worker.unfit for worker in self.workers.values())
+        return self.able == 0
 
     @property
     def all_unfit(self) -> bool:

@@ -25,6 +25,13 @@ class JobKey(NamedTuple):
     rung: int
 
 
+class Held(NamedTuple):
+    """An attempt at a job that a rank was told to make and has not answered."""
+
+    job: JobKey
+    attempt: int
+
+
 class Job(msgspec.Struct, frozen=True):
     """Train a trial up to `resource`, at which rung `rung` compares."""
 

@@ -36,6 +36,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
     eta: int = 3
     limit: int | None = 9
     failures: int = 3
+    grace_s: float = 5.0
     time_s: float | None = None
     target_loss: float | None = None
     patience_s: float = 10.0
@@ -61,7 +62,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
 
     def rules(self) -> Rules:
         """Say when the study ends."""
-        return Rules(self.limit, self.time_s, self.target_loss)
+        return Rules(self.limit, self.time_s, self.target_loss, self.grace_s)
 
     def jobs(self) -> Jobs:
         """Start the jobs."""
@@ -72,6 +73,11 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
         numbers = list(range(1, (ranks or self.ranks) + 1))
         roster = Roster(numbers, self.patience_s, self.start_s, now)
         return Master(self.jobs(), roster, self.rules(), self.seed)
+
+
+def never() -> bool:
+    """Say that nothing drains."""
+    return False
 
 
 def draw_study(random: Generator, seed: int) -> Study:
@@ -85,6 +91,7 @@ def draw_study(random: Generator, seed: int) -> Study:
         eta=eta,
         limit=random.randint(1, 40),
         failures=random.randint(1, 3),
+        grace_s=random.choice([0.0, 1.0, 5.0]),
         time_s=random.uniform(1, 100) if random.random() < 0.1 else None,
         target_loss=0.1 if random.random() < 0.1 else None,
         patience_s=random.choice([5.0, 10.0, 20.0]),

@@ -29,11 +29,13 @@ from hpmpi.messages import (
     Outcome,
     Refused,
     Result,
+    Save,
     Started,
+    Suspended,
+    Suspension,
     Tick,
 )
-from hpmpi.roster import Held
-from hpmpi.trial import WORST, Config, JobKey
+from hpmpi.trial import WORST, Config, Held, JobKey
 from tests.build import Study
 
 
@@ -42,7 +44,9 @@ class Entry(msgspec.Struct):
 
     attempts: int = 0
     failures: int = 0
-    losses: int = 0
+    failed_on: set[int] = set()
+    lost: set[int] = set()
+    said: str | None = None
     holder: int | None = None
     loss: float | None = None
 
@@ -83,6 +87,10 @@ class Ledger:
         self._now = -math.inf
         self._arrivals = 0
         self._least = WORST
+        self._drained_at: float | None = None
+        self._drains = 0
+        self._asked_to_save: set[int] = set()
+        self._held_before: Held | None = None
 
     # -- what happens -----------------------------------------------------------------------------
 
@@ -93,10 +101,14 @@ class Ledger:
                 entry.heard_at = now
         self._event, self._now = event, now
         match event:
+            case Drain():
+                self._drains += 1
+                self._drained_at = now if self._drained_at is None else self._drained_at
             case Heard(rank, report):
                 self.ranks[rank].heard_at = now
                 self.ranks[rank].known = True
-                if isinstance(report, Finished | Failed):
+                self._held_before = self.ranks[rank].held
+                if isinstance(report, Finished | Failed | Suspended):
                     attempt = Held(JobKey(report.trial, report.rung), report.attempt)
                     if self.ranks[rank].held == attempt:
                         self.ranks[rank].held = None
@@ -117,8 +129,10 @@ class Ledger:
                 assert not self.ranks[rank].lost, "a rank is lost once"
                 assert self._silent(rank), "only silence makes a rank lost"
                 self.ranks[rank].lost = True
-            case Back(rank=rank):
+                self._asked_to_save.discard(rank)
+            case Back(rank=rank, held=held):
                 assert self.ranks[rank].lost, "only a lost rank comes back"
+                self._take_back(rank, held)
                 assert isinstance(self._event, Heard)
                 assert self._event.rank == rank
                 self.ranks[rank].lost = False
@@ -128,13 +142,22 @@ class Ledger:
                 self._result(decision)
             case Failure():
                 self._failure(decision)
+            case Suspension():
+                self._suspension(decision)
 
-    def tell(self, rank: int, order: Assign | Beat) -> None:
+    def tell(self, rank: int, order: Assign | Beat | Save) -> None:
         """Check an order."""
         assert not self.ranks[rank].lost, "a lost rank is told nothing"
         if isinstance(order, Beat):
             assert self._event == Heard(rank, Beat()), "a beat answers a beat"
             return
+        if isinstance(order, Save):
+            assert self._drained_at is not None
+            assert rank in self._holders(), "only who has a job is asked for a checkpoint"
+            assert rank not in self._asked_to_save, "and is asked once"
+            self._asked_to_save.add(rank)
+            return
+        assert self._drained_at is None, "a drain starts nothing new"
         owed, self._owed = self._owed, None
         assert owed is not None, "a decision precedes its order"
         assert (order.trial, order.rung, order.attempt, rank) == (
@@ -159,7 +182,7 @@ class Ledger:
         ranks = self.ranks.values()
         match outcome:
             case Outcome.DRAINED:
-                assert isinstance(self._event, Drain)
+                assert self._winding_up_is_over()
             case Outcome.UNFIT:
                 assert all(rank.unfit for rank in ranks)
             case Outcome.DESERTED:
@@ -182,8 +205,12 @@ class Ledger:
     def compare_duties(self) -> None:
         """Assert that nothing is left undone, and nobody idle who could work."""
         assert not self._over()
-        if any(rank.idle for rank in self.ranks.values()):
-            assert not self._waiting(), "no rank is idle while work waits"
+        if self._drained_at is not None:
+            assert not self._winding_up_is_over(), "a drain comes to its end"
+            assert self._asked_to_save >= self._holders(), "who has a job is asked to save"
+        elif idle := [number for number, rank in self.ranks.items() if rank.idle]:
+            waiting = any(self._waiting_for(rank) for rank in idle)
+            assert not waiting, "no rank is idle while work waits that it may be given"
             assert self._next() is None, "no rank is idle while there is work to ask for"
             assert self._open(), "nothing is left, so it is over"
         if isinstance(self._event, Tick):
@@ -210,12 +237,13 @@ class Ledger:
         assert master.jobs.open.keys() == entries.keys()
         for key, entry in entries.items():
             found = master.jobs.open[key]
-            assert (found.attempts, found.failures, found.losses, found.holder) == (
+            assert (found.attempts, found.failures, found.said, found.holder) == (
                 entry.attempts,
                 entry.failures,
-                entry.losses,
+                entry.said,
                 entry.holder,
             )
+            assert (set(found.failed_on), set(found.lost)) == (entry.failed_on, entry.lost)
             assert (key in master.jobs.waiting) == (entry.holder is None), "in one place"
             if entry.holder is not None:
                 assert self.ranks[entry.holder].held == Held(key, entry.attempts)
@@ -239,16 +267,19 @@ class Ledger:
     def _start(self, started: Started) -> None:
         self._owed, self._event, self._now = None, Tick(), -math.inf
         self.ranks = {rank: RankEntry(started.at) for rank in range(1, started.ranks + 1)}
+        self._drained_at, self._drains, self._asked_to_save = None, 0, set()
         for entry in self._open().values():
             entry.holder = None
+            entry.failed_on = set()
         # What was to be discarded when the master was killed is for whoever owns the folder.
         self.discarded = self._superfluous()
 
     def _assign(self, assigned: Assigned) -> None:
         self._owed = assigned
         key = JobKey(assigned.trial, assigned.rung)
-        if assigned.attempt == 1:
-            assert not self._waiting(), "work that waits goes first"
+        if waiting := self._waiting_for(assigned.rank):
+            assert key in waiting, "work that waits goes first"
+        else:
             assert key == self._next(), "no other job is as good"
             self.jobs[key] = Entry()
         if assigned.attempt == 1 and assigned.rung == 0:
@@ -294,15 +325,39 @@ class Ledger:
         entry.holder = None
         if failure.kind is FailureKind.LOST:
             assert self.ranks[failure.rank].lost
-            entry.losses += 1
-            last = entry.losses == MAX_LOSSES
+            entry.lost.add(failure.attempt)
+            last = len(entry.lost) == MAX_LOSSES
         else:
             assert isinstance(self._event, Heard)
             entry.failures += 1
+            entry.failed_on.add(failure.rank)
             last = entry.failures == self.study.failures
+        if failure.kind in {FailureKind.EXCEPTION, FailureKind.BAD_VALUE}:
+            said = failure.error.splitlines()[-1]
+            last = last or said == entry.said
+            entry.said = said
         assert failure.final == last
         if last:
             self._close(key, WORST)
+
+    def _suspension(self, suspension: Suspension) -> None:
+        key = JobKey(suspension.trial, suspension.rung)
+        entry = self.jobs[key]
+        assert self._event == Heard(
+            suspension.rank, Suspended(*key, suspension.attempt, suspension.saved)
+        )
+        assert entry.loss is None, "only an open job is suspended"
+        assert (entry.holder, entry.attempts) == (suspension.rank, suspension.attempt)
+        self._saved[key.trial] = max(suspension.saved, self._saved.get(key.trial, 0))
+        entry.holder = None
+
+    def _take_back(self, rank: int, held: Held | None) -> None:
+        assert held == self._held_before
+        entry = Entry(loss=WORST) if held is None else self.jobs[held.job]
+        if held is not None:
+            entry.lost.discard(held.attempt)
+        if held is not None and entry.loss is None and entry.holder is None:
+            entry.holder = rank if entry.attempts == held.attempt else None
 
     def _close(self, key: JobKey, loss: float) -> None:
         entry = self.jobs[key]
@@ -333,8 +388,24 @@ class Ledger:
     def _open(self) -> dict[JobKey, Entry]:
         return {key: entry for key, entry in self.jobs.items() if entry.loss is None}
 
-    def _waiting(self) -> bool:
-        return any(entry.holder is None for entry in self._open().values())
+    def _waiting_for(self, rank: int) -> set[JobKey]:
+        """Find the jobs that wait, and that this rank may be given."""
+        able = [it for it in self.ranks.values() if not it.lost and not it.unfit]
+        return {
+            key
+            for key, entry in self._open().items()
+            if entry.holder is None
+            and (rank not in entry.failed_on or len(entry.failed_on) >= len(able))
+        }
+
+    def _holders(self) -> set[int]:
+        return {entry.holder for entry in self._open().values() if entry.holder is not None}
+
+    def _winding_up_is_over(self) -> bool:
+        """Whether a drain has nothing to wait for any more, now."""
+        assert self._drained_at is not None
+        late = self._now >= self._drained_at + self.study.grace_s
+        return late or not self._holders() or self._drains > 1
 
     def _superfluous(self) -> set[int]:
         top = len(self.rungs) - 1

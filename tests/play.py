@@ -32,13 +32,18 @@ from hpmpi.messages import (
     Refused,
     Report,
     Result,
+    Save,
+    Suspended,
+    Suspension,
     Tell,
     Tick,
     Unfit,
 )
 from hpmpi.trial import Metrics
 
-Attempt = Assign | Assigned | Failed | Failure | Finished | Progress | Result
+Attempt = (
+    Assign | Assigned | Failed | Failure | Finished | Progress | Result | Suspended | Suspension
+)
 
 
 def event_line(event: Event, now: float) -> str:
@@ -72,8 +77,11 @@ def report_words(report: Report) -> str:
     match report:
         case Finished(metrics=metrics, saved=saved):
             return f"finished {attempt(report)}{numbers(metrics)}{saved_words(saved)}"
-        case Failed(kind=kind):
-            return f"failed {attempt(report)} kind {kind.name}"
+        case Failed(kind=kind, error=error):
+            says = "" if error == "error" else f" says {error}"
+            return f"failed {attempt(report)} kind {kind.name}{says}"
+        case Suspended(saved=saved):
+            return f"suspended {attempt(report)}{saved_words(saved)}"
         case Progress(points=[Point(resource, metrics)]):
             return f"progress {attempt(report)} resource {resource}{numbers(metrics)}"
         case _:
@@ -95,7 +103,11 @@ def read_report(words: list[str]) -> Report:
         case "goodbye":
             return Goodbye()
         case "failed":
-            return Failed(trial, rung, tried, FailureKind[fields["kind"]], "error")
+            return Failed(
+                trial, rung, tried, FailureKind[fields["kind"]], fields.get("says", "error")
+            )
+        case "suspended":
+            return Suspended(trial, rung, tried, int(fields["saved"]))
         case "finished":
             saved = int(fields.pop("saved", 0))
             return Finished(trial, rung, tried, read_numbers(fields), saved)
@@ -111,8 +123,8 @@ def command_line(command: Command) -> str:
         case Tell(rank, Assign() as order):
             start = f" from {order.saved}" if order.saved else ""
             return f"tell rank {rank}: train {attempt(order)}{start} to {order.resource}"
-        case Tell(rank, Beat()):
-            return f"tell rank {rank}: beat"
+        case Tell(rank, Beat() | Save() as order):
+            return f"tell rank {rank}: {type(order).__name__.lower()}"
         case Record(decision):
             return f"record {decision_words(decision)}"
         case Discard(trial):
@@ -135,6 +147,8 @@ def decision_words(decision: Decision) -> str:
         case Failure(rank=rank, kind=kind, final=final):
             last = ", given up" if final else ""
             return f"failure {attempt(decision)} rank {rank} kind {kind.name}{last}"
+        case Suspension(rank=rank, saved=saved):
+            return f"suspension {attempt(decision)} rank {rank}{saved_words(saved)}"
         case _:
             return type(decision).__name__.lower()
 

@@ -3,13 +3,16 @@
     python -m tests.simulate --world crashes --seed 7 --seeds 200
     python -m tests.simulate --world everything --seed 7 --trace
 
-Ranks answer orders as real ones do, over messages that take their time and keep their order, as MPI
-promises. A world says what goes wrong: ranks die, stop and come back, objectives fail, and rank 0
-is killed between any two commands, to go on from what its journal holds. The ledger checks all that
-is decided. A seed that fails once fails always: keep it in test_simulation.py.
+Ranks answer orders as real ones do, over messages that take their time and keep their order between
+two ranks, as MPI promises. A world says what goes wrong: ranks die, stop and come back; whole hosts
+die, and links are cut, some for good; messages crawl; objectives fail; rank 0 is killed between any
+two commands, to go on from what its journal holds, of which a power failure takes what was not
+synced. The ledger checks all that is decided. A seed that fails once fails always: keep it in
+test_simulation.py.
 """
 
 import argparse
+import copy
 import heapq
 import os
 import sys
@@ -39,12 +42,14 @@ from hpmpi.messages import (
     Ready,
     Record,
     Report,
+    Save,
     Started,
+    Suspended,
     Tell,
     Tick,
     Unfit,
 )
-from hpmpi.store import Store, line, read
+from hpmpi.store import JOURNAL, Store, line, read
 from hpmpi.trial import WORST
 from tests.build import draw_study
 from tests.ledger import Ledger
@@ -52,13 +57,25 @@ from tests.play import command_line, event_line
 
 MOST_EVENTS = 20_000
 BEATS_PER_PATIENCE = 3
+CRAWL_PER_PATIENCE = 0.4
+"""Beats, and how long a message takes at most, so that one that crawls seems no silence."""
+
+HOST_RANKS = 3
+FIRST_KILL = 80
 TICKS_PER_PATIENCE = 8
 CHECKPOINTS = 0.01
+SYNCS = 0.1
+FAILURES = [kind for kind in FailureKind if kind is not FailureKind.LOST]
 LOSSES = (float("nan"), float("inf"), float("-inf"))
 
 
-class World(msgspec.Struct, frozen=True):
-    """What goes wrong: the chance of it at each beat, job or tick; how often rank 0 is killed."""
+class World(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes wrong: the chance of it at each beat, job or tick; how often rank 0 is killed.
+
+    `crawls`: the share of messages that take long, but not so long that a rank seems lost;
+    `black_holes`: the share of ranks that fail whatever they are given; `powerless`: the share of
+    kills that take what was not synced.
+    """
 
     dies: float = 0.0
     stops: float = 0.0
@@ -66,6 +83,11 @@ class World(msgspec.Struct, frozen=True):
     no_number: float = 0.0
     unfit: float = 0.0
     held_up: float = 0.0
+    host_dies: float = 0.0
+    link_cut: float = 0.0
+    crawls: float = 0.0
+    black_holes: float = 0.0
+    powerless: float = 0.0
     kills: int = 0
 
 
@@ -73,9 +95,25 @@ WORLDS = {
     "calm": World(),
     "crashes": World(dies=0.04),
     "freezes": World(stops=0.06, held_up=0.02),
-    "failures": World(fails=0.3, no_number=0.2, unfit=0.05),
+    "failures": World(fails=0.3, no_number=0.2, unfit=0.05, black_holes=0.1),
+    "hosts": World(host_dies=0.004, link_cut=0.02),
+    "crawling": World(crawls=0.2, fails=0.1),
     "restarts": World(kills=4),
-    "everything": World(0.02, 0.04, 0.15, 0.1, 0.04, 0.02, 3),
+    "power": World(kills=4, powerless=0.7),
+    "everything": World(
+        dies=0.02,
+        stops=0.04,
+        fails=0.15,
+        no_number=0.1,
+        unfit=0.04,
+        held_up=0.02,
+        host_dies=0.002,
+        link_cut=0.01,
+        crawls=0.05,
+        black_holes=0.05,
+        powerless=0.3,
+        kills=3,
+    ),
 }
 
 
@@ -87,9 +125,17 @@ class Simulation:
     """One study in one world; all that happens follows from the seed."""
 
     def __init__(
-        self, world: World, seed: int, folder: Path, say: Callable[[str], None] | None = None
+        self,
+        world: World,
+        seed: int,
+        folder: Path,
+        say: Callable[[str], None] | None = None,
+        kill_at: int | None = None,
     ) -> None:
-        """Draw the study; `folder` is for its store."""
+        """Draw the study; `folder` is for its store.
+
+        With `kill_at` rank 0 is killed once, at that command.
+        """
         self.random = Random(seed)  # noqa: S311 - not for secrets
         self.world = world
         self.study = draw_study(self.random, seed)
@@ -100,8 +146,11 @@ class Simulation:
         self.outcome: Outcome | None = None
         self._folder = folder
         self._say = say
-        self._kills = world.kills
+        self._kills = world.kills if kill_at is None else 1
+        self._kill_at = kill_at
+        self.commands = self.decisions_lost = 0
         self._commands_left = -1
+        self._safe: tuple[int, Ledger] | None = None
         self._resumes_at = 0.0
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._serial = 0
@@ -136,6 +185,7 @@ class Simulation:
         self._tell_story(event_line(event, self.now))
         self.ledger.hear(event, self.now)
         for command in self.master.handle(event, self.now):
+            self.commands += 1
             self._commands_left -= 1
             if self._commands_left == 0:
                 self._tear(command)
@@ -147,6 +197,7 @@ class Simulation:
             self.ledger.compare_duties()
         if self._kills and self.random.random() < CHECKPOINTS:
             self._store.checkpoint(self.master.jobs.state())
+            self._secure()
 
     def _perform(self, command: Command) -> None:
         assert self.outcome is None, "nothing follows the end"
@@ -155,6 +206,8 @@ class Simulation:
                 self.ledger.record(decision)
                 self._store.append(decision)
                 self.decisions.append(decision)
+                if self.world.powerless and self.random.random() < SYNCS:
+                    self._secure()
                 if isinstance(decision, Lost):
                     self.ranks[decision.rank].check_silent()
             case Tell(rank, order):
@@ -172,15 +225,32 @@ class Simulation:
             torn = line(command.decision)
             os.write(self._store._journal, torn[: self.random.randrange(len(torn))])
 
+    def _secure(self) -> None:
+        """Note what not even a power failure takes: what was synced by now."""
+        if self.world.powerless:
+            self._safe = len(self.decisions), copy.deepcopy(self.ledger)
+
     def _start_again(self) -> None:
         os.close(self._store._journal)
+        if self._safe is not None and self.random.random() < self.world.powerless:
+            self._lose_power(*self._safe)
         self._start()
+
+    def _lose_power(self, count: int, ledger: Ledger) -> None:
+        """Cut the journal somewhere within the first line that was not synced."""
+        self.decisions_lost += len(self.decisions) - count
+        self._tell_story(f"# power failure: {len(self.decisions) - count} decisions lost")
+        sizes = [len(line(decision)) for decision in self.decisions[: count + 1]]
+        torn = self.random.randrange(sizes[-1]) if len(sizes) > count else 0
+        os.truncate(self._folder / JOURNAL, sum(sizes[:count]) + torn)
+        del self.decisions[count:]
+        self.ledger = ledger
 
     def _start(self) -> None:
         """Start the study, or start it again: fresh ranks, and what the store holds."""
         if self._kills:
             self._kills -= 1
-            self._commands_left = self.random.randint(1, 80)
+            self._commands_left = self._kill_at or self.random.randint(1, FIRST_KILL)
         count = self.random.randint(1, 8)
         started = Started(self.now, "", "", "", count)
         self._tell_story(f"> {self.now:.3f} start ranks {count}")
@@ -196,19 +266,39 @@ class Simulation:
         self.decisions.append(started)
         self.ledger.record(started)
         self.ledger.compare(self.master)
+        self._secure()
         self._queue.clear()
         self._resumes_at = self.now
         self.ranks = {rank: Rank(self, rank) for rank in self.master.roster.workers}
+        ranks = list(self.ranks.values())
+        self._hosts = [ranks[at : at + HOST_RANKS] for at in range(0, count, HOST_RANKS)]
         self._tick()
         if self._kills and self.random.random() < 0.3:
-            self.at(self.now + self.random.uniform(0, 60), lambda: self.handle(Drain("signal")))
+            drained_at = self.now + self.random.uniform(0, 60)
+            self.at(drained_at, lambda: self.handle(Drain("signal")))
+            if self.random.random() < 0.3:
+                again_at = drained_at + self.random.uniform(0, self.study.grace_s)
+                self.at(again_at, lambda: self.handle(Drain("another")))
 
     def _tick(self) -> None:
         self.handle(Tick())
         patience_s = self.study.patience_s
         if self.random.random() < self.world.held_up:
             self._resumes_at = self.now + self.random.uniform(0, 2 * patience_s)
+        self._harm_hosts()
         self.at(max(self._resumes_at, self.now + patience_s / TICKS_PER_PATIENCE), self._tick)
+
+    def _harm_hosts(self) -> None:
+        for ranks in self._hosts:
+            if self.random.random() < self.world.host_dies:
+                for rank in ranks:
+                    rank.die()
+            if self.random.random() < self.world.link_cut:
+                # A fifth of the links that are cut never come back.
+                for_ever = self.random.random() < 0.2
+                lasts_s = 1e9 if for_ever else self.random.uniform(0, 3 * self.study.patience_s)
+                for rank in ranks:
+                    rank.cut(self.now + lasts_s)
 
     def _check_end(self) -> None:
         """Assert that the journal alone leads to the same end."""
@@ -236,15 +326,27 @@ class Rank:
         self._random = simulation.random
         self._rank = rank
         self._dead = False
-        self._stopped_until = 0.0
+        self._stopped_until = self._cut_until = 0.0
+        self._is_black_hole = self._random.random() < simulation.world.black_holes
         self._sent_at = self._got_at = simulation.now
         self._job: Assign | None = None
         self._beat_s = simulation.study.patience_s / BEATS_PER_PATIENCE
-        first_word_s = self._random.uniform(0, 0.8 * simulation.study.start_s)
+        most_s = 0.8 * simulation.study.start_s
+        if simulation.world.crawls:
+            most_s -= CRAWL_PER_PATIENCE * simulation.study.patience_s
+        first_word_s = self._random.uniform(0, most_s)
         self._later(first_word_s, self._load)
         self._later(first_word_s + self._random.uniform(0, self._beat_s), self._beat)
 
-    def send(self, order: Assign | Beat) -> None:
+    def die(self) -> None:
+        """Be no more."""
+        self._dead = True
+
+    def cut(self, until: float) -> None:
+        """Hear nothing, and not be heard: what is sent meanwhile comes when the link does."""
+        self._cut_until = max(self._cut_until, until)
+
+    def send(self, order: Assign | Beat | Save) -> None:
         """Have an order on its way to this rank."""
         self._got_at = self._arrival(self._got_at)
         self._later(self._got_at - self._simulation.now, lambda: self._get(order))
@@ -252,7 +354,7 @@ class Rank:
     def check_silent(self) -> None:
         """Assert that this rank was declared lost for a reason."""
         now, patience_s = self._simulation.now, self._simulation.study.patience_s
-        lately = now - self._stopped_until < patience_s
+        lately = now - max(self._stopped_until, self._cut_until) < patience_s
         assert self._dead or lately, "a rank that lives and beats is not lost"
 
     def _load(self) -> None:
@@ -264,33 +366,45 @@ class Rank:
         self._report(Beat())
         self._later(self._beat_s, self._beat)
         if self._random.random() < world.dies:
-            self._later(self._random.uniform(0, self._beat_s), self._die)
+            self._later(self._random.uniform(0, self._beat_s), self.die)
         if self._random.random() < world.stops:
             self._later(self._random.uniform(0, self._beat_s), self._stop)
-
-    def _die(self) -> None:
-        self._dead = True
 
     def _stop(self) -> None:
         patience_s = self._simulation.study.patience_s
         self._stopped_until = self._simulation.now + self._random.uniform(0, 3 * patience_s)
 
-    def _get(self, order: Assign | Beat) -> None:
-        if isinstance(order, Assign):
-            assert self._job is None, "a rank is never given a job beside one it still has"
-            self._job = order
-            self._later(self._random.uniform(0.2, 4) * order.resource**0.5, self._answer)
+    def _get(self, order: Assign | Beat | Save) -> None:
+        match order:
+            case Assign():
+                assert self._job is None, "a rank is never given a job beside one it still has"
+                self._job = order
+                takes_s = self._random.uniform(0.2, 4) * order.resource**0.5
+                self._later(takes_s, lambda: self._answer(order))
+            case Save() if self._job is not None and self._random.random() < 0.7:
+                job = self._job
+                self._later(self._random.uniform(0, 2), lambda: self._suspend(job))
+            case _:
+                pass
 
-    def _answer(self) -> None:
-        world, study, order = self._simulation.world, self._simulation.study, self._job
-        assert order is not None
+    def _suspend(self, job: Assign) -> None:
+        if self._job is job:
+            self._job = None
+            saved = self._random.randint(1, job.resource)
+            self._report(Suspended(job.trial, job.rung, job.attempt, saved))
+
+    def _answer(self, order: Assign) -> None:
+        if self._job is not order:  # it was suspended
+            return
+        world, study = self._simulation.world, self._simulation.study
         self._job = None
         key = (order.trial, order.rung, order.attempt)
-        if self._random.random() < world.fails:
+        if self._is_black_hole or self._random.random() < world.fails:
             if self._random.random() < world.unfit:
                 self._report(Unfit("host", "the child can't be started again"))
             else:
-                self._report(Failed(*key, FailureKind.EXCEPTION, "ValueError"))
+                kind = self._random.choice(FAILURES)
+                self._report(Failed(*key, kind, self._random.choice(["one", "another"])))
             return
         # Few different losses: ties are frequent.
         loss = round(abs(float(order.config["x"]) - 0.3) + 0.5 / order.resource, 1)
@@ -305,7 +419,11 @@ class Rank:
         self._simulation.at(self._sent_at, lambda: self._simulation.handle(event))
 
     def _arrival(self, before: float) -> float:
-        return max(before, self._simulation.now + self._random.expovariate(20))
+        now, patience_s = self._simulation.now, self._simulation.study.patience_s
+        takes_s = self._random.expovariate(20)
+        if self._random.random() < self._simulation.world.crawls:
+            takes_s = self._random.uniform(0, CRAWL_PER_PATIENCE * patience_s)
+        return max(before, now + takes_s, self._cut_until + takes_s)
 
     def _later(self, seconds: float, happen: Callable[[], None]) -> None:
         """Let this rank do something, unless it is dead then; if it is stopped, when it goes on."""
@@ -319,10 +437,15 @@ class Rank:
         self._simulation.at(self._simulation.now + seconds, if_able)
 
 
-def simulate(world: str, seed: int, say: Callable[[str], None] | None = None) -> Simulation:
+def simulate(
+    world: str,
+    seed: int,
+    say: Callable[[str], None] | None = None,
+    kill_at: int | None = None,
+) -> Simulation:
     """Run one study to its end, its store in a temporary folder; a failure says how to see it."""
     with tempfile.TemporaryDirectory() as folder:
-        simulation = Simulation(WORLDS[world], seed, Path(folder), say)
+        simulation = Simulation(WORLDS[world], seed, Path(folder), say, kill_at)
         try:
             simulation.run()
         except Exception as error:

@@ -28,7 +28,10 @@ from hpmpi.messages import (
     Record,
     Report,
     Result,
+    Save,
     Started,
+    Suspended,
+    Suspension,
     Tell,
     Tick,
 )
@@ -55,9 +58,11 @@ def finished(order: Assign | Assigned, loss: float, saved: int = 0) -> Finished:
     return Finished(order.trial, order.rung, order.attempt, {"loss": loss}, saved)
 
 
-def failed(trial: int = 0, attempt: int = 1, kind: FailureKind = FailureKind.EXCEPTION) -> Failed:
+def failed(
+    trial: int = 0, attempt: int = 1, kind: FailureKind = FailureKind.CRASH, error: str = "SIGSEGV"
+) -> Failed:
     """Say that an attempt at the lowest rung came to nothing."""
-    return Failed(trial, 0, attempt, kind, "ValueError: no")
+    return Failed(trial, 0, attempt, kind, error)
 
 
 def orders(commands: list[Command]) -> dict[int, Assign]:
@@ -142,24 +147,47 @@ def test_the_second_answer_to_a_job_is_not_recorded() -> None:
 def test_a_failure_of_any_kind_is_tried_again_as_often_as_may_be(kind: FailureKind) -> None:
     master = working(Study(ranks=1, failures=3, limit=1))
     for attempt in (1, 2):
-        order = orders(hear(master, 1, failed(attempt=attempt, kind=kind)))[1]
+        order = orders(hear(master, 1, failed(0, attempt, kind, f"no {attempt}")))[1]
         assert (order.trial, order.attempt) == (0, attempt + 1)
-    commands = hear(master, 1, failed(attempt=3, kind=kind))
-    said = Failure(0.0, 0, 0, 3, 1, kind, "ValueError: no", final=True)
+    commands = hear(master, 1, failed(0, 3, kind, "no 3"))
+    said = Failure(0.0, 0, 0, 3, 1, kind, "no 3", final=True)
     assert commands == [Record(said), Discard(0), Leave(Outcome.COMPLETE)]
+
+
+@pytest.mark.parametrize("kind", [FailureKind.EXCEPTION, FailureKind.BAD_VALUE])
+def test_what_says_the_same_twice_is_not_tried_a_third_time(kind: FailureKind) -> None:
+    master = working(Study(ranks=1, failures=9, limit=1))
+    said = ["line 1\nValueError: no", "KeyError: 1", "line 2\nValueError: no"]
+    for attempt, error in enumerate(said, start=1):
+        assert orders(hear(master, 1, failed(0, attempt, kind, error)))
+    commands = hear(master, 1, failed(0, 4, kind, "line 3\nValueError: no"))
+    assert commands[-1] == Leave(Outcome.COMPLETE)
+
+
+def test_a_rank_that_comes_back_was_not_taken_by_its_job() -> None:
+    master = working(Study(ranks=2, limit=2))
+    opened = master.jobs.open[JobKey(1, 0)]
+    for began in range(0, 64, 16):
+        for now in range(began + 4, began + 16, 4):
+            hear(master, 1, Beat(), now)
+            master.handle(Tick(), now)
+        assert (opened.lost, opened.holder) == ([1], None)
+        hear(master, 2, Beat(), began + 16)
+        assert (opened.lost, opened.holder) == ([], 2)
+    assert opened.attempts == 1
 
 
 def test_losses_and_failures_are_counted_apart() -> None:
     master = working(Study(ranks=4, failures=2, limit=1))
     hear(master, 1, failed(attempt=1))
     opened = master.jobs.open[JobKey(0, 0)]
-    assert (opened.failures, opened.losses, opened.holder) == (1, 0, 2)
+    assert (opened.failures, opened.lost, opened.holder) == (1, [], 2)
     for now in (4.0, 8.0, 12.0):
         master.handle(Tick(), now)
         for rank in (1, 3, 4):
             hear(master, rank, Beat(), now)
-    assert (opened.failures, opened.losses, opened.attempts) == (1, 1, 3)
-    assert opened.losses < MAX_LOSSES
+    assert (opened.failures, opened.lost, opened.attempts) == (1, [2], 3)
+    assert len(opened.lost) < MAX_LOSSES
 
 
 def test_a_failure_of_an_older_attempt_counts_for_nothing() -> None:
@@ -196,11 +224,55 @@ def test_it_is_over_when_nothing_is_open_and_nothing_can_be() -> None:
 
 def test_after_the_end_nothing_is_done() -> None:
     master = working(Study())
-    assert master.handle(Drain("signal"), 1.0) == [Leave(Outcome.DRAINED)]
+    assert master.handle(Drain("signal"), 1.0) == [Tell(1, Save()), Tell(2, Save())]
+    assert master.handle(Drain("another"), 1.0) == [Leave(Outcome.DRAINED)]
     assert hear(master, 1, Finished(0, 0, 1, {"loss": 0.5}), 2.0) == []
     assert hear(master, 1, Beat(), 2.0) == []
-    assert master.handle(Drain("another"), 3.0) == []
+    assert master.handle(Drain("a third"), 3.0) == []
     assert master.handle(Tick(), 99.0) == []
+
+
+def test_a_drain_without_jobs_is_over_at_once() -> None:
+    assert Study().master().handle(Drain("signal"), 0.0) == [Leave(Outcome.DRAINED)]
+
+
+def test_a_drain_does_not_wait_for_lost_ranks() -> None:
+    master = working(Study(ranks=2, limit=2, grace_s=99.0))
+    for now in (4.0, 8.0):
+        hear(master, 1, Beat(), now)
+        master.handle(Tick(), now)
+    hear(master, 1, Finished(0, 0, 1, {"loss": 0.5}), 9.0)
+    assert master.handle(Drain("signal"), 9.0) == [Tell(2, Save())]
+    hear(master, 1, Beat(), 9.9)
+    said = master.handle(Tick(), 10.1)
+    assert (type(said[0]), said[-1]) == (Record, Leave(Outcome.DRAINED))
+
+
+def test_a_rank_that_comes_back_in_a_drain_is_asked_to_save_as_well() -> None:
+    master = working(Study(ranks=2, limit=2, grace_s=99.0))
+    for now in (4.0, 8.0, 10.1):
+        hear(master, 1, Beat(), now)
+        master.handle(Tick(), now)
+    master.handle(Drain("signal"), 11.0)
+    assert Tell(2, Save()) in hear(master, 2, Beat(), 12.0)
+
+
+def test_a_suspended_job_goes_on_where_it_was_saved() -> None:
+    study = Study(ranks=1, limit=1)
+    master = working(study)
+    master.handle(Drain("signal"), 1.0)
+    said = hear(master, 1, Suspended(0, 0, 1, saved=7), 2.0)
+    assert said == [Record(Suspension(2.0, 0, 0, 1, 1, 7)), Leave(Outcome.DRAINED)]
+    again = study.master()
+    again.jobs.restore(master.jobs.state())
+    order = orders(hear(again, 1, Ready("host", 1)))[1]
+    assert (order.trial, order.attempt, order.saved) == (0, 2, 7)
+
+
+def test_a_suspension_that_nobody_waits_for_counts_for_nothing() -> None:
+    master = working(Study(ranks=2))
+    assert hear(master, 1, Suspended(0, 0, 2, saved=7)) == []
+    assert hear(master, 2, Suspended(0, 0, 1, saved=7)) == []
 
 
 def test_the_target_is_reached_by_what_is_as_good_and_at_any_rung() -> None:

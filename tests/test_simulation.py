@@ -5,7 +5,17 @@ from functools import cache
 
 import pytest
 
-from hpmpi.messages import Assigned, Back, Failure, Lost, Outcome, Refused, Result, Started
+from hpmpi.messages import (
+    Assigned,
+    Back,
+    Failure,
+    Lost,
+    Outcome,
+    Refused,
+    Result,
+    Started,
+    Suspension,
+)
 from tests.simulate import WORLDS, Simulation, simulate
 
 SEEDS = range(200)
@@ -35,6 +45,15 @@ def test_the_ledger_agrees_with_all_that_is_decided(world: str) -> None:
 @pytest.mark.parametrize(("world", "seed"), HARD_SEEDS)
 def test_what_failed_once_does_not_again(world: str, seed: int) -> None:
     assert simulate(world, seed).outcome is Outcome.COMPLETE
+
+
+@pytest.mark.parametrize("world", ["calm", "freezes", "failures", "hosts"])
+def test_rank_0_may_be_killed_at_any_command(world: str) -> None:
+    for seed in (1, 2):
+        for kill_at in range(1, simulate(world, seed).commands + 1):
+            simulation = simulate(world, seed, kill_at=kill_at)
+            starts = [it for it in simulation.decisions if isinstance(it, Started)]
+            assert len(starts) == 2
 
 
 @pytest.mark.parametrize("world", WORLDS)
@@ -97,11 +116,30 @@ def test_failures_are_tried_again_and_given_up_in_the_end() -> None:
     assert decided("failures")[Refused] > 10
 
 
+def test_hosts_and_links_are_lost_and_those_whose_link_is_mended_come_back() -> None:
+    assert decided("hosts")[Lost] > len(SEEDS)
+    assert decided("hosts")[Back] > len(SEEDS) / 2
+
+
+def test_messages_that_crawl_lose_nobody() -> None:
+    assert outcomes("crawling") == {Outcome.COMPLETE}
+    assert Lost not in decided("crawling")
+
+
+def test_drains_leave_jobs_to_go_on_from_where_they_saved() -> None:
+    assert decided("restarts")[Suspension] > 10
+
+
+def test_power_failures_lose_decisions_and_the_study_comes_to_its_end() -> None:
+    assert outcomes("power") == {Outcome.COMPLETE}
+    assert sum(each.decisions_lost for each in simulations("power")) > len(SEEDS)
+
+
 def test_restarts_are_many_and_all_come_to_the_end() -> None:
     assert outcomes("restarts") == {Outcome.COMPLETE}
     assert decided("restarts")[Started] > 3 * len(SEEDS)
 
 
 def test_a_study_whose_ranks_are_all_there_is_not_deserted() -> None:
-    for world in ("calm", "failures", "restarts"):
+    for world in ("calm", "failures", "restarts", "crawling", "power"):
         assert Outcome.DESERTED not in outcomes(world)
