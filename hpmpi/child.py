@@ -2,11 +2,12 @@
 
     loading --Ready--> idle --assign--> busy --its answer--> idle
        ^                                  |
-       |          over its time or memory limit: TERM to its process group, KILL after a while
-       +--------- dead: a report in its name, and another child is started
+       |          over its time or memory limit: TERM to its family, KILL after a while
+       +--------- dead: what is left of its family is killed; then a report in its name, and
+                  another child is started
 
 Whatever an objective does, all that its rank gets is a report. The child stays for the next job, so
-that imports are paid once; it leads a session, and so a process group, of its own.
+that imports are paid once; what a job has left running stays with it, and ends with it.
 """
 
 import os
@@ -14,11 +15,15 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
+from hpmpi import family
+from hpmpi.family import Family
 from hpmpi.frames import Frames
 from hpmpi.messages import (
     Assign,
@@ -27,25 +32,35 @@ from hpmpi.messages import (
     Finished,
     Ready,
     Report,
+    Save,
+    Suspended,
     Unfit,
     Welcome,
 )
+from hpmpi.output import Output
 from hpmpi.transports import unlaunched
 
 KILL_AFTER_S = 2.0
-"""How long a child may take to end after TERM."""
+"""How long a child and its family may take to end after TERM."""
+
+KILL_S = 0.1
+CLOSE_S = 2.0
+"""How long the killed are waited for at a time, and at the end."""
+
+START_S = 60.0
+"""The least that a child has for loading the objective: a file system may be slow."""
 
 HANG_UP_S = 0.1
 """How long a child that has hung up may take to end."""
 
-WEIGH_EVERY_S = 0.5
-"""How often a child's memory is looked at."""
+LOOK_EVERY_S = 0.5
+LOOK_SHARE = 0.02
+"""How often memory and output are looked at, and the share of a core that this may take."""
+
+TAKEN = "killed by the kernel: the machine, or its control group, is out of memory"
 
 MAX_CRASHES = 3
 """How many children may die in a row while they load the objective."""
-
-TAIL_BYTES = 2000
-"""How much of a dead child's output travels with the failure."""
 
 THREADS = (
     "OMP_NUM_THREADS",
@@ -72,38 +87,52 @@ class Child:
     def __init__(self, welcome: Welcome, output: Path, threads: int) -> None:
         """Prepare; `start` starts it. What it prints is appended to the file `output`."""
         self._welcome = welcome
-        self._output = output
+        self._path = output
         self._threads = threads
         self._decoder = msgspec.msgpack.Decoder(Report)
         self._process: subprocess.Popen[bytes] | None = None
+        self._family = Family(None)
+        self._output: Output | None = None
         self._frames: Frames | None = None
         self._job: Assign | None = None
         self._loaded = False
         self._unfit = False
         self._crashes = 0
+        self._refusal: Unfit | None = None
         self._began_at: float | None = None
-        self._weighed_at = 0.0
-        self._printed_before = 0
+        self._look_at = 0.0
+        self._taken_before = 0
         self._ending: Ending | None = None
 
     def start(self) -> None:
         """Start the process and have it load the objective."""
+        family.adopt()
+        try:
+            self._start()
+        except OSError as error:
+            self._hang_up()
+            self._unfit = True
+            self._refusal = Unfit(host(), f"the objective's process can't be started: {error}")
+
+    def _start(self) -> None:
         ours, theirs = socket.socketpair()
-        self._output.parent.mkdir(parents=True, exist_ok=True)
-        with theirs, self._output.open("ab") as output:
+        with theirs:
+            self._frames = Frames(ours)
+            self._output = Output(self._path)
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "hpmpi.perform", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
+                stdout=self._output.fileno(),
+                stderr=self._output.fileno(),
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
                 env=environment(self._threads),
             )
-            self._printed_before = output.tell()
-        self._frames = Frames(ours)
+        self._family = Family(self._process)
+        family.offer_to_kernel(self.pid)
         self._loaded = False
         self._ending = None
+        self._begin()
         self._say(self._welcome)
         if self._job is not None:
             self._say(self._job)
@@ -118,14 +147,21 @@ class Child:
         """Have the child do a job, or the next child where this one is being ended."""
         assert self._job is None, "a child does one job at a time"
         self._job = order
-        self._began_at = None
+        self._begin()
         if self._ending is None:
             self._say(order)
+
+    def save(self) -> None:
+        """Pass on that the job in work is to end with its next checkpoint."""
+        if self._job is not None and self._ending is None:
+            self._say(Save())
 
     def poll(self, now: float) -> list[Report]:
         """Take in what the child says; enforce its limits; speak for it when it is dead."""
         if self._process is None or self._frames is None:
-            return []
+            refusal, self._refusal = self._refusal, None
+            return [] if refusal is None else [refusal]
+        family.bury_orphans()
         dead = self._process.poll() is not None
         self._frames.flush()
         reports = self._hear(self._frames.receive(), now)
@@ -135,19 +171,18 @@ class Child:
             reports += self._bury()
         elif self._ending is not None:
             if now >= self._ending.kill_at:
-                self._signal(signal.SIGKILL)
+                self._family.kill(KILL_S)
         elif self._frames.closed:
-            self._end(FailureKind.CRASH, "closed its connection with its rank", now)
-        elif self._job is not None and self._loaded:
+            did = "wrote rubbish into" if self._frames.malformed else "closed"
+            self._end(FailureKind.CRASH, f"{did} its connection with its rank", now)
+        else:
             self._limit(now)
         return reports
 
     def close(self) -> None:
-        """End the child now."""
-        if self._process is not None:
-            self._signal(signal.SIGKILL)
-            self._process.wait()
-            self._hang_up()
+        """End the child, and all it has started, now."""
+        self._family.kill(CLOSE_S)
+        self._hang_up()
 
     def _hear(self, messages: list[bytes], now: float) -> list[Report]:
         try:
@@ -172,23 +207,48 @@ class Child:
             case Ready():
                 self._loaded = True
                 self._crashes = 0
+                self._begin()
             case Unfit():
                 self._unfit = True
-            case Finished() | Failed():
+            case Finished() | Failed() | Suspended():
                 self._job = None
-                self._printed_before = self._output.stat().st_size
+                if self._output is not None:
+                    self._output.mark()
             case _:
                 pass
+
+    def _begin(self) -> None:
+        self._began_at = None
+        self._taken_before = family.taken_by_kernel()
 
     def _limit(self, now: float) -> None:
         if self._began_at is None:
             self._began_at = now
-        time_s, memory_mb = self._welcome.time_s, self._welcome.memory_mb
-        if time_s is not None and now - self._began_at > time_s:
-            self._end(FailureKind.TIME, f"ran for more than trial_time_s = {time_s:g}", now)
-        elif memory_mb is not None and now - self._weighed_at > WEIGH_EVERY_S:
-            self._weighed_at = now
-            used_mb = memory_of(self.pid) / 1e6
+        if overrun := self._overrun(now - self._began_at):
+            self._end(FailureKind.TIME, overrun, now)
+        elif now >= self._look_at:
+            began_at = time.monotonic()
+            self._look(now)
+            took_s = time.monotonic() - began_at
+            self._look_at = now + max(LOOK_EVERY_S, took_s / LOOK_SHARE)
+
+    def _overrun(self, spent_s: float) -> str | None:
+        time_s = self._welcome.time_s
+        if time_s is None:
+            return None
+        loading_s = max(time_s, START_S)
+        if not self._loaded and spent_s > loading_s:
+            return f"was loading for more than {loading_s:g} s; trial_time_s = {time_s:g}"
+        if self._loaded and self._job is not None and spent_s > time_s:
+            return f"ran for more than trial_time_s = {time_s:g}"
+        return None
+
+    def _look(self, now: float) -> None:
+        assert self._output is not None, "a child that was started prints somewhere"
+        self._output.trim()
+        memory_mb = self._welcome.memory_mb
+        if memory_mb is not None and self._job is not None and self._loaded:
+            used_mb = memory_of(self._family.members()) / 1e6
             if used_mb > memory_mb:
                 said = f"used {used_mb:.0f} MB, more than trial_memory_mb = {memory_mb:g}"
                 self._end(FailureKind.MEMORY, said, now)
@@ -196,11 +256,12 @@ class Child:
     def _end(self, kind: FailureKind, error: str, now: float) -> None:
         if self._ending is None:
             self._ending = Ending(kind, error, self._job, now + KILL_AFTER_S)
-            self._signal(signal.SIGTERM)
+            self._family.signal(signal.SIGTERM)
 
     def _bury(self) -> list[Report]:
         assert self._process is not None, "only a child that was started can die"
-        self._signal(signal.SIGKILL)
+        if not self._family.kill(KILL_S):
+            return []  # the next has the memory only when they are gone
         kind, error = self._cause(self._process.returncode)
         self._hang_up()
         if self._unfit:
@@ -213,39 +274,32 @@ class Child:
             self._job = None
         self._crashes += not self._loaded
         if self._crashes >= MAX_CRASHES:
-            host = os.uname().nodename
-            return [*reports, Unfit(host, f"while the objective was loaded: {error}")]
+            return [*reports, Unfit(host(), f"while the objective was loaded: {error}")]
         self.start()
         return reports
 
     def _hang_up(self) -> None:
-        assert self._frames is not None, "a child that was started has a connection"
-        self._frames.close()
-        self._process = self._frames = None
+        for end in (self._frames, self._output):
+            if end is not None:
+                end.close()
+        self._process = self._frames = self._output = None
 
     def _cause(self, code: int) -> tuple[FailureKind, str]:
         if self._ending is not None:
             return self._ending.kind, self._with_output(self._ending.error)
+        if code == -signal.SIGKILL and family.taken_by_kernel() > self._taken_before:
+            return FailureKind.MEMORY, self._with_output(TAKEN)
         if code < 0:
             return FailureKind.CRASH, self._with_output(f"killed by {name_of(-code)}")
         return FailureKind.EXIT, self._with_output(f"the process ended with exit code {code}")
 
     def _with_output(self, error: str) -> str:
-        with self._output.open("rb") as output:
-            size = output.seek(0, os.SEEK_END)
-            output.seek(max(self._printed_before, size - TAIL_BYTES))
-            tail = output.read().decode(errors="replace").strip()
+        tail = self._output.tail() if self._output is not None else ""
         return f"{error}; its last output:\n{tail}" if tail else error
 
-    def _say(self, message: Welcome | Assign) -> None:
+    def _say(self, message: Welcome | Assign | Save) -> None:
         if self._frames is not None:
             self._frames.send(msgspec.msgpack.encode(message))
-
-    def _signal(self, number: signal.Signals) -> None:
-        try:
-            os.killpg(self.pid, number)
-        except (ProcessLookupError, PermissionError):
-            return
 
     @property
     def pid(self) -> int:
@@ -259,25 +313,29 @@ def environment(threads: int) -> dict[str, str]:
     return {**dict.fromkeys(THREADS, str(threads)), "PYTHONUNBUFFERED": "1", **unlaunched()}
 
 
+def host() -> str:
+    """Name this machine."""
+    return os.uname().nodename
+
+
 def name_of(number: int) -> str:
     """Name a signal; most real-time signals have numbers only."""
     return next((each.name for each in signal.Signals if each == number), f"signal {number}")
 
 
-def memory_of(pid: int) -> int:
-    """Sum the memory, in bytes, that a process and its descendants have for themselves."""
+def memory_of(pids: Iterable[int]) -> int:
+    """Sum the memory, in bytes, that processes have for themselves.
+
+    Shared pages count for nobody: the proportional share (PSS) would be right, and costs the kernel
+    a walk through all of a process's pages.
+    """
     import psutil  # noqa: PLC0415 - only those who set a limit pay for it
 
-    try:
-        process = psutil.Process(pid)
-        family = [process, *process.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return 0
     total = 0
-    for member in family:
+    for pid in pids:
         try:
-            used = member.memory_info()
-        except psutil.NoSuchProcess:
+            used = psutil.Process(pid).memory_info()
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
         total += used.rss - getattr(used, "shared", 0)
     return total

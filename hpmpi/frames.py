@@ -14,12 +14,18 @@ from collections.abc import Iterable, Iterator
 LENGTH = struct.Struct(">I")
 CHUNK_BYTES = 1 << 16
 
+MOST_CHUNKS = 64
+"""How much is received at a time: who floods us must not keep us from all else."""
+
+MOST_BYTES = 1 << 28
+"""What claims to be longer is no message."""
+
 LEAST_POLL_S = 1e-3
 """The clock of poll ticks so slowly: less is slept."""
 
 
 class Frames:
-    """One end of a connection; `closed` once the other end is gone."""
+    """One end of a connection; `closed` once the other end is gone, or `malformed` what it said."""
 
     def __init__(self, sock: socket.socket) -> None:
         """Take over a connected stream socket."""
@@ -28,6 +34,7 @@ class Frames:
         self._incoming = bytearray()
         self._outgoing: deque[memoryview] = deque()
         self.closed = False
+        self.malformed = False
 
     def fileno(self) -> int:
         """Return the descriptor, for select."""
@@ -56,7 +63,9 @@ class Frames:
 
     def receive(self) -> list[bytes]:
         """Return the messages that have come in whole."""
-        while not self.closed:
+        for _ in range(MOST_CHUNKS):
+            if self.closed:
+                break
             try:
                 chunk = self._socket.recv(CHUNK_BYTES)
             except BlockingIOError:
@@ -86,6 +95,10 @@ class Frames:
     def _whole(self) -> Iterator[bytes]:
         while len(self._incoming) >= LENGTH.size:
             (length,) = LENGTH.unpack_from(self._incoming)
+            if length > MOST_BYTES:
+                self.closed = self.malformed = True
+                self._incoming.clear()
+                return
             end = LENGTH.size + length
             if len(self._incoming) < end:
                 return

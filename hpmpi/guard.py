@@ -18,6 +18,8 @@ Rules:
   over: then the guard leaves with the rank's code, and the launcher ends the others.
 - Otherwise the launcher sees rank 0's exit code, zeros from the others, and all of them finalized.
   So a rank may leave by `os._exit`, the only way that waits for nobody.
+- A rank that rank 0 has lost may be on a host that is cut off, whose guard can tell the launcher
+  nothing: then rank 0's guard has MPICH's launcher end it all, with rank 0's code.
 - The run is over when its status file (one line, `<start id> <state>`, renamed into place by rank
   0) names another start or another state than `running`, or when the file's folder is gone.
 - Nothing outlives the run. The guard adopts what its rank leaves behind, and kills it. Launchers
@@ -36,6 +38,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from hpmpi.family import PR_SET_CHILD_SUBREAPER, children, prctl
+
 FD = "HPMPI_GUARD"
 """Names the pipe on which a rank tells its guard things."""
 
@@ -49,12 +53,13 @@ HEALTHY_LOOK_S = 30.0
 """How often to read the status file, where the rank needs it and where it may only be hung."""
 
 GRACE_S = 2.0
+KILL_S = 10.0
 ANSWER_S = 60
-"""How long others may take to end; after which a launcher that doesn't answer is left to it."""
+"""How long others may take to end, by themselves and killed; and a launcher to answer."""
 
 FORWARDED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
 SIGNALS = FORWARDED | {signal.SIGCHLD}
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+PR_SET_PDEATHSIG = 1
 
 
 class LauncherGone(Exception):  # noqa: N818  (a case, not an error)
@@ -62,11 +67,15 @@ class LauncherGone(Exception):  # noqa: N818  (a case, not an error)
 
 
 class Told(NamedTuple):
-    """What a rank has told its guard: its run's status file and start, Open MPI's PMIx library."""
+    """What a rank has told its guard: its run's status file and start, Open MPI's PMIx library.
+
+    And rank 0, whether some ranks are `lost` at the end.
+    """
 
     status: str = ""
     start: str = ""
     pmix: str = ""
+    lost: str = ""
 
     def is_over(self) -> bool:
         """Whether the status file says so; what can't be read says nothing."""
@@ -121,7 +130,7 @@ def bind_to_guard() -> None:
         return
     pipe = int(os.environ[FD])
     os.set_inheritable(pipe, False)  # noqa: FBT003  (positional only)
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     poll = select.poll()
     poll.register(pipe, 0)
     if poll.poll(0):  # nobody reads: the guard died before it could take us along
@@ -131,7 +140,13 @@ def bind_to_guard() -> None:
 def die_with_parent() -> None:
     """Let the kernel end this process with the one that started it; Linux only."""
     if sys.platform == "linux":
-        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def wake_with_parents_end() -> None:
+    """Go on, if stopped, when the process that started this one ends; Linux only."""
+    if sys.platform == "linux":
+        prctl(PR_SET_PDEATHSIG, signal.SIGCONT)
 
 
 def tell_mpi() -> None:
@@ -149,6 +164,11 @@ def tell_guard(status: Path, start: str) -> None:
     _tell(status=str(status.absolute()), start=start)
 
 
+def tell_of_lost() -> None:
+    """Tell rank 0's guard that there are ranks that may never say goodbye to the launcher."""
+    _tell(lost="yes")
+
+
 def _tell(**words: str) -> None:
     if FD in os.environ:
         said = "".join(f"{name}={word}\n" for name, word in words.items())
@@ -164,11 +184,11 @@ class Process:
         self.stopped = False
         self._pid = pid
         self._parent = parent
-        _prctl(PR_SET_CHILD_SUBREAPER, 1)
+        prctl(PR_SET_CHILD_SUBREAPER, 1)
 
     def heed_parent(self, number: signal.Signals) -> None:
         """Get a signal when the parent dies, or just its thread; raises LauncherGone."""
-        _prctl(PR_SET_PDEATHSIG, number)
+        prctl(PR_SET_PDEATHSIG, number)
         if os.getppid() != self._parent:
             raise LauncherGone
 
@@ -183,9 +203,9 @@ class Process:
 
     def kill(self) -> None:
         """Kill it and what it left behind, generation by generation: each death brings the next."""
-        give_up = time.monotonic() + GRACE_S
+        give_up = time.monotonic() + KILL_S
         while self._reap() and time.monotonic() < give_up:
-            for child in _children():
+            for child in children():
                 with contextlib.suppress(PermissionError):  # another user's by now
                     os.kill(child, signal.SIGKILL)
             signal.sigtimedwait({signal.SIGCHLD}, LOOK_S / 10)
@@ -258,27 +278,28 @@ def _outlast(rank: Rank, *, leads: bool) -> int:
         rank.wait(LOOK_S)
     code = rank.code if leads or spoils else 0
     rank.heed_parent(signal.SIGKILL)  # nothing is left to clean up, and PMIx may hang
-    _leave(rank.told.pmix, code, spoils=spoils)
+    _leave(rank.told, code, spoils=spoils)
     return code
 
 
-def _leave(pmix: str, code: int, *, spoils: bool) -> None:
+def _leave(told: Told, code: int, *, spoils: bool) -> None:
     """Say in the rank's name that it finalizes, or aborts so that the launcher ends the others."""
     signal.alarm(ANSWER_S)
+    hydra = "PMI_FD" in os.environ
     with contextlib.suppress(OSError):  # it said so itself, or nobody listens any more
-        if "PMI_FD" in os.environ:
-            _leave_hydra(code if spoils else 0)
-        elif pmix:
-            if code and not spoils:  # prted then kills the others: let them end by themselves
-                time.sleep(GRACE_S)
-            _leave_pmix(pmix, code)
+        if not spoils and (told.lost if hydra else code):  # let the others end by themselves
+            time.sleep(GRACE_S)
+        if hydra:
+            _leave_hydra(code, aborts=spoils or bool(told.lost))
+        elif told.pmix:
+            _leave_pmix(told.pmix, code)
     signal.alarm(0)
 
 
-def _leave_hydra(code: int) -> None:
+def _leave_hydra(code: int, *, aborts: bool) -> None:
     """Finalize, or abort with a code; what dies without a word loses its code, and has a banner."""
     wire = int(os.environ["PMI_FD"])
-    os.write(wire, f"cmd=abort exitcode={code}\n".encode() if code else b"cmd=finalize\n")
+    os.write(wire, f"cmd=abort exitcode={code}\n".encode() if aborts else b"cmd=finalize\n")
     os.read(wire, 1024)
 
 
@@ -290,19 +311,3 @@ def _leave_pmix(library: str, code: int) -> None:
         pmix.PMIx_Abort(code, b"", None, none)
     else:
         pmix.PMIx_Finalize(None, none)
-
-
-def _children() -> list[int]:
-    """List this process's children, those adopted too."""
-    children = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it has just ended
-            ppid = stat.read_text().rpartition(")")[2].split()[1]
-            if int(ppid) == os.getpid():
-                children.append(int(stat.parent.name))
-    return children
-
-
-def _prctl(option: int, value: int) -> None:
-    """Set what the kernel does when a parent dies; man 2 prctl."""
-    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+import pytest
 
 from hpmpi.child import Child
 from hpmpi.messages import Assign, Failed, Finished, Report, Welcome
@@ -98,11 +99,15 @@ class ChildRig(Listener):
         return answer
 
     def await_output(self, text: str) -> None:
-        """Poll until the child has printed something."""
+        """Poll until the child has printed something, among its first words."""
         gives_up_at = time.monotonic() + LIMIT_S
-        while text not in self.child._output.read_text():
+        while text not in self._first_output():
             assert time.monotonic() < gives_up_at, f"{text!r} was not printed"
             self._heard += self.hear()
+
+    def _first_output(self) -> str:
+        with self.child._path.open("rb") as file:
+            return file.read(1 << 16).decode(errors="replace")
 
     def fail(self, **config: Value) -> Failed:
         """Have a job done that fails."""
@@ -141,9 +146,49 @@ def lives(pid: int) -> bool:
         return False
 
 
+def nobody_lives(file: Path) -> bool:
+    """Tell whether all end whose pids are in a file, before the limit."""
+    return ends(*pids_in(file))
+
+
+def pids_in(file: Path) -> list[int]:
+    """Read pids, one a line."""
+    return [int(line) for line in file.read_text().split()]
+
+
 def state(pid: int) -> str:
     """Tell what the kernel has a process do: R, S, T, Z."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+@contextlib.contextmanager
+def memory_cgroup(limit_mb: int) -> Iterator[Path]:
+    """Make a control group with a limit of its memory; skip the test where that can't be done."""
+    group = _own_memory_cgroup() / f"hpmpi-test-{os.getpid()}"
+    limits = ("memory.limit_in_bytes", "memory.max")
+    try:
+        group.mkdir()
+    except OSError as error:
+        pytest.skip(f"no memory control group can be made here: {error}")
+    try:
+        limit = next((group / each for each in limits if (group / each).exists()), None)
+        if limit is None:
+            pytest.skip(f"{group} has no limit of memory")
+        limit.write_text(str(limit_mb << 20))
+        yield group
+    finally:
+        assert ends(*pids_in(group / "cgroup.procs"))
+        group.rmdir()
+
+
+def _own_memory_cgroup() -> Path:
+    """Find where this process is: in version 1 a tree for memory, in version 2 one for all."""
+    root = Path("/sys/fs/cgroup")
+    lines = Path("/proc/self/cgroup").read_text().splitlines()
+    places = {names: path for _, names, path in (line.split(":", 2) for line in lines)}
+    if "memory" in places:
+        return root / "memory" / places["memory"].strip("/")
+    return root / places.get("", "").strip("/")
 
 
 def _ends(pid: int) -> bool:

@@ -2,15 +2,20 @@
 
 import contextlib
 import ctypes
+import math
+import multiprocessing
 import os
 import signal
 import stat
 import struct
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from hpmpi.child import THREADS
 from hpmpi.objective import Trial
@@ -87,6 +92,13 @@ def die(config: Config) -> object:
     return wait(config)
 
 
+def shrug(config: Config) -> object:
+    """Get a signal, and end a pool: its processes are to end by TERM as they do anywhere."""
+    os.kill(os.getpid(), int(config["signal"]))
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        return pool.apply(abs, (-1,))
+
+
 def wait(_config: Config) -> object:
     """Say so, and take for ever."""
     sys.stdout.write("ready\n")
@@ -144,6 +156,109 @@ def start_family(_config: Config) -> object:
     return subprocess.Popen([sys.executable, "-c", NAP]).pid
 
 
+def breed(config: Config) -> object:
+    """Start processes that hide and have no ear for TERM; then do what `then` says."""
+    file = Path(str(config["file"]))
+    file.touch()
+    for leads in (False, True):
+        for orphaned in (False, True):
+            sire(file, leads=leads, orphaned=orphaned)
+    while len(file.read_text().split()) < 4:
+        time.sleep(0.01)
+    return misbehave({**config, "how": config.get("then", "not")})
+
+
+def sire(file: Path, *, leads: bool, orphaned: bool) -> None:
+    """Fork what writes its pid down: a leader of a session, an orphan, both or neither."""
+    if os.fork():
+        return
+    if leads:
+        os.setsid()
+    if orphaned and os.fork():
+        os._exit(0)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with file.open("a") as pids:
+        pids.write(f"{os.getpid()}\n")
+    while True:
+        signal.pause()
+
+
+def eat_in_hiding(config: Config) -> object:
+    """Have a daemon that has some MB, for ever."""
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            eat(config)
+        os._exit(0)
+    os.wait()
+    return wait(config)
+
+
+def freeze(config: Config) -> object:
+    """Stop itself."""
+    sys.stdout.write("ready\n")
+    os.kill(os.getpid(), signal.SIGSTOP)
+    return wait(config)
+
+
+def spin(_config: Config) -> object:
+    """Compute in C, with the lock that all of Python needs, and hear nothing."""
+    sys.stdout.write("ready\n")
+    return pow(3, 1 << 40)
+
+
+def claim_much(config: Config) -> object:
+    """Write into every socket the length of a message that is too long to come."""
+    for descriptor in sockets():
+        os.write(descriptor, struct.pack(">I", (1 << 32) - 1))
+    return wait(config)
+
+
+def babble_on(_config: Config) -> object:
+    """Write into every socket, for ever, what is a message and no report."""
+    found = list(sockets())
+    while True:
+        for descriptor in found:
+            os.write(descriptor, struct.pack(">I", 60_000) + b"?" * 60_000)
+
+
+def report_together(_config: Config, trial: Trial) -> object:
+    """Report from many threads at a time."""
+
+    def report() -> None:
+        for step in range(500):
+            trial.report(step, loss=1.0)
+
+    threads = [threading.Thread(target=report) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return 0.0
+
+
+def close_output(_config: Config) -> object:
+    """Close stdout and stderr."""
+    for each in (sys.stdout, sys.stderr):
+        each.close()
+    for descriptor in (1, 2):
+        os.close(descriptor)
+    return os.getpid()
+
+
+def flood(config: Config) -> object:
+    """Print to stderr until there is a file, then do what `then` says."""
+    while not Path(str(config["file"])).exists():
+        os.write(2, b"x" * (1 << 16))
+        time.sleep(1e-3)  # or it fills the disk where the test is slow to cut it
+    return misbehave({**config, "how": config.get("then", "not")})
+
+
+def return_odd(config: Config) -> object:
+    """Return what no metric can be, or just can."""
+    return ODD[str(config["odd"])]()
+
+
 def chatter(config: Config) -> object:
     """Print megabytes, then do what `then` says."""
     for _ in range(3 << 10):
@@ -176,6 +291,40 @@ def fork(_config: Config) -> object:
     return os.getpid()
 
 
+ODD: dict[str, Callable[[], object]] = {
+    "nothing": lambda: None,
+    "text": lambda: "x" * (100 << 20),
+    "array": lambda: numpy().zeros(1000),
+    "nested": lambda: {"loss": {"loss": 1.0}},
+    "complex": lambda: 1j,
+    "decimal": lambda: Decimal("0.5"),
+    "no metric": lambda: {1: 2.0},
+    "itself": lambda: setdefault_self({}),
+    "number of numpy": lambda: numpy().float32(0.5),
+    "array of one": lambda: numpy().array([0.5]),
+    "key no text": lambda: {"loss": 1.0, 7: 2.0, None: 3.0},
+    "many": lambda: {"loss": 0.0, **dict.fromkeys(map(str, range(1_000_000)), 1.0)},
+    "many others": lambda: dict.fromkeys(range(1_000_000), 1.0),
+    "long name": lambda: {"loss": 0.0, "x" * (100 << 20): 1.0},
+    "name no text": lambda: {"loss": 0.0, os.fsdecode(b"caf\xe9"): 1.0},
+    "nan": lambda: math.nan,
+    "huge": lambda: 10**400,
+}
+
+
+def numpy() -> Any:
+    """Import numpy where it is needed: it takes a while."""
+    import numpy as np  # noqa: PLC0415
+
+    return np
+
+
+def setdefault_self(values: dict[str, object]) -> object:
+    """Make a dictionary that has itself as a metric."""
+    values["loss"] = values
+    return values
+
+
 HOW = {
     each.__name__: each
     for each in (
@@ -186,13 +335,15 @@ HOW = {
             vanish,
             segfault,
             die,
+            shrug,
             wait,
             resist,
             round_off,
             await_file,
             hold_gil,
         ),
-        *(eat, eat_together, start_family, chatter, babble, hang_up, talk_rubbish, fork),
+        *(eat, eat_together, eat_in_hiding, start_family, breed, freeze, spin, close_output),
+        *(claim_much, babble_on, flood, return_odd, chatter, babble, hang_up, talk_rubbish, fork),
     )
 }
 

@@ -1,5 +1,6 @@
 """What a child promises: whatever an objective does is a report, and the next job works."""
 
+import math
 import os
 import signal
 from collections.abc import Iterator
@@ -7,11 +8,24 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi import child
+from hpmpi import child, family, output
 from hpmpi.child import THREADS
-from hpmpi.messages import Failed, FailureKind, Finished, Progress, Ready, Unfit
+from hpmpi.messages import Failed, FailureKind, Finished, Progress, Ready, Save, Unfit
 from hpmpi.transports import PREFIXES
-from tests.drive import LIMIT_S, ChildRig, child_of, ends, lives, order, welcome
+from tests.drive import (
+    LIMIT_S,
+    ChildRig,
+    child_of,
+    ends,
+    lives,
+    memory_cgroup,
+    nobody_lives,
+    order,
+    pids_in,
+    state,
+    welcome,
+)
+from tests.runs import parent_of
 
 
 @pytest.fixture
@@ -143,8 +157,15 @@ def test_a_segfault_is_a_report_and_no_dead_rank(rig: ChildRig) -> None:
 
 
 @pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2]
+)
+def test_signals_to_all_processes_of_a_run_end_no_job(rig: ChildRig, number: int) -> None:
+    assert rig.succeed(how="shrug", signal=number).metrics == {"loss": 1.0}
+
+
+@pytest.mark.parametrize(
     ("number", "name"),
-    [(signal.SIGKILL, "SIGKILL"), (signal.SIGTERM, "SIGTERM"), (signal.SIGRTMIN + 6, "signal 40")],
+    [(signal.SIGKILL, "SIGKILL"), (signal.SIGXCPU, "SIGXCPU"), (signal.SIGRTMIN + 6, "signal 40")],
 )
 def test_a_signal_is_named(rig: ChildRig, number: int, name: str) -> None:
     pid = rig.child.pid
@@ -181,12 +202,83 @@ def test_a_child_that_hangs_up_is_ended(rig: ChildRig) -> None:
     assert recovers(rig, pid)
 
 
-def test_a_child_that_talks_rubbish_is_ended(rig: ChildRig) -> None:
+@pytest.mark.parametrize("how", ["talk_rubbish", "claim_much", "babble_on"])
+def test_a_child_that_talks_rubbish_is_ended(rig: ChildRig, how: str) -> None:
     pid = rig.child.pid
-    failed = rig.fail(how="talk_rubbish")
+    failed = rig.fail(how=how)
     assert failed.kind is FailureKind.CRASH
     assert failed.error.startswith("wrote rubbish into its connection with its rank")
     assert recovers(rig, pid)
+
+
+def test_a_child_without_stdout_and_stderr_works(rig: ChildRig) -> None:
+    pid = rig.child.pid
+    assert rig.succeed(how="close_output").metrics["loss"] == pid
+    assert rig.succeed().metrics["loss"] == pid
+
+
+def test_a_flood_of_output_is_cut_while_the_job_runs(
+    rig: ChildRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "MOST_BYTES", 1 << 20)
+    monkeypatch.setattr(output, "KEPT_BYTES", 1 << 16)
+    log, enough = tmp_path / "logs" / "rank-1.log", tmp_path / "enough"
+    rig.child.assign(order(how="flood", then="vanish", code=1, file=str(enough)))
+    rig.await_output("hpmpi has cut")
+    enough.touch()
+    assert rig.until(Failed).error.endswith("last words")
+    rig.until(Ready)
+    while log.stat().st_size > 1 << 20:
+        assert rig.hear() == []
+
+
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        ("nothing", "the metric 'loss' must be a number and is None of type NoneType"),
+        ("text", "must be a number and is 'xxx"),
+        ("array", "the metric 'loss' is not one number"),
+        ("nested", "must be a number and is {'loss': 1.0} of type dict"),
+        ("complex", "of type complex"),
+        ("decimal", "of type Decimal"),
+        ("no metric", "the objective returned no 'loss' but 1"),
+        ("many", "1000001 metrics are too many: return 10000 at most"),
+        ("many others", "the objective returned no 'loss' but 0, 1, 2,"),
+        ("long name", "the name of the metric 'xxxxxxxxxxxxxxxxxxxx'... is too long"),
+        ("itself", "must be a number and is {'loss': {...}} of type dict"),
+    ],
+)
+def test_what_is_no_metric_is_told_in_a_few_words(rig: ChildRig, odd: str, said: str) -> None:
+    pid = rig.child.pid
+    failed = rig.fail(how="return_odd", odd=odd)
+    assert failed.kind is FailureKind.BAD_VALUE
+    assert said in failed.error
+    assert len(failed.error) < 1000
+    assert rig.succeed().metrics["loss"] == pid
+
+
+@pytest.mark.parametrize(
+    ("odd", "metrics"),
+    [
+        ("number of numpy", {"loss": 0.5}),
+        ("array of one", {"loss": 0.5}),
+        ("key no text", {"loss": 1.0, "7": 2.0, "None": 3.0}),
+        ("huge", {"loss": math.inf}),
+        ("name no text", {"loss": 0.0, r"caf\udce9": 1.0}),
+    ],
+)
+def test_what_can_be_a_metric_is_one(rig: ChildRig, odd: str, metrics: dict[str, float]) -> None:
+    assert rig.succeed(how="return_odd", odd=odd).metrics == metrics
+
+
+def test_a_loss_that_is_not_a_number_is_a_result(rig: ChildRig) -> None:
+    assert math.isnan(rig.succeed(how="return_odd", odd="nan").metrics["loss"])
+
+
+def test_an_objective_may_report_from_threads(tmp_path: Path) -> None:
+    with child_of(welcome(tmp_path, "report_together")) as rig:
+        rig.succeed()
+        assert sum(isinstance(each, Progress) for each in rig.left()) == 8 * 500
 
 
 def test_a_child_that_comes_back_twice_answers_once(rig: ChildRig) -> None:
@@ -245,21 +337,67 @@ def test_a_result_in_the_last_moment_counts_and_costs_the_next_job_nothing(
         assert recovers(rig, pid)
 
 
+SLOW = """
+import pathlib, time
+print("ready")
+while not pathlib.Path(__file__).with_name("go").exists(): time.sleep(0.01)
+def f(_): return 0
+"""
+
+
 def test_the_time_of_a_job_begins_when_the_objective_is_loaded(tmp_path: Path) -> None:
-    (tmp_path / "slow.py").write_text(
-        "import pathlib, time\n"
-        "print('ready')\n"
-        f"while not pathlib.Path('{tmp_path}/go').exists(): time.sleep(0.01)\n"
-        "def f(_): return 0"
-    )
-    with child_of(welcome(tmp_path, "slow.py:f", time_s=TIME_S)) as rig:
+    (tmp_path / "slow.py").write_text(SLOW)
+    with child_of(welcome(tmp_path, "slow.py:f", time_s=child.START_S / 2)) as rig:
         rig.child.assign(order())
         rig.await_output("ready")
         rig.hear()
-        rig.skipped_s += TIME_S + 1
+        rig.skipped_s += child.START_S - LIMIT_S / 2
         assert rig.hear() == []
         (tmp_path / "go").touch()
         rig.until(Finished)
+
+
+def test_an_objective_that_takes_for_ever_to_load_is_not_tried_for_ever(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOW)
+    with child_of(welcome(tmp_path, "slow.py:f", time_s=1.0)) as rig:
+        rig.child.assign(order())
+        for number in range(child.MAX_CRASHES):
+            rig.await_output("ready\n" * (number + 1))
+            rig.hear()
+            rig.skipped_s += child.START_S + 1
+        assert "while the objective was loaded: was loading" in rig.until(Unfit).error
+        (failed,) = rig.left()
+        assert isinstance(failed, Failed)
+        assert failed.kind is FailureKind.TIME
+        assert failed.error.startswith("was loading for more than 60 s; trial_time_s = 1")
+
+
+def test_an_objective_without_a_limit_may_take_for_ever_to_load(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOW)
+    with child_of(welcome(tmp_path, "slow.py:f")) as rig:
+        rig.await_output("ready")
+        rig.hear()
+        rig.skipped_s += 1000 * child.START_S
+        assert rig.hear() == []
+        (tmp_path / "go").touch()
+        rig.until(Ready)
+
+
+def test_a_job_that_has_stopped_itself_is_killed(tmp_path: Path) -> None:
+    with child_of(welcome(tmp_path, "misbehave", time_s=TIME_S)) as rig:
+        pid = overrun(rig, "freeze")
+        while state(pid) != "T":
+            assert rig.hear() == []
+        rig.skipped_s += child.KILL_AFTER_S
+        assert rig.until(Failed).kind is FailureKind.TIME
+        assert recovers(rig, pid)
+
+
+def test_a_job_that_holds_the_lock_of_python_is_ended(tmp_path: Path) -> None:
+    with child_of(welcome(tmp_path, "misbehave", time_s=TIME_S)) as rig:
+        pid = overrun(rig, "spin")
+        assert rig.until(Failed).kind is FailureKind.TIME
+        assert recovers(rig, pid)
 
 
 def test_each_job_has_the_whole_time(tmp_path: Path) -> None:
@@ -282,6 +420,32 @@ def test_a_job_over_its_memory_is_ended(tmp_path: Path) -> None:
         assert failed.kind is FailureKind.MEMORY
         assert failed.error.endswith("MB, more than trial_memory_mb = 120")
         assert recovers(rig, pid)
+
+
+def test_the_memory_of_its_daemons_counts(tmp_path: Path) -> None:
+    with child_of(welcome(tmp_path, "misbehave", memory_mb=150)) as rig:
+        pid = rig.child.pid
+        assert rig.fail(how="eat_in_hiding", mb=200).kind is FailureKind.MEMORY
+        assert recovers(rig, pid)
+
+
+def test_what_the_kernel_kills_for_memory_is_told_from_other_kills(tmp_path: Path) -> None:
+    with memory_cgroup(100) as group, child_of(welcome(tmp_path, "misbehave")) as rig:
+        rig.succeed()
+        pid = rig.child.pid
+        (group / "cgroup.procs").write_text(str(pid))
+        failed = rig.fail(how="eat", mb=300)
+        assert (failed.kind, failed.error) == (FailureKind.MEMORY, child.TAKEN)
+        assert recovers(rig, pid)
+        assert rig.fail(how="die", signal=signal.SIGKILL).kind is FailureKind.CRASH
+
+
+def test_the_kernel_takes_a_child_before_its_rank(rig: ChildRig) -> None:
+    rig.succeed()
+    ours, its = (
+        int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in ("self", rig.child.pid)
+    )
+    assert its == min(1000, ours + family.EXPENDABLE)
 
 
 def test_the_memory_of_its_children_counts(tmp_path: Path) -> None:
@@ -393,6 +557,85 @@ def test_nothing_is_left_of_a_child_that_dies(rig: ChildRig) -> None:
     family = int(rig.succeed(how="start_family").metrics["loss"])
     rig.fail(how="segfault")
     assert ends(family)
+
+
+@pytest.mark.parametrize(
+    ("how", "config"),
+    [("segfault", {}), ("vanish", {"code": 0}), ("die", {"signal": signal.SIGKILL})],
+)
+def test_nothing_that_hides_outlives_a_child_that_dies(
+    rig: ChildRig, tmp_path: Path, how: str, config: dict[str, int]
+) -> None:
+    pids, pid = tmp_path / "pids", rig.child.pid
+    rig.fail(how="breed", file=str(pids), then=how, **config)
+    assert nobody_lives(pids)
+    assert recovers(rig, pid)
+
+
+@pytest.mark.parametrize("then", ["not", "fail"])
+def test_what_a_job_left_running_stays_while_its_child_lives(tmp_path: Path, then: str) -> None:
+    pids = tmp_path / "pids"
+    with child_of(welcome(tmp_path, "misbehave")) as rig:
+        pid = rig.child.pid
+        rig.do(how="breed", file=str(pids), then=then)
+        assert rig.succeed().metrics["loss"] == pid
+        assert all(lives(each) for each in pids_in(pids))
+    assert nobody_lives(pids)
+
+
+@pytest.mark.parametrize("then", ["wait", "resist", "freeze"])
+def test_nothing_that_hides_outlives_a_job_over_its_time(tmp_path: Path, then: str) -> None:
+    pids = tmp_path / "pids"
+    with child_of(welcome(tmp_path, "misbehave", time_s=TIME_S)) as rig:
+        rig.child.assign(order(how="breed", file=str(pids), then=then))
+        rig.await_output("ready")
+        rig.hear()
+        rig.skipped_s += TIME_S + 1
+        rig.hear()
+        rig.skipped_s += child.KILL_AFTER_S
+        assert rig.until(Failed).kind is FailureKind.TIME
+        assert nobody_lives(pids)
+
+
+def test_what_ended_in_the_background_is_buried(rig: ChildRig, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    rig.succeed(how="breed", file=str(pids))
+    orphans: list[int] = []
+    while len(orphans) < 2:
+        assert rig.hear() == []
+        orphans = [pid for pid in pids_in(pids) if parent_of(pid) == os.getpid()]
+    for pid in orphans:
+        os.kill(pid, signal.SIGKILL)
+    while any(Path(f"/proc/{pid}").exists() for pid in orphans):
+        assert rig.hear() == []
+
+
+def test_a_child_that_can_not_be_started_makes_its_rank_unfit(tmp_path: Path) -> None:
+    (tmp_path / "logs").write_text("a file")
+    with child_of(welcome(tmp_path)) as rig:
+        assert "the objective's process can't be started" in rig.until(Unfit).error
+        assert rig.hear() == []
+
+
+def test_output_is_not_written_through_a_symbolic_link(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "precious").write_text("as it was")
+    (tmp_path / "logs" / "rank-1.log").symlink_to(tmp_path / "precious")
+    with child_of(welcome(tmp_path)) as rig:
+        assert "symbolic link" in rig.until(Unfit).error
+    assert (tmp_path / "precious").read_text() == "as it was"
+
+
+def test_a_drain_is_passed_on_while_a_job_runs(
+    rig: ChildRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[object] = []
+    monkeypatch.setattr(rig.child, "_say", sent.append)
+    rig.child.save()
+    assert sent == []
+    rig.child.assign(order())
+    rig.child.save()
+    assert sent == [order(), Save()]
 
 
 def test_a_child_can_be_closed_again_and_again(tmp_path: Path) -> None:

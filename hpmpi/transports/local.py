@@ -1,6 +1,8 @@
 """Ranks that are processes of this machine, each connected with rank 0 by a socket pair.
 
-The same study on a laptop: no MPI, no port. Rank 0 starts the others, and they die with it.
+The same study on a laptop: no MPI, no port. Rank 0 starts the others, and they leave with it: they
+see their socket close, even those that are stopped, which the kernel wakes for it. What a rank that
+is killed leaves behind comes to rank 0, which kills it.
 """
 
 import os
@@ -10,12 +12,18 @@ import sys
 import time
 from collections.abc import Sequence
 
+from hpmpi import family, guard
 from hpmpi.errors import TransportError
+from hpmpi.family import Family
 from hpmpi.frames import Frames, await_any
 from hpmpi.transports import LEADER, unlaunched
 
 VARIABLE = "HPMPI_LOCAL"
 """Tells a worker its rank, the number of ranks, its share of cores, and its socket."""
+
+BURY_S = 0.1
+LEAVE_S = 2.0
+"""How long the orphans of a dead rank may take to end at a time, and at the end."""
 
 HPMPI = (sys.executable, "-m", "hpmpi")
 
@@ -38,6 +46,7 @@ class LocalTransport:
         self.name = "local processes"
         self._peers = peers
         self._started = started
+        self._dying = dict(enumerate(started, start=LEADER + 1))
 
     def send(self, rank: int, message: bytes) -> None:
         """Send a message, or what goes of it."""
@@ -50,6 +59,7 @@ class LocalTransport:
         while True:
             peers = {peer.fileno(): rank for rank, peer in self._peers.items() if not peer.closed}
             unsent = [number for number, rank in peers.items() if not self._peers[rank].flush()]
+            self._bury()
             wait_s = max(0.0, ends_at - time.monotonic())
             readable = await_any([*peers, *wake], unsent, wait_s)
             messages = [
@@ -84,10 +94,24 @@ class LocalTransport:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        if self._started:
+            Family(None).kill(LEAVE_S)
+
+    def _bury(self) -> None:
+        """Kill what ranks that have ended leave to us."""
+        ended = [
+            rank
+            for rank, process in self._dying.items()
+            if self._peers[rank].closed and process.poll() is not None
+        ]
+        if ended and Family(None).kill(BURY_S):
+            for rank in ended:
+                del self._dying[rank]
 
 
 def lead(workers: int, command: Sequence[str] = HPMPI) -> LocalTransport:
     """Start `workers` processes, which have to `join`, and lead them."""
+    family.adopt()
     threads = max(1, cores() // workers)
     peers = {}
     started = []
@@ -108,6 +132,7 @@ def join() -> LocalTransport | None:
     told = os.environ.pop(VARIABLE, None)
     if told is None:
         return None
+    guard.wake_with_parents_end()
     rank, size, threads, descriptor = map(int, told.split())
     leader = Frames(socket.socket(fileno=descriptor))
     return LocalTransport(rank, size, threads, {LEADER: leader})

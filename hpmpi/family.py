@@ -1,0 +1,223 @@
+"""All that a process has started, however it hid: in a session of its own, or orphaned as a daemon.
+
+    rank --- head ---> pool ---> worker        the family of `head`
+      |        +-----> x                       x has ended, and left an orphan;
+      +- - - - - - - - - - - - > daemon        the rank has asked the kernel for it: `adopt`
+
+So all of a family stays below the process that started its head. Rules:
+
+- A head leads a session of its own. So a child of ours in another session than ours, which we have
+  not started, is an orphan of some family; the helpers of an MPI library are in ours.
+- Signals go to whole process groups: the kernel lets nobody escape by a fork meanwhile, and nobody
+  hears a signal twice. A group never reaches across sessions, so all in it are of the family.
+- A family has ended when it was looked for LOOKS times and nobody was there: processes that hand
+  over to each other may hide from a single look, which takes a while.
+- Orphans are buried one by one: waitpid(-1) would take from `subprocess` what it waits for.
+
+The kernel is asked by prctl and /proc, so all this is for Linux; elsewhere an orphan that has left
+the head's process group is out of reach. A guard loads this module before anything else: it
+imports next to nothing.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+
+LINUX = sys.platform == "linux"
+
+PR_SET_CHILD_SUBREAPER = 36
+
+LEAST_PAUSE_S = 1e-3
+MOST_PAUSE_S = 2e-2
+"""How long the killed have before they are looked for again; twice as long each time."""
+
+LOOKS = 3
+"""How often in a row nobody must have been seen of a family that has ended."""
+
+EXPENDABLE = 500
+"""How much sooner than its rank the kernel takes a child when memory is out: in 1/1000 of it."""
+
+_others: set[int] = set()
+"""Our children in sessions of their own that are no orphans: heads, and those from before."""
+
+
+class Head(Protocol):
+    """What of a subprocess.Popen is needed here."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """Take note of its end."""
+
+
+class Family:
+    """A process that leads a session, what it has started, and the orphans that came to us.
+
+    Orphans don't tell whose they are: a process should have one family at a time.
+    """
+
+    def __init__(self, head: Head | None) -> None:
+        """Look after a head that was just started; without one, after the orphans alone."""
+        self._head = head
+        if head is not None:
+            _others.add(head.pid)
+
+    def members(self) -> list[int]:
+        """List those who live, parents before their children."""
+        parents = dict(_living())
+        ours = [pid for pid, parent in parents.items() if parent == os.getpid()]
+        found = [pid for pid in ours if self._is_ours(pid)]
+        children: dict[int, list[int]] = {}
+        for pid, parent in parents.items():
+            children.setdefault(parent, []).append(pid)
+        for pid in found:  # grows meanwhile
+            found += children.get(pid, [])
+        return found
+
+    def signal(self, number: signal.Signals) -> bool:
+        """Send all of them a signal; true if anybody was there."""
+        return self._signal(number, self.members())
+
+    def kill(self, limit_s: float) -> bool:
+        """Kill them, generation by generation, for some time; true once nobody is left."""
+        gives_up_at = time.monotonic() + limit_s
+        pause_s = LEAST_PAUSE_S
+        while any(self._strike() for _ in range(LOOKS)):
+            if time.monotonic() > gives_up_at:
+                return False
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, MOST_PAUSE_S)
+        if self._head is not None:
+            _others.discard(self._head.pid)
+        return True
+
+    def _signal(self, number: int, members: list[int]) -> bool:
+        groups = set()
+        for member in members:
+            with contextlib.suppress(ProcessLookupError):
+                groups.add(os.getpgid(member))
+        found = bool(groups)
+        if self._head is not None and not LINUX:
+            groups.add(self._head.pid)
+        for group in groups - {os.getpgrp()}:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(group, number)
+        return found
+
+    def _is_ours(self, child: int) -> bool:
+        return (self._head is not None and child == self._head.pid) or _is_orphan(child)
+
+    def _strike(self) -> bool:
+        """Kill who is next to us, which is fast, and only where nobody is look for the others."""
+        near = [pid for pid in children() if self._is_ours(pid)]
+        found = self._signal(signal.SIGKILL, near) or self.signal(signal.SIGKILL)
+        if self._head is not None:
+            self._head.poll()
+        bury_orphans()
+        return found
+
+
+@cache
+def adopt() -> None:
+    """Become the parent of every orphan below this process."""
+    if LINUX:
+        _others.update(children())
+        prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def bury_orphans() -> None:
+    """Take note of the end of orphans, so that the kernel can forget them."""
+    for pid in _dead_or_alive():
+        if _is_orphan(pid):
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+
+
+def children() -> list[int]:
+    """List this process's children that live, those adopted too."""
+    if LINUX:
+        return [pid for pid in _dead_or_alive() if _parent(pid) is not None]
+    return [pid for pid, parent in _living() if parent == os.getpid()]
+
+
+def offer_to_kernel(pid: int) -> None:
+    """Have the kernel take a child, and all it starts, before its rank if memory is out."""
+    with contextlib.suppress(OSError):  # not Linux, or it has ended
+        file = Path(f"/proc/{pid}/oom_score_adj")
+        file.write_text(str(min(int(file.read_text()) + EXPENDABLE, 1000)))
+
+
+def taken_by_kernel() -> int:
+    """Count what the kernel has killed on this machine because memory was out; 0 if unknown."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/vmstat").read_text().splitlines():
+            name, _, count = line.partition(" ")
+            if name == "oom_kill":
+                return int(count)
+    return 0
+
+
+def prctl(option: int, value: int) -> None:
+    """Set what the kernel does when a parent dies; man 2 prctl."""
+    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def _is_orphan(child: int) -> bool:
+    try:
+        return LINUX and child not in _others and os.getsid(child) != os.getsid(0)
+    except ProcessLookupError:
+        return False
+
+
+def _dead_or_alive() -> list[int]:
+    """List this process's children, those that nobody has waited for yet included; on Linux."""
+    if not LINUX:
+        return []
+    try:
+        tasks = [Path(f"/proc/self/task/{task}/children") for task in os.listdir("/proc/self/task")]  # noqa: PTH208 - twice as fast
+        return [int(pid) for task in tasks for pid in task.read_bytes().split()]
+    except OSError:  # a kernel that does not tell
+        return [pid for pid, parent in _living() if parent == os.getpid()]
+
+
+def _living() -> Iterator[tuple[int, int]]:
+    """Find every process that lives, and its parent."""
+    if not LINUX:
+        yield from _listed()
+        return
+    for name in os.listdir("/proc"):  # noqa: PTH208 - twice as fast
+        if name.isdigit() and (parent := _parent(int(name))) is not None:
+            yield int(name), parent
+
+
+def _parent(pid: int) -> int | None:
+    """Find the parent of a process; None if it lives no more."""
+    with contextlib.suppress(OSError):  # it has just ended
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+        state, parent, *rest = stat.rpartition(b")")[2].split(None, 18)
+        threads = int(rest[15])  # the first thread may have ended, and others live
+        if state not in b"ZX" or threads > 1:
+            return int(parent)
+    return None
+
+
+def _listed() -> Iterator[tuple[int, int]]:
+    """Find them where there is no /proc."""
+    import subprocess  # noqa: PLC0415 - not for a guard
+
+    command = ["ps", "-A", "-o", "pid=,ppid=,stat="]
+    for line in subprocess.run(command, capture_output=True, text=True, check=True).stdout.split(
+        "\n"
+    ):
+        match line.split():
+            case [pid, parent, state] if not state.startswith("Z"):
+                yield int(pid), int(parent)
+            case _:
+                pass

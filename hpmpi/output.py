@@ -1,0 +1,75 @@
+"""What a rank's children print: one file, whose end is told, and which never fills a disk.
+
+The children append to it, so it can be cut while they write. When a file server has its moods, the
+output is not worth a rank.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+
+MOST_BYTES = 64 << 20
+"""How large the file may become."""
+
+KEPT_BYTES = 1 << 20
+"""How much of its end is kept when it has become too large."""
+
+TAIL_BYTES = 2000
+"""How much of a dead child's output travels with the failure."""
+
+CUT = b"\n[... hpmpi has cut %d MB from here ...]\n"
+
+
+class Output:
+    """A file that is appended to; `mark` says where the next job's output begins."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it; raises OSError, also for a symbolic link, which might lead anywhere."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._descriptor = os.open(path, flags, 0o666)
+        self._appending = os.open(path, flags | os.O_APPEND)
+        self._marked = 0
+        self.mark()
+
+    def fileno(self) -> int:
+        """Return the descriptor that a child prints to."""
+        return self._appending
+
+    def mark(self) -> None:
+        """Have the next job's output begin here."""
+        self._marked = self._size()
+
+    def tail(self) -> str:
+        """Return the end of what was printed since the mark."""
+        start = max(self._marked, self._size() - TAIL_BYTES)
+        tail = b""
+        with contextlib.suppress(OSError):
+            tail = os.pread(self._descriptor, TAIL_BYTES, start)
+        return tail.decode(errors="replace").strip()
+
+    def trim(self) -> None:
+        """Keep only the end of a file that has become too large."""
+        size = self._size()
+        if size > MOST_BYTES:
+            with contextlib.suppress(OSError):
+                self._trim(size - KEPT_BYTES)
+
+    def close(self) -> None:
+        """Close it; the children have it still."""
+        os.close(self._descriptor)
+        os.close(self._appending)
+
+    def _size(self) -> int:
+        with contextlib.suppress(OSError):
+            return os.fstat(self._descriptor).st_size
+        return 0
+
+    def _trim(self, start: int) -> None:
+        """Copy the end to the beginning, with what comes meanwhile; cut the rest."""
+        written = os.pwrite(self._descriptor, CUT % (start >> 20), 0)
+        self._marked = written + max(0, self._marked - start)
+        while chunk := os.pread(self._descriptor, KEPT_BYTES, start):
+            written += os.pwrite(self._descriptor, chunk, written)
+            start += len(chunk)
+        os.ftruncate(self._descriptor, written)
