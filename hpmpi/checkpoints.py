@@ -6,20 +6,28 @@
 Rules: an attempt that starts owns what older ones have left. It takes the newest whole checkpoint
 of theirs under its own name, and removes what else it finds. From then on it removes only what has
 its own name. An older attempt that is still alive somewhere, or starts late, can so lose its own
-files, which nobody needs any more, and can never take away those of a newer one.
+files, which nobody needs any more, and can never take away those of a newer one. Only a folder is a
+checkpoint: a link or a file with the name of one is removed, and a link never followed.
 """
 
+import errno
 import os
 import re
-import shutil
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from hpmpi.files import is_folder, remove, sync, sync_all
+
 PATIENCE_S = 5.0
 """How long a checkpoint that was heard of may take to show up on a network file system."""
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+"""What a full disk says; a job goes on without a checkpoint then."""
 
 NAME = re.compile(r"(\d+)-(\d+)\.(\d+)")
 
@@ -64,6 +72,8 @@ class Checkpoints:
 
         Waits a little for one of the resource that was `heard_of`.
         """
+        if not is_folder(self._folder):
+            remove(self._folder)  # what has its name by mistake
         patience_ends = time.monotonic() + PATIENCE_S
         while True:
             found = sorted(each for each in self._whole() if each.resource <= limit)
@@ -83,30 +93,44 @@ class Checkpoints:
 
     @contextmanager
     def save(self, resource: int) -> Iterator[Path]:
-        """Give a folder to write into: the newest checkpoint, once the block has ended well."""
+        """Give a folder to write into: the newest checkpoint, once the block has ended well.
+
+        Where the disk has no room for it there is none, and nothing is raised.
+        """
         saved = Checkpoint(resource, self._rung, self._attempt)
         partial = self._folder / f".{saved.name}"
-        replaced = self._folder / f".{saved.name}.replaced"
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
+        folder = made(partial)
         try:
-            yield partial
-            for file in partial.rglob("*"):
-                sync(file)
-            whole = self._folder / saved.name
-            if whole.exists():
-                whole.rename(replaced)
-            partial.rename(whole)
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
-        shutil.rmtree(replaced, ignore_errors=True)
+            yield folder
+            self._finish(saved, partial, folder)
+        except BaseException as error:
+            remove(folder)
+            if not isinstance(error, OSError) or error.errno not in NO_ROOM:
+                raise
+            said = f"trial {self._folder.name}: no room for a checkpoint at {resource}"
+            sys.stderr.write(f"{said}; going on without\n")
+
+    def _finish(self, saved: Checkpoint, partial: Path, written: Path) -> None:
+        if written != partial:
+            raise OSError(errno.ENOSPC, "there was no room for the folder itself")
+        whole = self._folder / saved.name
+        replaced = self._folder / f".{saved.name}.replaced"
+        sync_all(partial)
+        if os.path.lexists(whole):
+            whole.rename(replaced)
+        partial.rename(whole)
         before, self.newest = self.path, saved
+        sync(self._folder)
+        remove(replaced)
         if before is not None and before != whole and not self._keep_all:
-            shutil.rmtree(before, ignore_errors=True)
+            remove(before)
 
     def _whole(self) -> list[Checkpoint]:
-        found = [parsed(name) for name in self._names() if not self._is_of_newer(name)]
+        found = [
+            parsed(name)
+            for name in self._names()
+            if not self._is_of_newer(name) and is_folder(self._folder / name)
+        ]
         return [each for each in found if each is not None]
 
     def _names(self) -> list[str]:
@@ -132,28 +156,32 @@ class Checkpoints:
     def _remove_others(self) -> None:
         kept = {self.newest.name} if self.newest else set()
         for name in self._names():
-            all_kept = self._keep_all and parsed(name) is not None
+            path = self._folder / name
+            all_kept = self._keep_all and parsed(name) is not None and is_folder(path)
             if name not in kept and not all_kept and not self._is_of_newer(name):
-                shutil.rmtree(self._folder / name, ignore_errors=True)
+                remove(path)
+
+
+def made(folder: Path) -> Path:
+    """Make a folder anew; where the disk has no room for it, one elsewhere, that will not count."""
+    remove(folder)
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        return Path(tempfile.mkdtemp())
+    return folder
 
 
 def discard(run_folder: Path, trial: int) -> None:
     """Remove the checkpoints of a trial that nobody will go on from."""
-    shutil.rmtree(trial_folder(run_folder, trial), ignore_errors=True)
+    remove(trial_folder(run_folder, trial))
 
 
 def discard_all_but(run_folder: Path, trial: int | None) -> None:
     """Remove the checkpoints of all trials but one."""
     everything = run_folder / "checkpoints"
-    for folder in everything.iterdir() if everything.is_dir() else ():
+    for folder in everything.iterdir() if is_folder(everything) else ():
         if folder.name != str(trial):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def sync(path: Path) -> None:
-    """Have the disk hold what was written."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+            remove(folder)

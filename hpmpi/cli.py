@@ -8,18 +8,19 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from hpmpi import __version__, export, run, show
+from hpmpi import __version__, export, replay, run, show
 from hpmpi.errors import HpmpiError
 from hpmpi.messages import Outcome
 from hpmpi.summary import look
 
+DIFFERENT = 1
 BAD_INPUT = 2
 NO_SUCCESS = 3
 EXIT_CODES = {
     Outcome.COMPLETE: 0,
     Outcome.UNFIT: BAD_INPUT,
     Outcome.DESERTED: 4,
-    Outcome.DRAINED: 75,
+    Outcome.DRAINED: run.TRY_AGAIN,
 }
 
 Command = Callable[[argparse.Namespace], int]
@@ -42,8 +43,8 @@ def main(arguments: list[str]) -> int:
     try:
         code: int = options.do(options)
     except HpmpiError as error:
-        print(f"hpmpi: {error}", file=sys.stderr)
-        return BAD_INPUT
+        print(f"hpmpi: {show.printable(str(error))}", file=sys.stderr)
+        return run.TRY_AGAIN if error.may_pass else BAD_INPUT
     return code
 
 
@@ -83,6 +84,10 @@ def parser() -> argparse.ArgumentParser:
     each.add_argument("folder", type=Path, metavar="DIR")
     each.add_argument("--format", choices=list(export.FORMATS), required=True)
     each.set_defaults(do=alone(do_export))
+    each = commands.add_parser("replay", help="derive every decision of a run again")
+    each.add_argument("folder", type=Path, metavar="DIR")
+    each.add_argument("--trust", action="store_true", help="run the code that the folder names")
+    each.set_defaults(do=alone(do_replay))
     return top
 
 
@@ -92,7 +97,8 @@ def do_run(options: argparse.Namespace) -> int:
     plan = partial(run.prepare, study, options.set, options.out, fresh=options.fresh)
     summary = run.lead(plan, options.workers)
     if summary.outcome is Outcome.UNFIT:
-        print(f"hpmpi: no rank can load the objective:\n{summary.refusal}", file=sys.stderr)
+        refusal = show.printable(summary.refusal)
+        print(f"hpmpi: no rank can load the objective:\n{refusal}", file=sys.stderr)
     else:
         print(show.text(summary, top=10))
     if summary.outcome is Outcome.COMPLETE and summary.board.incumbent is None:
@@ -108,9 +114,17 @@ def do_show(options: argparse.Namespace) -> int:
     return 0
 
 
+def do_replay(options: argparse.Namespace) -> int:
+    """Print what came of deriving a run again."""
+    verdict = replay.replay(options.folder, trust=options.trust)
+    print(show.printable(replay.text(verdict)))
+    return 0 if verdict.difference is None else DIFFERENT
+
+
 def do_export(options: argparse.Namespace) -> int:
     """Print the trials or the best configuration."""
-    print(export.FORMATS[options.format](look(options.folder)), end="")
+    text = export.FORMATS[options.format](look(options.folder))
+    print(show.printable(text) if sys.stdout.isatty() else text, end="")
     return 0
 
 

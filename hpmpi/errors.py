@@ -6,7 +6,12 @@ traceback and exits with 2. A lost rank, a late result and a failed trial are no
 
 
 class HpmpiError(Exception):
-    """Bad input, said in one message that stands by itself."""
+    """Bad input, said in one message that stands by itself.
+
+    Where it `may_pass`, nobody's input is bad: the same may do well when it is started again.
+    """
+
+    may_pass = False
 
 
 class SettingsError(HpmpiError):
@@ -30,8 +35,20 @@ class StoreError(HpmpiError):
     """A run folder that can't be read, written or continued."""
 
 
+class DiskError(StoreError):
+    """The run folder can't be written now: the disk is full, say."""
+
+    may_pass = True
+
+
 class TransportError(HpmpiError):
     """The ranks do not form one world."""
+
+
+class MeetingError(TransportError):
+    """A rank died before all had met."""
+
+    may_pass = True
 
 
 class ReplayError(HpmpiError):

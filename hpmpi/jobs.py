@@ -99,7 +99,7 @@ class Jobs:
         self.incumbent: Incumbent | None = None
         self.least_loss: float | None = None
         self._goal = goal
-        self._max_failures = max_failures
+        self.max_failures = max_failures
 
     def hand_out(self, rank: int, at: float, *, may_start: bool, able: float) -> Assigned | None:
         """Hand a job out to one of `able` ranks; None when there is none now: nothing changes."""
@@ -175,7 +175,7 @@ class Jobs:
         if kind is FailureKind.LOST:
             return len(opened.lost) + 1 >= MAX_LOSSES
         repeats = kind in TALKATIVE and gist(error) == opened.said
-        return repeats or opened.failures + 1 >= self._max_failures
+        return repeats or opened.failures + 1 >= self.max_failures
 
     def holders(self) -> list[int]:
         """List the ranks that have the newest attempt at an open job."""

@@ -1,27 +1,32 @@
 """Rank 0's part of a run.
 
 What was heard goes into the master; what it commands is performed, in order, so that a decision is
-in the journal before the order it leads to is sent. Signals only set a flag: the loop turns it into
-an event.
+in the journal before the order it leads to is sent. Where the disk takes no decision, nothing is
+done until it does, or for DISK_PATIENCE_S. Signals only leave a word: the loop makes it an event.
 """
 
 import logging
+import math
 import os
 import signal
 import time
+from collections import deque
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from types import FrameType
 
 import msgspec
 
-from hpmpi import __version__, guard, settings, tables
+from hpmpi import __version__, guard, tables
 from hpmpi.baseline import BaselineRun
 from hpmpi.checkpoints import discard, discard_all_but
-from hpmpi.errors import StoreError
+from hpmpi.errors import DiskError, StoreError
 from hpmpi.jobs import Jobs
-from hpmpi.master import Master, Rules
+from hpmpi.master import Master
 from hpmpi.messages import (
     Baseline,
+    Beat,
     Command,
     Decision,
     Discard,
@@ -43,9 +48,10 @@ from hpmpi.messages import (
     Welcome,
 )
 from hpmpi.narrator import Narrator
+from hpmpi.resume import rules_of
 from hpmpi.roster import Roster
 from hpmpi.settings import Settings
-from hpmpi.store import Saved, Store
+from hpmpi.store import FORMAT, STATUS, Store
 from hpmpi.summary import baseline_of, board_of
 from hpmpi.transports import LEADER, Transport
 from hpmpi.trial import seed_of
@@ -65,6 +71,12 @@ BEAT_SHARE = 0.05
 
 CHECKPOINT_SHARE = 0.02
 """The share of rank 0's time that writing the results file may take."""
+
+DISK_PATIENCE_S = 600.0
+"""How long to wait for a disk that is full; the ranks go on with their jobs meanwhile."""
+
+ECHO_S = 1.0
+"""A signal that follows another so soon is the same, by another way: mpirun's, and the shell's."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -86,9 +98,11 @@ class Leader:
         self._start = os.urandom(8).hex()
         self._ranks = [rank for rank in range(transport.size) if rank != LEADER]
         self._zero = time.monotonic() - (store.decisions[-1].at if store.decisions else 0.0)
-        self._drain: str | None = None
+        self._signals: deque[str] = deque()
+        self._signalled_at = -math.inf
+        self._why: str | None = None
         self._checkpoint_due = 0.0
-        self._board = board_of(study, store.decisions)
+        self._board = board_of(study, store.decisions, jobs.scheduler.rungs)
         self._baseline = baseline_of(store.decisions)
         self._narrator = Narrator(self._board)
         patience_s = study.limits.patience_s
@@ -96,11 +110,18 @@ class Leader:
         self._master = Master(jobs, roster, rules_of(study), study.seed)
 
     def run(self) -> None:
-        """Lead until the end."""
+        """Lead until the end; raises StoreError where the run folder lets nobody go on."""
         for number in SIGNALS:
             signal.signal(number, self._on_signal)
-        status = self._store.status(self._start, "running")
-        guard.tell_guard(status, self._start)
+        try:
+            self._lead()
+        except StoreError:
+            self._part_from_ranks()
+            raise
+
+    def _lead(self) -> None:
+        self._patiently(lambda: self._store.status(self._start, "running"))
+        guard.tell_guard(self._store.folder / STATUS, self._start)
         self._introduce()
         welcome = self._welcome()
         for rank in self._ranks:
@@ -117,7 +138,13 @@ class Leader:
 
     def _introduce(self) -> None:
         started = Started(
-            self._now(), __version__, self._study.toml(), self._start, len(self._ranks)
+            at=self._now(),
+            version=__version__,
+            settings=self._study.toml(),
+            start=self._start,
+            ranks=len(self._ranks),
+            rungs=self._master.jobs.scheduler.rungs,
+            format=FORMAT,
         )
         going_on = self._board.results
         self._record(started)
@@ -157,7 +184,9 @@ class Leader:
         return BaselineRun(self._study.baseline, welcome, top, seed_of(self._study.seed, 0))
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        self._drain = signal.Signals(number).name
+        if time.monotonic() - self._signalled_at >= ECHO_S:
+            self._signalled_at = time.monotonic()
+            self._signals.append(signal.Signals(number).name)
 
     # -- the loop ----------------------------------------------------------------------------------
 
@@ -167,17 +196,24 @@ class Leader:
             wake = baseline.descriptors() if baseline is not None else []
             for rank, message in self._transport.poll(TICK_S, wake):
                 self._handle(Heard(rank, decode(message)))
-            if self._drain is not None:
-                self._handle(Drain(self._drain))
+            if self._signals:
+                self._drain(self._signals.popleft())
             elif self._now() - ticked_at >= TICK_S:
                 ticked_at = self._now()
                 self._handle(Tick())
             if baseline is not None and self._awaits(baseline):
                 self._watch(baseline)
-            self._store.sync()
+            self._patiently(self._store.sync)
             if self._now() >= self._checkpoint_due:
                 self._checkpoint("running")
         return self._master.outcome
+
+    def _drain(self, why: str) -> None:
+        self._why = why
+        self._handle(Drain(why))
+        if self._master.outcome is None:
+            grace_s = self._study.limits.grace_s
+            log.warning("%s: draining, for at most %g s; again, and at once", why, grace_s)
 
     def _handle(self, event: Event) -> None:
         for command in self._master.handle(event, self._now()):
@@ -196,17 +232,34 @@ class Leader:
                 pass
 
     def _record(self, decision: Decision) -> None:
-        self._store.append(decision)
+        self._patiently(lambda: self._store.append(decision))
         self._narrator.tell(decision)
         if isinstance(decision, Lost):
             self._transport.forget(decision.rank)
+
+    def _patiently(self, write: Callable[[], object]) -> None:
+        """Write; raises DiskError when the disk has not let us for long, or a signal comes."""
+        gives_up_at = time.monotonic() + DISK_PATIENCE_S
+        for tried in count():
+            try:
+                write()
+            except DiskError as error:
+                if self._signals or time.monotonic() >= gives_up_at:
+                    raise
+                if tried == 0:
+                    log.error("%s; waiting until it can", error)  # noqa: TRY400
+            else:
+                break
+            for rank in self._ranks:
+                self._send(rank, Beat())
+            time.sleep(min(1.0, self._study.limits.patience_s / 5))
 
     def _send(self, rank: int, order: Order) -> None:
         self._transport.send(rank, msgspec.msgpack.encode(order))
 
     def _awaits(self, baseline: BaselineRun | None) -> bool:
         drained = self._master.outcome not in (None, Outcome.COMPLETE)
-        return baseline is not None and not baseline.over and not drained and self._drain is None
+        return baseline is not None and not baseline.over and not drained and self._why is None
 
     def _watch(self, baseline: BaselineRun) -> None:
         baseline.poll(self._now())
@@ -232,17 +285,20 @@ class Leader:
     # -- the end -----------------------------------------------------------------------------------
 
     def _end(self, outcome: Outcome) -> None:
-        self._record(Ended(self._now(), outcome, self._drain or outcome.value))
+        self._record(Ended(self._now(), outcome, self._why or outcome.value))
         self._checkpoint(outcome.value)
-        self._store.close()
         if outcome is Outcome.COMPLETE and self._study.run.keep == "incumbent":
             kept = self._board.incumbent.trial if self._board.incumbent else None
             discard_all_but(self._store.folder, kept)
-        self._store.status(self._start, outcome.value)
-        workers = self._master.roster.workers
-        self._part_from({rank for rank in self._ranks if not workers[rank].lost})
+        self._patiently(lambda: self._store.status(self._start, outcome.value))
+        self._store.close()
+        self._part_from_ranks()
 
-    def _part_from(self, ranks: set[int]) -> None:
+    def _part_from_ranks(self) -> None:
+        workers = self._master.roster.workers
+        ranks = {rank for rank in self._ranks if not workers[rank].lost}
+        if len(ranks) < len(self._ranks):
+            guard.tell_of_lost()
         for rank in ranks:
             self._send(rank, Stop())
         gives_up_at = time.monotonic() + GOODBYE_S
@@ -254,23 +310,3 @@ class Leader:
 
     def _now(self) -> float:
         return time.monotonic() - self._zero
-
-
-def jobs_of(study: Settings, saved: Saved) -> Jobs:
-    """Bring the jobs to where the journal ends; raises ReplayError where that can't be."""
-    jobs = Jobs(settings.build(study), study.goal, study.limits.max_failures)
-    if saved.state is not None:
-        jobs.restore(saved.state)
-    for decision in saved.decisions[saved.counted :]:
-        jobs.redo(decision)
-    return jobs
-
-
-def rules_of(study: Settings) -> Rules:
-    """Take from a study what the master must know."""
-    target = study.stop.target
-    return Rules(
-        max_trials=study.stop.max_trials,
-        time_s=study.stop.time_s,
-        target_loss=None if target is None else study.goal.signed(target),
-    )

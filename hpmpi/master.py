@@ -28,6 +28,7 @@ from hpmpi.messages import (
     Curve,
     Discard,
     Drain,
+    Draining,
     Event,
     Failed,
     Failure,
@@ -36,6 +37,7 @@ from hpmpi.messages import (
     Goodbye,
     Heard,
     Joined,
+    Late,
     Leave,
     Lost,
     Outcome,
@@ -91,8 +93,8 @@ class Master:
                 commands = self._hear(rank, report, now)
             case Tick():
                 commands = self._judge_silence(now)
-            case Drain():
-                commands = self._drain(now)
+            case Drain(why):
+                commands = self._drain(why, now)
         return commands if self.outcome is not None else commands + self._go_on(now)
 
     def _notice_hold_up(self, now: float) -> None:
@@ -113,12 +115,8 @@ class Master:
                 commands.append(Tell(rank, Beat()))
             case Progress(trial, rung, attempt, points):
                 commands.append(Record(Curve(now, trial, rung, attempt, points)))
-            case Finished():
-                commands += self._finished(rank, report, now)
-            case Failed():
-                commands += self._failed(rank, report, now)
-            case Suspended():
-                commands += self._suspended(rank, report, now)
+            case Finished() | Failed() | Suspended():
+                commands += self._answered(rank, report, now)
             case Goodbye():
                 pass
         return commands
@@ -141,38 +139,34 @@ class Master:
             commands.append(self._leave(Outcome.DESERTED))
         return commands
 
-    def _finished(self, rank: int, report: Finished, now: float) -> list[Command]:
-        key = JobKey(report.trial, report.rung)
-        self.roster.answered(rank, Held(key, report.attempt))
-        if key not in self.jobs.open:
-            return []
+    def _answered(
+        self, rank: int, answer: Finished | Failed | Suspended, now: float
+    ) -> list[Command]:
+        held = Held(JobKey(answer.trial, answer.rung), answer.attempt)
+        had_it = self.roster.answered(rank, held)
+        match answer:
+            case Finished() if held.job in self.jobs.open:
+                return self._finish(rank, answer, now)
+            case Failed(kind=kind, error=error) if self.jobs.is_newest(*held, rank):
+                return self._fail(held.job, rank, kind, error, now)
+            case Suspended(saved=saved) if self.jobs.is_newest(*held, rank):
+                suspension = Suspension(now, *held.job, held.attempt, rank, saved)
+                self.jobs.take_suspension(suspension)
+                return [Record(suspension)]
+        return [Record(Late(now, *held.job, held.attempt, rank))] if had_it else []
+
+    def _finish(self, rank: int, report: Finished, now: float) -> list[Command]:
         result = Result(
             at=now,
             trial=report.trial,
             rung=report.rung,
             attempt=report.attempt,
-            resource=self.jobs.open[key].job.resource,
+            resource=self.jobs.open[JobKey(report.trial, report.rung)].job.resource,
             rank=rank,
             metrics=report.metrics,
             saved=report.saved,
         )
         return [Record(result), *map(Discard, self.jobs.take_result(result))]
-
-    def _failed(self, rank: int, report: Failed, now: float) -> list[Command]:
-        key = JobKey(report.trial, report.rung)
-        self.roster.answered(rank, Held(key, report.attempt))
-        if not self.jobs.is_newest(key, report.attempt, rank):
-            return []
-        return self._fail(key, rank, report.kind, report.error, now)
-
-    def _suspended(self, rank: int, report: Suspended, now: float) -> list[Command]:
-        key = JobKey(report.trial, report.rung)
-        self.roster.answered(rank, Held(key, report.attempt))
-        if not self.jobs.is_newest(key, report.attempt, rank):
-            return []
-        suspension = Suspension(now, key.trial, key.rung, report.attempt, rank, report.saved)
-        self.jobs.take_suspension(suspension)
-        return [Record(suspension)]
 
     def _judge_silence(self, now: float) -> list[Command]:
         commands: list[Command] = []
@@ -202,11 +196,11 @@ class Master:
         )
         return [Record(failure), *map(Discard, self.jobs.take_failure(failure))]
 
-    def _drain(self, now: float) -> list[Command]:
+    def _drain(self, why: str, now: float) -> list[Command]:
         if self.drains_until is not None:
             return [self._leave(Outcome.DRAINED)]
         self.drains_until = now + self._rules.grace_s
-        return [Tell(rank, Save()) for rank in self.jobs.holders()]
+        return [Record(Draining(now, why)), *(Tell(it, Save()) for it in self.jobs.holders())]
 
     def _go_on(self, now: float) -> list[Command]:
         time_s = self._rules.time_s

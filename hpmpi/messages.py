@@ -28,7 +28,7 @@ class FailureKind(Enum):
 
     EXCEPTION = "exception"
     CRASH = "crash"
-    EXIT = "exit"
+    EXIT = "exit code"
     TIME = "time"
     MEMORY = "memory"
     BAD_VALUE = "bad value"
@@ -245,6 +245,23 @@ class Failure(Message, frozen=True):
     final: bool = False
 
 
+class Late(Message, frozen=True):
+    """An answer that counts for nothing, as its attempt was given up on; the rank is free again."""
+
+    at: float
+    trial: int
+    rung: int
+    attempt: int
+    rank: int
+
+
+class Draining(Message, frozen=True):
+    """Somebody wants this start to end: nothing is handed out any more."""
+
+    at: float
+    why: str
+
+
 class Suspension(Message, frozen=True):
     """An open job was ended for a drain, to go on from its checkpoint at the resource `saved`."""
 
@@ -303,6 +320,8 @@ Decision = (
     | Assigned
     | Result
     | Failure
+    | Late
+    | Draining
     | Suspension
     | Lost
     | Back

@@ -29,8 +29,9 @@ def find(name: str, package: ModuleType) -> object:
         raise NameNotFoundError(f"{name!r} can't be imported: {module!r} names no module")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise NameNotFoundError(f"{name!r} can't be imported: {error}") from error
+    except Exception as error:  # the user's module may raise anything
+        said = f"{type(error).__name__}: {error}"
+        raise NameNotFoundError(f"{name!r} can't be imported: {said}") from error
 
 
 def builtin(package: ModuleType) -> list[str]:

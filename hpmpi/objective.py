@@ -12,8 +12,9 @@ import math
 import numbers
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,30 @@ from hpmpi.trial import Config, Metrics
 
 Function = Callable[..., Any]
 Publish = Callable[[Point], None]
+Drains = Callable[[], bool]
 
 SAVE_PAUSE_S = 10.0
 """Least time between two checkpoints that are not at the end of a job."""
 
 SAVE_SHARE = 0.05
 """Greatest share of a job's time that may go into checkpoints between."""
+
+
+MOST_METRICS = 10_000
+MOST_CHARACTERS = 200
+"""How many metrics an objective may return, and how much of what it returned is told."""
+
+
+class Suspend(BaseException):
+    """The run drains, and a checkpoint at the resource `saved` is there: leave the objective.
+
+    Not an error, and not for an `except Exception` on the way.
+    """
+
+    def __init__(self, saved: int) -> None:
+        """Say where the trial will go on."""
+        super().__init__(saved)
+        self.saved = saved
 
 
 class Trial:
@@ -42,7 +61,12 @@ class Trial:
     """
 
     def __init__(
-        self, order: Assign, args: dict[str, object], checkpoints: Checkpoints, publish: Publish
+        self,
+        order: Assign,
+        args: dict[str, object],
+        checkpoints: Checkpoints,
+        publish: Publish,
+        drains: Drains,
     ) -> None:
         """Take over the trial's newest checkpoint."""
         self.number = order.trial
@@ -54,31 +78,42 @@ class Trial:
         self.start = checkpoints.newest.resource if checkpoints.newest else 0
         self._checkpoints = checkpoints
         self._publish = publish
+        self._drains = drains
         self._saved_at = time.monotonic()
         self._save_took_s = 0.0
 
     def report(self, resource: int, /, **metrics: float) -> None:
         """Add a point to the learning curve; raises ObjectiveError for what is no number."""
-        self._publish(
-            Point(int(resource), {name: number(name, value) for name, value in metrics.items()})
-        )
+        self._publish(Point(int(resource), all_numbers(metrics)))
 
     def should_save(self, resource: int) -> bool:
-        """Tell whether now is the time for a checkpoint: at the end, and now and then between."""
+        """Tell whether now is the time for a checkpoint.
+
+        That is at the end, when the run drains, and now and then between.
+        """
         pause_s = max(SAVE_PAUSE_S, self._save_took_s / SAVE_SHARE)
-        return resource >= self.stop or time.monotonic() - self._saved_at >= pause_s
+        due = resource >= self.stop or time.monotonic() - self._saved_at >= pause_s
+        return due or self._drains()
 
     @contextmanager
     def checkpoint(self, resource: int) -> Iterator[Path]:
-        """Give a folder to save the model in; it counts, as a whole, once the block has ended."""
+        """Give a folder to save the model in; it counts, as a whole, once the block has ended.
+
+        When the run drains, the job ends there: the trial goes on from this checkpoint later.
+        """
         began_at = time.monotonic()
         with self._checkpoints.save(int(resource)) as folder:
             yield folder
         self._saved_at = time.monotonic()
         self._save_took_s = self._saved_at - began_at
+        newest = self._checkpoints.newest
+        if newest is not None and resource <= newest.resource < self.stop and self._drains():
+            raise Suspend(newest.resource)
 
 
-def open_trial(welcome: Welcome, order: Assign, publish: Publish) -> tuple[Trial, Checkpoints]:
+def open_trial(
+    welcome: Welcome, order: Assign, publish: Publish, drains: Drains
+) -> tuple[Trial, Checkpoints]:
     """Make the handle for an attempt, and what keeps its checkpoints."""
     checkpoints = Checkpoints(
         trial_folder(Path(welcome.folder), order.trial),
@@ -86,7 +121,7 @@ def open_trial(welcome: Welcome, order: Assign, publish: Publish) -> tuple[Trial
         order.attempt,
         keep_all=welcome.keep_all,
     )
-    return Trial(order, welcome.args, checkpoints, publish), checkpoints
+    return Trial(order, welcome.args, checkpoints, publish, drains), checkpoints
 
 
 def load(reference: str, origin: Path) -> Function:
@@ -126,12 +161,27 @@ def check(returned: object, metric: str | None) -> Metrics:
     """
     values = returned if isinstance(returned, dict) else {metric or "loss": returned}
     if (metric or "loss") not in values:
-        there_is = ", ".join(map(repr, values)) or "nothing at all"
+        there_is = ", ".join(map(repr, islice(values, 20)))[:MOST_CHARACTERS] or "nothing at all"
         raise ObjectiveError(
             f"the objective returned no {metric or 'loss'!r} but {there_is}; "
             "set `metric` in the study to one of its keys"
         )
-    return {str(name): number(str(name), value) for name, value in values.items()}
+    return all_numbers(values)
+
+
+def all_numbers(values: Mapping[Any, object]) -> Metrics:
+    """Turn metrics into floats by name; raises ObjectiveError where they are none, or too many."""
+    if len(values) > MOST_METRICS:
+        raise ObjectiveError(f"{len(values)} metrics are too many: return {MOST_METRICS} at most")
+    names = {value: written(value) for value in values}
+    if long := next((name for name in names.values() if len(name) > MOST_CHARACTERS), None):
+        raise ObjectiveError(f"the name of the metric {long[:20]!r}... is too long")
+    return {names[key]: number(names[key], value) for key, value in values.items()}
+
+
+def written(name: object) -> str:
+    """Write the name of a metric so that it can be sent and stored, whatever it is."""
+    return str(name).encode(errors="backslashreplace").decode()
 
 
 def number(name: str, value: object) -> float:
@@ -144,13 +194,13 @@ def number(name: str, value: object) -> float:
     if not isinstance(value, numbers.Real):
         shown = repr(value)
         raise ObjectiveError(
-            f"the metric {name!r} must be a number and is {shown[:200]} of type "
+            f"the metric {name!r} must be a number and is {shown[:MOST_CHARACTERS]} of type "
             f"{type(value).__name__}"
         )
     try:
         return float(value)
     except OverflowError:
-        return math.inf
+        return -math.inf if abs(value) != value else math.inf
 
 
 def load_file(path: Path) -> object:

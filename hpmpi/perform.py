@@ -1,14 +1,17 @@
 """What runs in the child process: the objective, job after job.
 
 The child speaks the ranks' own language: it is sent a Welcome, then one Assign after the other, and
-it answers with Ready or Unfit, then with Progress, Finished or Failed. What it prints goes to a
-file that the rank reads when the child is dead. It dies with its rank.
+it answers with Ready or Unfit, then with Progress, Finished, Failed or Suspended. What it prints
+goes to a file that the rank reads when the child is dead. It dies with its rank.
 """
 
 import os
+import signal
 import socket
 import sys
+import threading
 import traceback
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -26,6 +29,8 @@ from hpmpi.messages import (
     Progress,
     Ready,
     Report,
+    Save,
+    Suspended,
     Unfit,
     Welcome,
 )
@@ -41,6 +46,8 @@ class Performer:
         """Speak over `frames`."""
         self._frames = frames
         self._decoder = msgspec.msgpack.Decoder(Order)
+        self._draining = False
+        self._speaking = threading.Lock()
 
     def perform(self) -> None:
         """Load the objective, then do what is asked until the rank hangs up."""
@@ -63,22 +70,27 @@ class Performer:
                             "a child has its objective before its first job"
                         )
                         self._say(self._attempt(function, welcome, order))
+                    case Save():  # the job it was meant for is done
+                        pass
                     case _:
                         return
 
     def _attempt(
         self, function: objective.Function, welcome: Welcome, order: Assign
-    ) -> Finished | Failed:
+    ) -> Finished | Failed | Suspended:
         job = (order.trial, order.rung, order.attempt)
         pid = os.getpid()
 
         def publish(point: Point) -> None:
             self._say(Progress(*job, [point]))
 
+        self._draining = False
         try:
-            trial, checkpoints = objective.open_trial(welcome, order, publish)
+            trial, checkpoints = objective.open_trial(welcome, order, publish, self._drains)
             returned = objective.call(function, order.config, trial)
             metrics = objective.check(returned, welcome.metric)
+        except objective.Suspend as suspend:
+            return Suspended(*job, suspend.saved)
         except ObjectiveError as error:
             return Failed(*job, FailureKind.BAD_VALUE, str(error))
         except SystemExit as error:
@@ -91,9 +103,16 @@ class Performer:
         newest = checkpoints.newest
         return Finished(*job, metrics, saved=newest.resource if newest else 0)
 
+    def _drains(self) -> bool:
+        """Look whether the rank has asked for a checkpoint: nothing else is said during a job."""
+        self._draining = self._draining or bool(self._frames.receive())
+        return self._draining
+
     def _say(self, report: Report) -> None:
-        self._frames.send(msgspec.msgpack.encode(report))
-        self._frames.drain()
+        message = msgspec.msgpack.encode(report)
+        with self._speaking:  # an objective may report from threads of its own
+            self._frames.send(message)
+            self._frames.drain()
 
 
 def told(error: BaseException) -> str:
@@ -112,9 +131,22 @@ def is_ours(file: str) -> bool:
     return Path(file).parent == Path(__file__).parent or file.startswith("<frozen ")
 
 
+def leave_signals_to_the_rank() -> None:
+    """Let nothing happen where a batch system signals all processes of a run: rank 0 decides.
+
+    What the objective forks is as it would be without this: pools end their workers by TERM.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+        os.register_at_fork(after_in_child=partial(signal.signal, number, signal.SIG_DFL))
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def main(descriptor: str) -> None:
     """Be the child whose rank is at the other end of a socket."""
     guard.die_with_parent()
+    leave_signals_to_the_rank()
     Performer(Frames(socket.socket(fileno=int(descriptor)))).perform()
 
 

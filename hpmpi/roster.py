@@ -67,25 +67,20 @@ class Roster:
         self.workers[rank].held = held
         self._sort(rank)
 
-    def answered(self, rank: int, held: Held) -> None:
-        """Note that the rank has answered an attempt."""
-        if self.workers[rank].held == held:
+    def answered(self, rank: int, held: Held) -> bool:
+        """Note that the rank has answered an attempt; false if it did not have it."""
+        had_it = self.workers[rank].held == held
+        if had_it:
             self.workers[rank].held = None
             self._sort(rank)
+        return had_it
 
     def silent(self, now: float) -> list[int]:
         """Declare lost whoever has not been heard for too long; return them."""
-        lost: list[int] = []
-        if now - self._awaited_since > self.start_s:
-            lost += self._awaited
-            self._awaited.clear()
-        while self._heard_at:
-            rank, heard_at = next(iter(self._heard_at.items()))
-            if now - heard_at <= self.patience_s:
-                break
-            del self._heard_at[rank]
-            lost.append(rank)
+        lost = self._overdue(now)
         for rank in lost:
+            self._awaited.pop(rank, None)
+            self._heard_at.pop(rank, None)
             self.workers[rank].lost = True
             self._sort(rank)
         return lost
@@ -110,6 +105,15 @@ class Roster:
     def all_unfit(self) -> bool:
         """Whether no rank can load the objective."""
         return all(worker.unfit for worker in self.workers.values())
+
+    def _overdue(self, now: float) -> list[int]:
+        awaited_too_long = now - self._awaited_since > self.start_s
+        overdue = list(self._awaited) if awaited_too_long else []
+        for rank, heard_at in self._heard_at.items():
+            if now - heard_at <= self.patience_s:
+                break
+            overdue.append(rank)
+        return overdue
 
     def _sort(self, rank: int) -> None:
         worker = self.workers[rank]

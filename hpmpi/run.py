@@ -4,22 +4,34 @@ The only place that asks for the rank. A run is prepared, and everything in it c
 ranks meet; where there is nothing to do for them, they are sent away.
 """
 
+import logging
 import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import NamedTuple
 
 import msgspec
 
-from hpmpi import settings, store
+from hpmpi import lock, settings, store
 from hpmpi.errors import HpmpiError, SettingsError, StoreError
-from hpmpi.leader import SIGNALS, Leader, jobs_of
+from hpmpi.jobs import Jobs
+from hpmpi.leader import SIGNALS, Leader
 from hpmpi.messages import Assigned, Ended, Outcome, Stop
+from hpmpi.resume import jobs_of
 from hpmpi.settings import Settings
 from hpmpi.summary import Summary, stored_study, sum_up
 from hpmpi.transports import LEADER, Transport, launched, local
 from hpmpi.worker import Worker
+
+NOT_SO = (LookupError, ValueError, TypeError, AttributeError, AssertionError)
+"""What a state that never was raises in a scheduler, of ours or the user's."""
+
+TRY_AGAIN = 75
+"""The exit code of a run that the same command goes on with; EX_TEMPFAIL in sysexits.h."""
+
+log = logging.getLogger("hpmpi")
 
 
 class Plan(NamedTuple):
@@ -55,15 +67,19 @@ def prepare(study: Path, changes: list[str], out: Path | None, *, fresh: bool) -
     folder = out or Path("results") / checked.name
     if fresh:
         move_aside(folder.absolute())
+    return Plan(checked, study.parent.absolute(), folder, read(folder, checked))
+
+
+def read(folder: Path, study: Settings) -> store.Saved:
+    """Read what a folder holds of a run that may be gone on with; raises HpmpiError for another."""
     saved = store.read(folder)
     if not any(isinstance(each, Assigned) for each in saved.decisions):
-        saved = store.Saved([])  # a study that never began binds nobody
-    if saved.decisions:
-        differences = settings.differences(checked, stored_study(saved.decisions, folder))
-        if differences:
-            way_out = "use --fresh to move that run aside, or --out for another folder"
-            raise SettingsError([f"{folder} has a run of another study; {way_out}:", *differences])
-    return Plan(checked, study.parent.absolute(), folder, saved)
+        return store.Saved([])  # a study that never began binds nobody
+    differences = settings.differences(study, stored_study(saved.decisions, folder))
+    if differences:
+        way_out = "use --fresh to move that run aside, or --out for another folder"
+        raise SettingsError([f"{folder} has a run of another study; {way_out}:", *differences])
+    return saved
 
 
 def lead(make_plan: Callable[[], Plan], workers: int | None) -> Summary:
@@ -71,6 +87,8 @@ def lead(make_plan: Callable[[], Plan], workers: int | None) -> Summary:
 
     With `workers`, or where no launcher has started other ranks, the ranks are local processes.
     """
+    for number in SIGNALS:
+        signal.signal(number, leave_early)
     seen = launched()
     try:
         if workers is not None and seen is not None and seen.size > 1:
@@ -79,8 +97,7 @@ def lead(make_plan: Callable[[], Plan], workers: int | None) -> Summary:
         if is_complete(plan):
             dismiss()
             return sum_up(plan.study, plan.saved.decisions)
-        jobs = jobs_of(plan.study, plan.saved)
-        writer = open_store(plan)
+        jobs, writer = take_over(plan)
     except HpmpiError:
         dismiss()
         raise
@@ -91,6 +108,11 @@ def lead(make_plan: Callable[[], Plan], workers: int | None) -> Summary:
     leader = Leader(plan.study, plan.origin, jobs, writer, transport)
     leader.run()
     return sum_up(plan.study, writer.decisions)
+
+
+def leave_early(_number: int, _frame: FrameType | None) -> None:
+    """Leave, as nothing was begun: as a drain does, at once."""
+    os._exit(TRY_AGAIN)
 
 
 def dismiss() -> None:
@@ -111,12 +133,30 @@ def join_mpi() -> Transport:
     return mpi.connect()
 
 
-def open_store(plan: Plan) -> store.Store:
-    """Open the run folder for writing; raises StoreError."""
+def take_over(plan: Plan) -> tuple[Jobs, store.Store]:
+    """Take the run folder, and bring the jobs to where it ends; raises HpmpiError."""
+    held = lock.take(plan.folder)
     try:
-        return store.Store(plan.folder, plan.saved.decisions)
+        # What another run has written since the plan was made counts as well.
+        saved = read(plan.folder, plan.study)
+        jobs = derive(plan.study, saved)
+        return jobs, store.Store(plan.folder, saved.decisions, held)
     except OSError as error:
+        held.release()
         raise StoreError(f"{plan.folder} can't be written: {error.strerror}") from error
+    except HpmpiError:
+        held.release()
+        raise
+
+
+def derive(study: Settings, saved: store.Saved) -> Jobs:
+    """Bring the jobs to where a journal ends, by the stored state if that can be so."""
+    if saved.state is not None:
+        try:
+            return jobs_of(study, saved)
+        except (HpmpiError, msgspec.MsgspecError, ArithmeticError, *NOT_SO) as error:
+            log.warning("the state in run.h5 can't be (%s): all is derived again", error)
+    return jobs_of(study, store.Saved(saved.decisions))
 
 
 def move_aside(folder: Path) -> None:
@@ -128,15 +168,22 @@ def move_aside(folder: Path) -> None:
     number = 1
     while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
         number += 1
+    held = lock.take(folder)
     try:
         folder.rename(aside)
     except OSError as error:
         raise StoreError(f"{folder} can't be moved to {aside}: {error.strerror}") from error
+    finally:
+        held.release()
 
 
 def is_complete(plan: Plan) -> bool:
-    """Tell whether the run that is there is complete by `[stop]` as it is now."""
-    if not plan.saved.decisions or not (plan.folder / store.RESULTS).exists():
+    """Tell whether the run that is there is complete by `[stop]` as it is now.
+
+    The status is written last: one that was killed before that has more to do.
+    """
+    there = plan.saved.decisions and (plan.folder / store.RESULTS).exists()
+    if not there or store.read_status(plan.folder) != Outcome.COMPLETE.value:
         return False
     last = plan.saved.decisions[-1]
     complete = isinstance(last, Ended) and last.outcome is Outcome.COMPLETE

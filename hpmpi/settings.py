@@ -6,7 +6,7 @@ name, so a user's own class is checked as ours are.
 
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -30,11 +30,18 @@ else:
     import tomli as tomllib
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
+DEPTH = 64
+"""How deep tables and lists may lie in each other."""
+
 MAX_TRIALS = 100
 """How many trials a study has that says nothing of its end."""
+
+LONGEST_NAME = 200
+"""How long a study's name is at most, in bytes: its folder has it, with a number when moved."""
 
 DIMENSIONS: dict[str, type[Dimension]] = {"float": Float, "int": Int, "choice": Choice}
 
@@ -58,6 +65,7 @@ class Limits(msgspec.Struct, frozen=True):
 
     patience_s: Positive = 30.0
     max_failures: Count = 3
+    grace_s: NotNegative = 20.0
     trial_time_s: Positive | None = None
     trial_memory_mb: Positive | None = None
 
@@ -99,22 +107,53 @@ class Settings(msgspec.Struct, frozen=True):
 def read(path: Path, changes: list[str]) -> Settings:
     """Read a study file, apply `--set` options, and check all of it; raises SettingsError."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise SettingsError([f"the study file {path} can't be read: {error.strerror}"]) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise SettingsError([f"{path} is not TOML: {error}"]) from error
+    table = load(text, str(path))
     for change in changes:
         apply(table, change)
     return check({"name": path.stem, **table}, path.parent.absolute())
 
 
 def parse(text: str) -> Settings:
-    """Read a study as it was stored; raises SettingsError."""
+    """Read a study as it was stored; raises SettingsError.
+
+    Whoever stored it may be anybody: nothing that it names is looked for, imported or built.
+    """
+    problems: list[str] = []
+    settings = fill_struct(Settings, load(text, "the stored study"), "", problems)
+    if settings is None or problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def load(text: str, origin: str) -> Table:
+    """Read TOML; raises SettingsError for what is none, and for what no program can work with."""
     try:
-        return check(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError([f"the stored settings are not TOML: {error}"]) from error
+        table = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # ValueError: also a number without an end
+        raise SettingsError([f"{origin} is not TOML: {error}"]) from error
+    for problem in extremes(table):
+        raise SettingsError([f"{origin}: {problem}"])
+    return table
+
+
+def extremes(value: object, depth: int = 0) -> Iterator[str]:
+    """Find what TOML does not promise to be readable: larger numbers, and no end of brackets."""
+    if depth > DEPTH:
+        yield f"there are tables or lists more than {DEPTH} deep in each other"
+        return
+    match value:
+        case int() if not -(2**63) <= value < 2**63:
+            yield "there is a whole number of more than 64 bits"
+        case dict() | list():
+            for each in value.values() if isinstance(value, dict) else value:
+                yield from extremes(each, depth + 1)
+        case _:
+            pass
 
 
 def apply(table: Table, change: str) -> None:
@@ -124,9 +163,14 @@ def apply(table: Table, change: str) -> None:
     if not equals or not key:
         raise SettingsError([f"--set {change!r} must be table.key=value"])
     try:
+        change.encode()
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text
+    except (ValueError, RecursionError) as error:
+        raise SettingsError([f"--set {change[:80]!r} can't be read: {error}"]) from error
+    for problem in extremes(value):
+        raise SettingsError([f"--set {change[:80]!r}: {problem}"])
     for name in tables:
         table = table.setdefault(name, {})
         if not isinstance(table, dict):
@@ -144,13 +188,14 @@ def check(table: Table, origin: Path | None = None) -> Settings:
     name = table.get("name")
     if isinstance(name, str) and (name.startswith(".") or "/" in name):
         problems.append(f"name = {name!r} names a folder: no dot in front, and no slash in it")
+    elif isinstance(name, str) and not (name.isprintable() and len(name.encode()) <= LONGEST_NAME):
+        problems.append(f"name = {name!r} can't name a folder: at most {LONGEST_NAME} characters")
     space = make_space(table.get("space"), problems)
     options = dict(as_table(table.get("searcher", {})))
     first = check_first(options.pop("first", []), space, problems)
     searcher = check_method("searcher", "random", options, hpmpi.searchers, problems)
     options = dict(as_table(table.get("scheduler", {})))
     scheduler = check_method("scheduler", "full", options, hpmpi.schedulers, problems)
-    problems += args_problems(table.get("objective_args", {}))
     for name in ("objective", "baseline"):
         if isinstance(table.get(name), str):
             problems += reference_problems(name, table[name], origin)
@@ -250,15 +295,6 @@ def found(method: object, package: ModuleType) -> Callable[..., Any]:
     return kind
 
 
-def args_problems(args: object) -> list[str]:
-    """Say what in `[objective_args]` can't be sent to a rank."""
-    try:
-        msgspec.msgpack.encode(args)
-    except (TypeError, OverflowError) as error:
-        return [f"objective_args can't be sent to the ranks: {error}"]
-    return []
-
-
 def reference_problems(name: str, reference: str, origin: Path | None) -> list[str]:
     """Say why a function can't be found, as far as that shows without importing it."""
     place, colon, function = reference.partition(":")
@@ -268,12 +304,23 @@ def reference_problems(name: str, reference: str, origin: Path | None) -> list[s
         return []
     if place.endswith(".py"):
         file = origin / place
-        return [] if file.is_file() else [f"{name} = {reference!r}: there is no file {file}"]
+        there = answers(file.is_file)
+        return [] if there else [f"{name} = {reference!r}: there is no file {file}"]
+    if not all(part.isidentifier() for part in place.split(".")):
+        return [f"{name} = {reference!r}: {place!r} names no module"]
     package = place.partition(".")[0]
-    beside = (origin / package).is_dir() or (origin / f"{package}.py").is_file()
-    if beside or importlib.util.find_spec(package) is not None:
+    beside = answers((origin / package).is_dir) or answers((origin / f"{package}.py").is_file)
+    if beside or answers(lambda: importlib.util.find_spec(package) is not None):
         return []
     return [f"{name} = {reference!r}: there is no package {package!r} here"]
+
+
+def answers(look: Callable[[], bool]) -> bool:
+    """Look for a thing; it is not there where its name can't be a thing's."""
+    try:
+        return look()
+    except (OSError, ValueError, ImportError):
+        return False
 
 
 def attempt(check: Callable[[], None], where: str, problems: list[str]) -> None:

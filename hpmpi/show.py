@@ -2,13 +2,22 @@
 
 import json
 import math
+import shutil
+from collections import Counter
 from typing import Any
 
 from hpmpi.leaderboard import Standing
+from hpmpi.messages import Failure, gist
 from hpmpi.summary import Summary
 from hpmpi.trial import Value
 
 UNFINISHED = "unfinished"
+
+WIDTH = 120
+"""Of a line where there is no terminal."""
+
+MOST_NAMED = 5
+"""How many of the trials that were given up are named, the newest."""
 
 
 def text(summary: Summary, top: int) -> str:
@@ -29,7 +38,8 @@ def text(summary: Summary, top: int) -> str:
     lines = [headline(summary), "", *aligned(rows)]
     if len(ranking) > top:
         lines.append(f"... and {len(ranking) - top} more")
-    return "\n".join([*lines, "", *conclusion(summary)])
+    lines += ["", *setbacks(summary.failures), *conclusion(summary)]
+    return "\n".join(map(escaped, lines))
 
 
 def as_json(summary: Summary, top: int) -> str:
@@ -41,7 +51,11 @@ def as_json(summary: Summary, top: int) -> str:
         "trials": len(board.standings),
         "results": board.results,
         "elapsed_s": summary.elapsed_s,
-        "failures": dict(summary.failures),
+        "failures": count(summary.failures),
+        "given_up": [
+            {"trial": it.trial, "rung": it.rung, "kind": it.kind.value, "error": it.error}
+            for it in given_up(summary.failures)
+        ],
         "metric": summary.study.goal.metric,
         "mode": summary.study.goal.mode,
         "baseline": summary.baseline,
@@ -72,7 +86,7 @@ def headline(summary: Summary) -> str:
     board = summary.board
     parts = [f"{len(board.standings)} trials", f"{board.results} results"]
     parts += [f"{summary.elapsed_s:.0f} s"]
-    parts += [f"{count} x {kind}" for kind, count in sorted(summary.failures.items())]
+    parts += [f"{times} x {kind}" for kind, times in count(summary.failures).items()]
     return f"{summary.study.name}: {state(summary)}; {', '.join(parts)}"
 
 
@@ -97,6 +111,35 @@ def conclusion(summary: Summary) -> list[str]:
     return lines
 
 
+def setbacks(failures: list[Failure]) -> list[str]:
+    """Say, by kind, how often attempts failed and how the newest did; and what was given up."""
+    if not failures:
+        return []
+    rows = [["failure", "times", "newest", "it said"]]
+    newest = {it.kind.value: it for it in failures}
+    for kind, times in count(failures).items():
+        it = newest[kind]
+        place = f"trial {it.trial} rung {it.rung} (rank {it.rank})"
+        rows.append([kind, str(times), place, escaped(gist(it.error))])
+    lines = aligned(rows)
+    lost = [f"trial {it.trial} ({it.kind.value})" for it in given_up(failures)]
+    if lost:
+        earlier = f", and {len(lost) - MOST_NAMED} before" if len(lost) > MOST_NAMED else ""
+        lines.append(f"given up: {', '.join(lost[-MOST_NAMED:])}{earlier}")
+    width = shutil.get_terminal_size((WIDTH, 0)).columns
+    return [*(cut(line, width) for line in lines), ""]
+
+
+def count(failures: list[Failure]) -> dict[str, int]:
+    """Count failures by kind."""
+    return dict(sorted(Counter(it.kind.value for it in failures).items()))
+
+
+def given_up(failures: list[Failure]) -> list[Failure]:
+    """Pick the failures that jobs were given up with."""
+    return [it for it in failures if it.final]
+
+
 def configuration(standing: Standing) -> str:
     """Write a configuration in a line."""
     return "  ".join(f"{name}={short(value)}" for name, value in standing.config.items())
@@ -114,6 +157,30 @@ def aligned(rows: list[list[str]]) -> list[str]:
         "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
         for row in rows
     ]
+
+
+def cut(line: str, width: int) -> str:
+    """Cut a line to a width.
+
+    >>> cut("as long as it is", 10), cut("short", 10)
+    ('as long...', 'short')
+    """
+    return line if len(line) <= width else f"{line[: width - 3]}..."
+
+
+def printable(text: str) -> str:
+    """Escape what acts on a terminal, in text of several lines."""
+    return "\n".join(map(escaped, text.split("\n")))
+
+
+def escaped(line: str) -> str:
+    r"""Escape what acts on a terminal, the end of a line included.
+
+    >>> escaped("red: \x1b[31m, \u202eleft"), escaped("größer\n")
+    ('red: \\x1b[31m, \\u202eleft', 'größer\\n')
+    """
+    told = (each if each.isprintable() else ascii(each)[1:-1] for each in line)
+    return "".join(told)
 
 
 def finite(value: Any) -> Any:

@@ -4,44 +4,57 @@
     DIR/run.h5             all that is known, as tables that any HDF5 program reads
     DIR/run.h5.previous    the one before it
     DIR/status             "<id of the newest start> <state>", for the guards and for people
+    DIR/lock               who writes here (lock.py)
 
 Rules: the journal is only appended to, so a kill at any instant loses no line; a torn last line is
-dropped. `run.h5` is written beside, synced and renamed, so it is whole at any time; it has the
-journal so far and the jobs' state, so loading is: the state, then the lines after it. No pickle.
+dropped. Each line ends with a checksum of itself. `run.h5` is written beside, synced and renamed,
+so it is whole at any time; it has the journal so far and the jobs' state, so loading is: the state,
+then the lines after it. What is damaged in one is taken from the other, or said; it is never
+guessed, and reading changes nothing. No link in the folder is followed out of it. No pickle.
 """
 
+import contextlib
 import math
 import os
-import shutil
 import time
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from hpmpi.checkpoints import sync
-from hpmpi.errors import StoreError
+from hpmpi import files, results
+from hpmpi.errors import DiskError, StoreError
 from hpmpi.jobs import JobsState
+from hpmpi.lock import Lock
 from hpmpi.messages import Baseline, Curve, Decision, Point, Result
 from hpmpi.tables import Columns
 from hpmpi.trial import Metrics
 
-FORMAT = 1
+FORMAT = results.FORMAT
 JOURNAL = "journal.jsonl"
 RESULTS = "run.h5"
 PREVIOUS = "run.h5.previous"
 STATUS = "status"
 
-MOST_COLUMNS = 256
-"""How many columns a table has at most; one with more is a group of columns."""
+FILES = (JOURNAL, RESULTS, PREVIOUS, STATUS, "lock", "logs/*", "baseline/*.log")
+FOLDERS = ("checkpoints", "logs", "baseline", "baseline/checkpoints")
+"""What is ours in a run folder."""
 
 SYNC_EVERY_S = 1.0
 """How much of the journal a power failure may cost."""
 
+STARTED = b'{"type":"started"'
+CHECKSUM = b',"crc":"%08x"}'
+CHECKSUM_BYTES = len(CHECKSUM % 0)
+
 ENCODE = msgspec.json.Encoder().encode
 # Not strict, so that "nan" and "inf" are numbers where a number is due: JSON has no word for them.
 DECODE = msgspec.json.Decoder(Decision, strict=False).decode
+
+UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
+"""What decoding raises for what nobody can read."""
 
 
 class Saved(msgspec.Struct, frozen=True):
@@ -55,27 +68,53 @@ class Saved(msgspec.Struct, frozen=True):
 class Store:
     """A run folder, open for writing."""
 
-    def __init__(self, folder: Path, decisions: Sequence[Decision] = ()) -> None:
+    def __init__(
+        self, folder: Path, decisions: Sequence[Decision] = (), lock: Lock | None = None
+    ) -> None:
         """Go on after `decisions`, which `read` has read from the same folder."""
         self.folder = folder
         self.decisions = list(decisions)
+        self.lock = lock
         folder.mkdir(parents=True, exist_ok=True)
+        files.sweep(folder, (JOURNAL, RESULTS, PREVIOUS, STATUS))
         if not self.decisions:
             for name in (RESULTS, PREVIOUS):
                 (folder / name).unlink(missing_ok=True)
-        self._journal = open_journal(folder / JOURNAL, self.decisions)
+        self._journal, self._length = open_journal(folder / JOURNAL, self.decisions)
+        self._doubtful = False
         self._synced_at = time.monotonic()
 
     def append(self, decision: Decision) -> None:
-        """Write a decision; once this returns, the end of this process does not lose it."""
+        """Write a decision; once this returns, the end of this process does not lose it.
+
+        Raises DiskError where the disk does not take it: then it is not in the journal, and may be
+        appended again later; StoreError where the folder is another run's by now.
+        """
+        text = line(decision)
+        try:
+            self._prepare()
+            files.write(self._journal, text)
+        except OSError as error:
+            self._cut()
+            raise self._trouble(error) from error
+        self._length += len(text)
         self.decisions.append(decision)
-        write(self._journal, line(decision))
 
     def sync(self) -> None:
-        """Have the disk hold what was appended, about once a second."""
-        if time.monotonic() - self._synced_at >= SYNC_EVERY_S:
+        """Have the disk hold what was appended, and the lock kept, about once a second.
+
+        Raises as `append` does.
+        """
+        if time.monotonic() - self._synced_at < SYNC_EVERY_S:
+            return
+        self._synced_at = time.monotonic()
+        try:
+            self._prepare()
             os.fsync(self._journal)
-            self._synced_at = time.monotonic()
+        except OSError as error:
+            # What the disk did not take it may have forgotten, and the next call would not say so.
+            self._doubtful = True
+            raise self._trouble(error) from error
 
     def checkpoint(
         self,
@@ -87,14 +126,62 @@ class Store:
 
         Raises StoreError, and leaves the file that is there; the journal has everything.
         """
+        self._keep_lock()
         partial = self.folder / f".{RESULTS}.{os.getpid()}"
+        lines = [line(decision)[:-1] for decision in self.decisions]
         try:
-            write_results(partial, self.decisions, state, tables or {}, attributes or {})
-            sync(partial)
-            self._replace(partial)
-        except (OSError, ValueError, TypeError, OverflowError) as error:
             partial.unlink(missing_ok=True)
+            contents = results.Contents(lines, ENCODE(state))
+            results.write(partial, contents, tables or {}, attributes or {})
+            self._replace(partial)
+        except (OSError, ValueError, TypeError, OverflowError, RuntimeError) as error:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
             raise StoreError(f"{self.folder / RESULTS} can't be written: {error}") from error
+
+    def status(self, start: str, state: str) -> Path:
+        """Say, in a file, which start is the newest and whether it goes on; return the file."""
+        path = self.folder / STATUS
+        try:
+            files.replace(path, f"{start} {state}\n".encode())
+        except OSError as error:
+            raise DiskError(f"{path} can't be written: {error.strerror}") from error
+        return path
+
+    def close(self) -> None:
+        """Have the disk hold everything, and let the next run have the folder."""
+        try:
+            os.fsync(self._journal)
+        except OSError as error:
+            raise self._trouble(error) from error
+        finally:
+            os.close(self._journal)
+            if self.lock is not None:
+                self.lock.release()
+
+    def _keep_lock(self) -> None:
+        if self.lock is not None:
+            self.lock.beat(time.monotonic())
+
+    def _prepare(self) -> None:
+        """See to it that the folder is ours, and the journal as long as it should be."""
+        self._keep_lock()
+        if self._doubtful:
+            path, before = self.folder / JOURNAL, self._journal
+            files.replace(path, b"".join(map(line, self.decisions)))
+            self._journal, self._length = open_journal(path, self.decisions)
+            self._doubtful = False
+            os.close(before)
+
+    def _cut(self) -> None:
+        """Take back what the disk took of a line."""
+        try:
+            os.ftruncate(self._journal, self._length)
+        except OSError:
+            self._doubtful = True
+
+    def _trouble(self, error: OSError) -> DiskError:
+        return DiskError(f"{self.folder / JOURNAL} can't be written: {error.strerror}")
 
     def _replace(self, partial: Path) -> None:
         whole, previous = self.folder / RESULTS, self.folder / PREVIOUS
@@ -102,20 +189,10 @@ class Store:
             # A copy beside, so that there is no instant without a whole file.
             link = self.folder / f".{PREVIOUS}.{os.getpid()}"
             link.unlink(missing_ok=True)
-            link_or_copy(whole, link)
+            files.link_or_copy(whole, link)
             link.rename(previous)
         partial.rename(whole)
-
-    def status(self, start: str, state: str) -> Path:
-        """Say, in a file, which start is the newest and whether it goes on; return the file."""
-        partial = self.folder / f".{STATUS}.{os.getpid()}"
-        partial.write_text(f"{start} {state}\n")
-        return partial.rename(self.folder / STATUS)
-
-    def close(self) -> None:
-        """Have the disk hold everything."""
-        os.fsync(self._journal)
-        os.close(self._journal)
+        files.sync(self.folder)
 
 
 def holds_run(folder: Path) -> bool:
@@ -123,38 +200,58 @@ def holds_run(folder: Path) -> bool:
     return any((folder / name).exists() for name in (JOURNAL, RESULTS, PREVIOUS))
 
 
+def read_status(folder: Path) -> str:
+    """Read the state that the newest start has come to; empty where nothing says so."""
+    try:
+        words = files.read(folder / STATUS).decode(errors="replace").split()
+    except OSError:
+        return ""
+    return words[1] if len(words) > 1 else ""
+
+
 def read(folder: Path) -> Saved:
     """Read what a run folder holds, and change nothing; raises StoreError.
 
     A folder that holds nothing of ours, or is not there, has no decisions.
     """
-    decisions = read_journal(folder / JOURNAL)
-    files = [file for file in (folder / RESULTS, folder / PREVIOUS) if file.exists()]
+    files.refuse_strangers(folder, FILES, FOLDERS)
+    journal = folder / JOURNAL
+    rows = read_rows(journal)
     problems = []
-    for file in files:
-        try:
-            saved = read_results(file)
-        except (OSError, KeyError, ValueError) as error:
-            problems.append(f"{file}: {error}")
+    for file in (folder / RESULTS, folder / PREVIOUS):
+        if not file.exists():
             continue
-        # The first line has the id of the first start: where it is another, so is the journal.
-        if decisions and decisions[:1] != saved.decisions[:1]:
+        try:
+            found = results.read(file)
+            decisions = decoded(found.lines, file)
+            state = state_of(found.state, file)
+        except StoreError as error:
+            problems.append(str(error))
+            continue
+        if rows and not same_run(rows, found.lines):
             continue
         # The journal is the longer one, but for a power failure after the file was synced.
-        if len(decisions) < saved.counted:
-            return saved
-        return Saved(decisions, saved.state, saved.counted)
-    if problems and not decisions:
+        counted = len(decisions)
+        return Saved([*decisions, *decoded(rows, journal, counted)], state, counted)
+    if problems and not rows:
         told = "\n".join(problems)
         raise StoreError(f"the results can't be read; --fresh moves them aside:\n{told}")
-    return Saved(decisions)
+    return Saved(decoded(rows, journal))
 
 
 # -- the journal -----------------------------------------------------------------------------------
 
 
+class Written(msgspec.Struct):
+    """What every format says of itself in the line of a start, but for the first format."""
+
+    version: str
+    format: int | None = None
+    crc: str | None = None
+
+
 def line(decision: Decision) -> bytes:
-    """Write a decision as a line of JSON."""
+    """Write a decision as a line of JSON; its last key is a checksum of what stands before it."""
     match decision:
         case Result(metrics=metrics) | Baseline(metrics=metrics):
             decision = msgspec.structs.replace(decision, metrics=speakable(metrics))
@@ -163,7 +260,8 @@ def line(decision: Decision) -> bytes:
             decision = msgspec.structs.replace(decision, points=told)
         case _:
             pass
-    return ENCODE(decision) + b"\n"
+    text = ENCODE(decision)[:-1]
+    return text + CHECKSUM % zlib.crc32(text) + b"\n"
 
 
 def speakable(metrics: Metrics) -> Metrics:
@@ -176,113 +274,77 @@ def speakable(metrics: Metrics) -> Metrics:
     return told
 
 
-def read_journal(path: Path) -> list[Decision]:
-    """Read the whole lines of a journal; raises StoreError where one is not ours."""
+def is_whole(row: bytes) -> bool:
+    """Tell whether a line, without its end, has the right checksum."""
+    return row.endswith(CHECKSUM % zlib.crc32(row[:-CHECKSUM_BYTES]))
+
+
+def read_rows(path: Path) -> list[bytes]:
+    """Read the lines of a journal but for a torn one; raises StoreError for another format."""
     try:
-        text = path.read_bytes()
+        rows = files.read(path).split(b"\n")[:-1]
     except FileNotFoundError:
         return []
     except OSError as error:
         raise StoreError(f"the journal {path} can't be read: {error.strerror}") from error
-    decisions = []
-    for number, row in enumerate(text.split(b"\n")[:-1], start=1):
+    for row in rows:
+        if row.startswith(STARTED):
+            with contextlib.suppress(*UNREADABLE):  # then it is damaged, or of a later format
+                refuse_format(msgspec.json.decode(row, type=Written), path)
+    return rows
+
+
+def refuse_format(written: Written, path: Path) -> None:
+    """Raise StoreError where a journal is not of our format."""
+    without = 1 if written.crc is None else FORMAT
+    version = without if written.format is None else written.format
+    if version != FORMAT:
+        raise results.foreign(path, version, f"hpmpi {written.version}")
+
+
+def decoded(rows: Sequence[bytes], path: Path, first: int = 0) -> list[Decision]:
+    """Decode lines from number `first` on, counted from 0; raises StoreError for a damaged one."""
+    decisions: list[Decision] = []
+    for number, row in enumerate(rows[first:], start=first + 1):
         try:
+            if not is_whole(row):
+                raise ValueError("its checksum is not that of what is in it")
             decisions.append(DECODE(row))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise StoreError(
-                f"line {number} of the journal {path} is damaged: {error}; "
-                "--fresh moves the run aside"
+                f"line {number} of {path} is damaged: {error}; nothing was changed. --fresh moves "
+                f"the run aside; to go on from the lines before, keep only those: head -n "
+                f"{number - 1}"
             ) from error
     return decisions
 
 
-def open_journal(path: Path, decisions: Sequence[Decision]) -> int:
-    """Open a journal for appending after `decisions`; what else it has is torn, and is cut off."""
-    expected = b"".join(map(line, decisions))
-    found = path.read_bytes() if path.exists() else b""
-    if not found.startswith(expected):
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
-        partial.write_bytes(expected)
-        sync(partial)
-        partial.rename(path)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
-    os.ftruncate(descriptor, len(expected))
-    return descriptor
-
-
-def write(descriptor: int, text: bytes) -> None:
-    """Write all of it."""
-    while text:
-        text = text[os.write(descriptor, text) :]
-
-
-def link_or_copy(source: Path, target: Path) -> None:
-    """Give a file a second name, where the file system can, else a copy."""
+def state_of(text: bytes, path: Path) -> JobsState:
+    """Decode the jobs' state of a results file; raises StoreError."""
     try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
+        return msgspec.json.decode(text, type=JobsState)
+    except UNREADABLE as error:
+        raise StoreError(f"the state in {path} is damaged: {error}") from error
 
 
-# -- the results file ------------------------------------------------------------------------------
+def same_run(rows: Sequence[bytes], lines: Sequence[bytes]) -> bool:
+    """Tell whether a journal and the lines of a results file are of one run.
+
+    The first line has the id of the first start; where it is damaged, all others are compared.
+    """
+    compared = 1 if is_whole(rows[0]) else None
+    pairs = [pair for pair in zip(rows, lines, strict=False) if is_whole(pair[0])][:compared]
+    return pairs != [] and all(row == text for row, text in pairs)
 
 
-def write_results(
-    path: Path,
-    decisions: Sequence[Decision],
-    state: JobsState,
-    tables: Mapping[str, Columns],
-    attributes: Mapping[str, str],
-) -> None:
-    """Write a results file."""
-    import h5py  # noqa: PLC0415 - rank 0 pays for it, once it writes
+def open_journal(path: Path, decisions: Sequence[Decision]) -> tuple[int, int]:
+    """Open a journal for appending after `decisions`; return the descriptor, and the length.
 
-    text = h5py.string_dtype()
-    with h5py.File(path, "w") as file:
-        file.attrs.update({"format": FORMAT, **attributes})
-        for name, columns in tables.items():
-            if len(columns) <= MOST_COLUMNS:
-                file.create_dataset(name, data=as_array(columns, text))
-                continue
-            # HDF5 can't describe so many columns in one place: each is then a data set.
-            group = file.create_group(name)
-            for column, values in columns.items():
-                array = as_array({column: values}, text)[column]
-                group.create_dataset(column.replace("/", "|"), data=array, dtype=array.dtype)
-        lines = [line(decision).decode().rstrip("\n") for decision in decisions]
-        file.create_dataset("decisions", data=lines, dtype=text)
-        file.create_dataset("state", data=ENCODE(state).decode(), dtype=text)
-
-
-def read_results(path: Path) -> Saved:
-    """Read the decisions and the state of a results file; raises StoreError for another format."""
-    import h5py  # noqa: PLC0415 - only who reads one pays for it
-
-    with h5py.File(path, "r") as file:
-        version = file.attrs["format"]
-        if version != FORMAT:
-            raise StoreError(
-                f"{path} has format {version}, and this hpmpi reads format {FORMAT}: "
-                "use the version of hpmpi that wrote it"
-            )
-        decisions = [DECODE(row) for row in file["decisions"]]
-        state = msgspec.json.decode(file["state"][()], type=JobsState)
-    return Saved(decisions, state, len(decisions))
-
-
-def as_array(columns: Columns, text: Any) -> Any:
-    """Turn columns into an array of records."""
-    import numpy as np  # noqa: PLC0415 - with h5py, which needs it
-
-    types = {bool: np.bool_, int: np.int64, float: np.float64, str: text}
-    kinds = [
-        (name, types[type(values[0])] if values else float) for name, values in columns.items()
-    ]
-    length = len(next(iter(columns.values())))
-    array = np.empty(length, dtype=np.dtype(kinds))
-    for name, values in columns.items():
-        # HDF5's texts end at a NUL, which what a dying program prints may well have.
-        array[name] = [
-            each.replace("\0", "\\0") if isinstance(each, str) else each for each in values
-        ]
-    return array
+    What else it has is torn, and is cut off.
+    """
+    expected = b"".join(map(line, decisions))
+    if not path.exists() or not files.read(path).startswith(expected):
+        files.replace(path, expected)
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+    os.ftruncate(descriptor, len(expected))
+    return descriptor, len(expected)

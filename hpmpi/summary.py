@@ -1,12 +1,16 @@
-"""What a run came to, as its journal says: finished or not, from anywhere, disturbing nothing."""
+"""What a run came to, as its journal says: finished or not, from anywhere, disturbing nothing.
 
-from collections import Counter
+Rule: a run folder may be anybody's. Nothing that it names is imported, and no nonsense is believed.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from hpmpi import settings, store
-from hpmpi.errors import StoreError
+from hpmpi.audit import audit
+from hpmpi.errors import SettingsError, StoreError
 from hpmpi.leaderboard import Leaderboard
 from hpmpi.messages import Baseline, Decision, Ended, Failure, Outcome, Refused, Started
 from hpmpi.settings import Settings
@@ -21,7 +25,7 @@ class Summary(msgspec.Struct, frozen=True):
     outcome: Outcome | None
     baseline: Metrics | None
     elapsed_s: float
-    failures: Counter[str]
+    failures: list[Failure]
     refusal: str
 
     @property
@@ -34,7 +38,7 @@ class Summary(msgspec.Struct, frozen=True):
 
 
 def look(folder: Path) -> Summary:
-    """Sum up the run in a folder; raises StoreError where there is none."""
+    """Sum up the run in a folder; raises StoreError where none is, ReplayError for nonsense."""
     decisions = store.read(folder).decisions
     if not decisions:
         raise StoreError(f"there is no run in {folder}: it has neither a journal nor run.h5")
@@ -51,22 +55,32 @@ def sum_up(study: Settings, decisions: list[Decision]) -> Summary:
         outcome=last.outcome if isinstance(last, Ended) else None,
         baseline=baseline_of(decisions),
         elapsed_s=last.at,
-        failures=Counter(each.kind.value for each in decisions if isinstance(each, Failure)),
+        failures=[each for each in decisions if isinstance(each, Failure)],
         refusal=refusals[-1] if refusals else "",
     )
 
 
-def stored_study(decisions: list[Decision], folder: Path) -> Settings:
-    """Read the study as it ran last; raises StoreError."""
+def stored_study(decisions: Sequence[Decision], folder: Path) -> Settings:
+    """Read the study as it ran last; raises StoreError, and ReplayError if it can't have run so."""
     for decision in reversed(decisions):
         if isinstance(decision, Started):
-            return settings.parse(decision.settings)
+            try:
+                study = settings.parse(decision.settings)
+            except SettingsError as error:
+                raise StoreError(f"the settings stored in {folder} are damaged: {error}") from error
+            audit(decisions, study.goal.metric)
+            return study
     raise StoreError(f"the journal in {folder} does not say which study it is of")
 
 
-def board_of(study: Settings, decisions: list[Decision]) -> Leaderboard:
-    """Make the leaderboard that a journal leads to."""
-    board = Leaderboard(study.goal, len(settings.build(study).rungs) - 1)
+def board_of(
+    study: Settings, decisions: Sequence[Decision], rungs: Sequence[int] | None = None
+) -> Leaderboard:
+    """Make the leaderboard that a journal leads to; without `rungs`, as its last start has them."""
+    if rungs is None:
+        starts = [each for each in decisions if isinstance(each, Started)]
+        rungs = starts[-1].rungs if starts else ()
+    board = Leaderboard(study.goal, len(rungs) - 1)
     for decision in decisions:
         board.add(decision)
     return board

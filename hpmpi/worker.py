@@ -28,7 +28,9 @@ from hpmpi.messages import (
     Progress,
     Ready,
     Report,
+    Save,
     Stop,
+    Suspended,
     Welcome,
 )
 from hpmpi.transports import LEADER, Transport
@@ -100,7 +102,7 @@ class Worker:
         while True:
             now = time.monotonic()
             if now - self._heard_at > SILENCES * welcome.patience_s:
-                return 1
+                return 0  # an error would have the guard wait for the end of the run
             if now - self._beat_at >= welcome.beat_s:
                 self._beat_at = now
                 self._pass_points_on()
@@ -116,6 +118,8 @@ class Worker:
                 match self._orders.popleft():
                     case Assign() as order:
                         self._jobs.append(order)
+                    case Save():
+                        child.save()
                     case Stop():
                         self._say(Goodbye())
                         self._transport.leave(GOODBYE_S)
@@ -139,7 +143,7 @@ class Worker:
                 if len(self._points) >= MOST_POINTS:
                     self._pass_points_on()
                 return
-            case Finished() | Failed():
+            case Finished() | Failed() | Suspended():
                 self._pass_points_on()
                 self._busy = False
             case _:

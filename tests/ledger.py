@@ -18,6 +18,7 @@ from hpmpi.messages import (
     Beat,
     Decision,
     Drain,
+    Draining,
     Event,
     Failed,
     Failure,
@@ -25,6 +26,7 @@ from hpmpi.messages import (
     Finished,
     Heard,
     Joined,
+    Late,
     Lost,
     Outcome,
     Refused,
@@ -90,6 +92,7 @@ class Ledger:
         self._drained_at: float | None = None
         self._drains = 0
         self._asked_to_save: set[int] = set()
+        self._recorded_drain = False
         self._held_before: Held | None = None
 
     # -- what happens -----------------------------------------------------------------------------
@@ -121,21 +124,8 @@ class Ledger:
         assert self._owed is None, "an order follows its decision at once"
         assert decision.at == self._now
         match decision:
-            case Joined(rank=rank):
-                self.ranks[rank].ready = True
-            case Refused(rank=rank):
-                self.ranks[rank].unfit = True
-            case Lost(rank=rank):
-                assert not self.ranks[rank].lost, "a rank is lost once"
-                assert self._silent(rank), "only silence makes a rank lost"
-                self.ranks[rank].lost = True
-                self._asked_to_save.discard(rank)
-            case Back(rank=rank, held=held):
-                assert self.ranks[rank].lost, "only a lost rank comes back"
-                self._take_back(rank, held)
-                assert isinstance(self._event, Heard)
-                assert self._event.rank == rank
-                self.ranks[rank].lost = False
+            case Joined() | Refused() | Lost() | Back():
+                self._hear_of(decision)
             case Assigned():
                 self._assign(decision)
             case Result():
@@ -144,6 +134,10 @@ class Ledger:
                 self._failure(decision)
             case Suspension():
                 self._suspension(decision)
+            case Late():
+                self._late(decision)
+            case Draining(why=why):
+                self._begin_to_drain(why)
 
     def tell(self, rank: int, order: Assign | Beat | Save) -> None:
         """Check an order."""
@@ -182,6 +176,7 @@ class Ledger:
         ranks = self.ranks.values()
         match outcome:
             case Outcome.DRAINED:
+                assert self._recorded_drain, "that a run drains is recorded"
                 assert self._winding_up_is_over()
             case Outcome.UNFIT:
                 assert all(rank.unfit for rank in ranks)
@@ -268,6 +263,7 @@ class Ledger:
         self._owed, self._event, self._now = None, Tick(), -math.inf
         self.ranks = {rank: RankEntry(started.at) for rank in range(1, started.ranks + 1)}
         self._drained_at, self._drains, self._asked_to_save = None, 0, set()
+        self._recorded_drain = False
         for entry in self._open().values():
             entry.holder = None
             entry.failed_on = set()
@@ -340,6 +336,30 @@ class Ledger:
         if last:
             self._close(key, WORST)
 
+    def _hear_of(self, decision: Joined | Refused | Lost | Back) -> None:
+        """Enter what became of a rank."""
+        match decision:
+            case Joined(rank=rank):
+                self.ranks[rank].ready = True
+            case Refused(rank=rank):
+                self.ranks[rank].unfit = True
+            case Lost(rank=rank):
+                assert not self.ranks[rank].lost, "a rank is lost once"
+                assert self._silent(rank), "only silence makes a rank lost"
+                self.ranks[rank].lost = True
+                self._asked_to_save.discard(rank)
+            case Back(rank=rank, held=held):
+                assert self.ranks[rank].lost, "only a lost rank comes back"
+                self._take_back(rank, held)
+                assert isinstance(self._event, Heard)
+                assert self._event.rank == rank
+                self.ranks[rank].lost = False
+
+    def _begin_to_drain(self, why: str) -> None:
+        assert self._event == Drain(why)
+        assert self._drains == 1, "a drain begins once"
+        self._recorded_drain = True
+
     def _suspension(self, suspension: Suspension) -> None:
         key = JobKey(suspension.trial, suspension.rung)
         entry = self.jobs[key]
@@ -350,6 +370,15 @@ class Ledger:
         assert (entry.holder, entry.attempts) == (suspension.rank, suspension.attempt)
         self._saved[key.trial] = max(suspension.saved, self._saved.get(key.trial, 0))
         entry.holder = None
+
+    def _late(self, late: Late) -> None:
+        held = Held(JobKey(late.trial, late.rung), late.attempt)
+        assert isinstance(self._event, Heard)
+        assert isinstance(self._event.report, Finished | Failed | Suspended)
+        assert self._held_before == held, "only who had an attempt can answer it too late"
+        entry = self.jobs[held.job]
+        newest = (entry.holder, entry.attempts) == (late.rank, late.attempt)
+        assert entry.loss is not None or not newest, "the newest attempt counts"
 
     def _take_back(self, rank: int, held: Held | None) -> None:
         assert held == self._held_before

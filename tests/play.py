@@ -23,6 +23,7 @@ from hpmpi.messages import (
     Goodbye,
     Heard,
     Joined,
+    Late,
     Leave,
     Lost,
     Point,
@@ -42,7 +43,16 @@ from hpmpi.messages import (
 from hpmpi.trial import Metrics
 
 Attempt = (
-    Assign | Assigned | Failed | Failure | Finished | Progress | Result | Suspended | Suspension
+    Assign
+    | Assigned
+    | Failed
+    | Failure
+    | Finished
+    | Late
+    | Progress
+    | Result
+    | Suspended
+    | Suspension
 )
 
 
@@ -147,6 +157,8 @@ def decision_words(decision: Decision) -> str:
         case Failure(rank=rank, kind=kind, final=final):
             last = ", given up" if final else ""
             return f"failure {attempt(decision)} rank {rank} kind {kind.name}{last}"
+        case Late(rank=rank):
+            return f"late {attempt(decision)} rank {rank}"
         case Suspension(rank=rank, saved=saved):
             return f"suspension {attempt(decision)} rank {rank}{saved_words(saved)}"
         case _:

@@ -62,6 +62,11 @@ CRAWL_PER_PATIENCE = 0.4
 
 HOST_RANKS = 3
 FIRST_KILL = 80
+"""How many commands rank 0 lives for at most, where it is to be killed."""
+
+DRAINS = 0.4
+"""The share of those starts that are drained instead."""
+
 TICKS_PER_PATIENCE = 8
 CHECKPOINTS = 0.01
 SYNCS = 0.1
@@ -248,9 +253,12 @@ class Simulation:
 
     def _start(self) -> None:
         """Start the study, or start it again: fresh ranks, and what the store holds."""
+        drains = self._kills > 0 and self._kill_at is None and self.random.random() < DRAINS
+        self._commands_left = -1
         if self._kills:
             self._kills -= 1
-            self._commands_left = self._kill_at or self.random.randint(1, FIRST_KILL)
+            if not drains:
+                self._commands_left = self._kill_at or self.random.randint(1, FIRST_KILL)
         count = self.random.randint(1, 8)
         started = Started(self.now, "", "", "", count)
         self._tell_story(f"> {self.now:.3f} start ranks {count}")
@@ -273,8 +281,8 @@ class Simulation:
         ranks = list(self.ranks.values())
         self._hosts = [ranks[at : at + HOST_RANKS] for at in range(0, count, HOST_RANKS)]
         self._tick()
-        if self._kills and self.random.random() < 0.3:
-            drained_at = self.now + self.random.uniform(0, 60)
+        if drains:
+            drained_at = self.now + self.random.uniform(0, 0.5 * self.study.start_s)
             self.at(drained_at, lambda: self.handle(Drain("signal")))
             if self.random.random() < 0.3:
                 again_at = drained_at + self.random.uniform(0, self.study.grace_s)

@@ -1,6 +1,9 @@
 """What checkpoints promise: whole or not at all, and no attempt harms another."""
 
+import errno
+import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -283,3 +286,137 @@ def test_discarding_all_but_one_leaves_one(
 def test_discarding_in_a_run_without_checkpoints_does_nothing(tmp_path: Path) -> None:
     discard_all_but(tmp_path, 1)
     assert names(tmp_path) == set()
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "broken link"])
+def test_what_has_the_name_of_a_trials_folder_makes_way(tmp_path: Path, kind: str) -> None:
+    folder, precious = tmp_path / "checkpoints" / "3", tmp_path / "precious"
+    stray(folder, precious, kind)
+    save(start(folder, 1), 3, "three")
+    assert text_of(start(folder, 2)) == "three"
+    assert names(precious) <= {"3-0.1"}
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "broken link"])
+@pytest.mark.parametrize("name", ["5-0.1", ".5-0.1", ".5-0.1.replaced", "else"])
+def test_only_a_folder_is_a_checkpoint(tmp_path: Path, name: str, kind: str) -> None:
+    folder, precious = tmp_path / "3", tmp_path / "precious"
+    first = start(folder, 1)
+    save(first, 3, "three")
+    stray(folder / name, precious, kind)
+    second = start(folder, 2)
+    assert second.newest == (3, 0, 2)
+    assert names(folder) == {"3-0.2"}
+    stray(folder / name, precious, kind)
+    save(first, 5, "five")
+    assert text_of(first) == "five"
+    assert names(precious) <= {"3-0.1"}
+
+
+def stray(path: Path, precious: Path, kind: str) -> None:
+    """Put something where a folder is due; `precious` is what a link leads to."""
+    path.parent.mkdir(exist_ok=True)
+    if kind == "file":
+        path.write_text("")
+        return
+    if kind == "link":
+        (precious / "3-0.1").mkdir(parents=True, exist_ok=True)
+    path.symlink_to(precious)
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "broken link"])
+def test_discarding_takes_strays_and_not_what_they_lead_to(tmp_path: Path, kind: str) -> None:
+    precious = tmp_path / "precious"
+    for trial in (1, 2):
+        stray(trial_folder(tmp_path, trial), precious, kind)
+    discard(tmp_path, 1)
+    assert names(tmp_path / "checkpoints") == {"2"}
+    discard_all_but(tmp_path, None)
+    assert names(tmp_path / "checkpoints") == set()
+    assert precious.exists() == (kind == "link")
+    assert names(precious) <= {"3-0.1"}
+
+
+def test_what_is_no_file_in_a_checkpoint_is_let_be(tmp_path: Path) -> None:
+    first = start(tmp_path, 1)
+    with first.save(3) as folder, socket.socket(socket.AF_UNIX) as listener:
+        os.mkfifo(folder / "pipe")
+        (folder / "link").symlink_to("pipe")
+        (folder / "nowhere").symlink_to("no such file")
+        (folder / "up").symlink_to("..")
+        before = Path.cwd()
+        os.chdir(folder)  # the name of a socket has 107 letters at most
+        listener.bind("socket")
+        os.chdir(before)
+    assert first.path is not None
+    assert names(first.path) == {"pipe", "link", "nowhere", "up", "socket"}
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_costs_the_checkpoint_and_not_the_job(
+    tmp_path: Path, number: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = start(tmp_path / "3", 1)
+    save(first, 3, "three")
+    with first.save(9) as folder:
+        (folder / "model").write_text("half")
+        raise OSError(number, "full")
+    assert names(tmp_path / "3") == {"3-0.1"}
+    assert text_of(first) == "three"
+    assert capsys.readouterr().err == "trial 3: no room for a checkpoint at 9; going on without\n"
+    save(first, 9, "nine")
+    assert text_of(first) == "nine"
+
+
+def test_a_disk_that_is_full_of_folders_costs_no_job_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = start(tmp_path / "3", 1)
+    save(first, 3, "three")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as full:
+        full.setattr(Path, "mkdir", refuse)
+        with first.save(9) as folder:
+            (folder / "model").write_text("nine")
+    assert not folder.exists()
+    assert names(tmp_path / "3") == {"3-0.1"}
+    assert text_of(first) == "three"
+
+
+def test_another_trouble_of_the_disk_is_an_error(tmp_path: Path) -> None:
+    first = start(tmp_path, 1)
+    with pytest.raises(OSError, match="broken"), first.save(9):
+        raise OSError(errno.EIO, "broken")
+    assert names(tmp_path) == set()
+
+
+FULL = """
+import os, sys
+from pathlib import Path
+from hpmpi.checkpoints import Checkpoints
+folder = Path(sys.argv[1], "3")
+first = Checkpoints(folder, 0, 1)
+first.claim(heard_of=0, limit=9)
+for resource, size in ((1, 100), (2, 10**6), (3, 100)):
+    with first.save(resource) as checkpoint:
+        (checkpoint / "model").write_bytes(bytes(size))
+    print(resource, sorted(os.listdir(folder)))
+"""
+
+
+def test_a_disk_that_is_really_full_costs_the_checkpoint_only(tmp_path: Path) -> None:
+    mount = 'mount -t tmpfs -o size=64k none "$1" || exit 42; shift; exec "$@"'
+    words = ["unshare", "-m", "sh", "-c", mount, "sh", str(tmp_path), sys.executable]
+    try:
+        done = subprocess.run(
+            [*words, "-c", FULL, tmp_path], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        pytest.skip("there is no unshare here")
+    if done.returncode == 42 or "unshare" in done.stderr:
+        pytest.skip("nobody may mount here")
+    assert done.stdout == "1 ['1-0.1']\n2 ['1-0.1']\n3 ['3-0.1']\n"
+    assert done.stderr == "trial 3: no room for a checkpoint at 2; going on without\n"

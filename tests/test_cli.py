@@ -8,11 +8,14 @@ import signal
 import stat
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import h5py
+import msgspec
 import pytest
 
+from hpmpi import lock, results, store
 from hpmpi.messages import Baseline, Ended, Outcome, Started
 from tests.runs import ROOT, Study, finish
 
@@ -168,7 +171,7 @@ def test_a_study_in_which_nothing_succeeds_ends_with_3(tmp_path: Path) -> None:
     assert done.returncode == 3
     assert "no trial has succeeded" in done.stdout
     assert "ValueError: as told" in done.stderr
-    assert "9 x exception" in done.stdout
+    assert "6 x exception" in done.stdout
 
 
 def test_a_study_whose_ranks_are_all_dead_ends_with_4_and_keeps_its_results(
@@ -337,6 +340,7 @@ def test_a_results_file_that_can_not_be_written_costs_no_run(tmp_path: Path) -> 
     assert done.returncode == 0
     assert "can't be written" in done.stderr
     assert [path for path in study.out.iterdir() if path.name.startswith(".run.h5")] == []
+    (study.out / "run.h5").rmdir()
     assert len(study.results) == 2
 
 
@@ -363,6 +367,8 @@ def test_a_journal_that_can_not_be_derived_is_refused_and_untouched(tmp_path: Pa
     lines = journal.read_text().splitlines(keepends=True)
     first = next(n for n, line in enumerate(lines) if '"assigned"' in line)
     lines[first] = lines[first].replace('"x":', '"x":1')
+    text = lines[first].rpartition(',"crc"')[0]
+    lines[first] = f'{text},"crc":"{zlib.crc32(text.encode()):08x}"}}\n'
     journal.write_text("".join(lines))
     (study.out / "run.h5").unlink()
     before = journal.read_bytes()
@@ -371,3 +377,105 @@ def test_a_journal_that_can_not_be_derived_is_refused_and_untouched(tmp_path: Pa
     assert "can't be derived" in done.stderr
     assert "Traceback" not in done.stderr
     assert journal.read_bytes() == before
+
+
+def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Read all files below a folder, and when they were written."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+def test_a_second_run_in_a_folder_says_so_and_touches_nothing(tmp_path: Path) -> None:
+    study = Study(tmp_path, epoch_s=0.5)
+    process = study.start(study.command("--workers", "1"))
+    study.until(lambda: study.busy() != [], process)
+    for option in ((), ("--fresh",)):
+        second = study.run(study.command("--workers", "1", *option))
+        assert (second.returncode, second.stdout) == (2, "")
+        assert f"a run is going on in {study.out}, of process " in second.stderr
+        assert "Traceback" not in second.stderr
+    assert process.poll() is None
+    assert not (tmp_path / "out.1").exists()
+    process.send_signal(signal.SIGTERM)
+    assert finish(process).returncode == 75
+    assert len([each for each in study.decisions if isinstance(each, Started)]) == 1
+
+
+def test_a_complete_run_is_printed_without_a_lock_and_nothing_is_touched(
+    complete: Study,
+) -> None:
+    held = lock.take(complete.out)
+    try:
+        before = contents(complete.out)
+        done = complete.run(complete.command("--workers", "2"))
+        assert (done.returncode, done.stderr) == (0, "")
+        assert contents(complete.out) == before
+    finally:
+        held.release()
+
+
+@pytest.mark.parametrize("name", ["journal.jsonl", "run.h5", "status", "lock", "checkpoints"])
+def test_a_link_in_a_run_folder_is_refused(tmp_path: Path, name: str) -> None:
+    study = Study(tmp_path)
+    study.out.mkdir()
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    (study.out / name).symlink_to(precious)
+    for words in (["run", str(study.file), "--out", str(study.out)], ["show", str(study.out)]):
+        done = hpmpi(tmp_path, *words)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"{name} is a symbolic link" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert [path.name for path in study.out.iterdir()] == [name]
+    assert precious.read_text() == "mine"
+
+
+def test_what_a_run_folder_names_is_not_imported(complete: Study, tmp_path: Path) -> None:
+    (tmp_path / "evil.py").write_text("from pathlib import Path\nPath('bitten').touch()\n")
+    journal = tmp_path / "journal.jsonl"
+    rows = []
+    for decision in complete.decisions:
+        if isinstance(decision, Started):
+            evil = decision.settings.replace('method = "', 'method = "evil:Bite')
+            assert evil != decision.settings
+            decision = msgspec.structs.replace(decision, settings=evil)  # noqa: PLW2901
+        rows.append(store.line(decision))
+    journal.write_bytes(b"".join(rows))
+    shown = hpmpi(tmp_path, "show", str(tmp_path))
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout.startswith("mine: complete; 12 trials")
+    done = hpmpi(tmp_path, "run", str(complete.file), "--out", str(tmp_path))
+    assert done.returncode == 2
+    assert "evil:Bite" in done.stderr
+    assert not (tmp_path / "bitten").exists()
+
+
+def test_a_state_that_never_was_is_derived_again(tmp_path: Path) -> None:
+    study = Study(tmp_path, epoch_s=0.0)
+    study.run(study.command("--workers", "1", "--set", "stop.max_trials=2"))
+    file = study.out / "run.h5"
+    with h5py.File(file, "r+") as opened:
+        state = json.loads(opened["state"][()])
+        state["scheduler"] = {"no": "such thing"}
+        opened["state"][()] = json.dumps(state)
+    results.seal(file)
+    done = study.run(study.command("--workers", "1", "--set", "stop.max_trials=3"))
+    assert done.returncode == 0
+    assert "all is derived again" in done.stderr
+    assert {trial for trial, _ in study.results} == {0, 1, 2}
+
+
+def test_a_complete_run_is_printed_from_a_folder_that_can_not_be_written(complete: Study) -> None:
+    mount = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" || exit 42; shift; exec "$@"'
+    unshared = ["unshare", "-m", "sh", "-c", mount, "sh", str(complete.out)]
+    try:
+        done = complete.run([*unshared, *complete.command("--workers", "1")])
+    except FileNotFoundError:
+        pytest.skip("there is no unshare here")
+    if done.returncode == 42 or "unshare" in done.stderr:
+        pytest.skip("nobody may mount here")
+    assert (done.returncode, done.stderr) == (0, "")
+    more = complete.command("--workers", "1", "--set", "stop.max_trials=20")
+    done = complete.run([*unshared, *more])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"hpmpi: {complete.out} can't be written: Read-only file system\n"

@@ -14,6 +14,7 @@ from hpmpi.messages import (
     Curve,
     Discard,
     Drain,
+    Draining,
     Failed,
     Failure,
     FailureKind,
@@ -224,7 +225,8 @@ def test_it_is_over_when_nothing_is_open_and_nothing_can_be() -> None:
 
 def test_after_the_end_nothing_is_done() -> None:
     master = working(Study())
-    assert master.handle(Drain("signal"), 1.0) == [Tell(1, Save()), Tell(2, Save())]
+    drains = [Record(Draining(1.0, "signal")), Tell(1, Save()), Tell(2, Save())]
+    assert master.handle(Drain("signal"), 1.0) == drains
     assert master.handle(Drain("another"), 1.0) == [Leave(Outcome.DRAINED)]
     assert hear(master, 1, Finished(0, 0, 1, {"loss": 0.5}), 2.0) == []
     assert hear(master, 1, Beat(), 2.0) == []
@@ -233,7 +235,8 @@ def test_after_the_end_nothing_is_done() -> None:
 
 
 def test_a_drain_without_jobs_is_over_at_once() -> None:
-    assert Study().master().handle(Drain("signal"), 0.0) == [Leave(Outcome.DRAINED)]
+    commands = Study().master().handle(Drain("signal"), 0.0)
+    assert commands == [Record(Draining(0.0, "signal")), Leave(Outcome.DRAINED)]
 
 
 def test_a_drain_does_not_wait_for_lost_ranks() -> None:
@@ -242,7 +245,7 @@ def test_a_drain_does_not_wait_for_lost_ranks() -> None:
         hear(master, 1, Beat(), now)
         master.handle(Tick(), now)
     hear(master, 1, Finished(0, 0, 1, {"loss": 0.5}), 9.0)
-    assert master.handle(Drain("signal"), 9.0) == [Tell(2, Save())]
+    assert master.handle(Drain("signal"), 9.0)[1:] == [Tell(2, Save())]
     hear(master, 1, Beat(), 9.9)
     said = master.handle(Tick(), 10.1)
     assert (type(said[0]), said[-1]) == (Record, Leave(Outcome.DRAINED))

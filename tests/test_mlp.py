@@ -11,6 +11,7 @@ from hpmpi.messages import Assign, Point
 from hpmpi.objective import open_trial
 from hpmpi.trainables import mlp
 from hpmpi.trial import Config, Metrics
+from tests.build import never
 from tests.drive import welcome
 
 SMALL: Config = {"hidden": 8, "layers": 2, "batch_size": 16}
@@ -22,7 +23,8 @@ def train(
     """Train trial 7 up to some epoch, from its checkpoint on."""
     points: list[Point] = []
     told = welcome(folder, args={"dataset": dataset})
-    trial, _ = open_trial(told, Assign(7, 0, attempt, resource, config, seed=7), points.append)
+    order = Assign(7, 0, attempt, resource, config, seed=7)
+    trial, _ = open_trial(told, order, points.append, never)
     return mlp.train(config, trial), points
 
 
@@ -67,7 +69,8 @@ def test_another_seed_is_another_model(tmp_path: Path) -> None:
     told = welcome(tmp_path, args={"dataset": "iris"})
     losses = set()
     for seed in (1, 2):
-        trial, _ = open_trial(told, Assign(seed, 0, 1, 1, SMALL, seed), list[Point]().append)
+        order = Assign(seed, 0, 1, 1, SMALL, seed)
+        trial, _ = open_trial(told, order, list[Point]().append, never)
         losses.add(mlp.train(SMALL, trial)["train_loss"])
     assert len(losses) == 2
 
@@ -96,7 +99,8 @@ def test_the_split_is_always_the_same_and_scaled(dataset: str) -> None:
 
 def test_the_default_is_that_of_scikit_learn(tmp_path: Path) -> None:
     told = welcome(tmp_path, args={"dataset": "iris"})
-    trial, _ = open_trial(told, Assign(0, 0, 1, 9, {}, seed=0), list[Point]().append)
+    order = Assign(0, 0, 1, 9, {}, seed=0)
+    trial, _ = open_trial(told, order, list[Point]().append, never)
     metrics = mlp.default({}, trial)
     assert set(metrics) == {"accuracy", "train_loss", "size_bytes"}
     assert metrics["accuracy"] > 0.8

@@ -17,8 +17,9 @@ import pytest
 from hpmpi import checkpoints, objective
 from hpmpi.errors import ObjectiveError
 from hpmpi.messages import Point
-from hpmpi.objective import Trial, call, check, load, open_trial
+from hpmpi.objective import Drains, Suspend, Trial, call, check, load, open_trial
 from hpmpi.trial import Config
+from tests.build import never
 from tests.drive import order, welcome
 
 
@@ -45,10 +46,10 @@ def ignore(_point: Point) -> None:
     """Have no use for a point of a curve."""
 
 
-def handle(folder: Path, *, resource: int = 9, attempt: int = 1) -> Trial:
+def handle(folder: Path, *, resource: int = 9, attempt: int = 1, drains: Drains = never) -> Trial:
     """Make the handle of an attempt at trial 7."""
     told = order(7, resource, attempt)
-    return open_trial(welcome(folder, args={"dataset": "iris"}), told, ignore)[0]
+    return open_trial(welcome(folder, args={"dataset": "iris"}), told, ignore, drains)[0]
 
 
 # -- finding ---------------------------------------------------------------------------------------
@@ -215,7 +216,7 @@ def test_a_later_attempt_starts_where_the_checkpoint_is(tmp_path: Path) -> None:
 
 def test_points_of_the_curve_are_numbers(tmp_path: Path) -> None:
     points: list[Point] = []
-    trial, _ = open_trial(welcome(tmp_path), order(7), points.append)
+    trial, _ = open_trial(welcome(tmp_path), order(7), points.append, never)
     trial.report(np.int64(3), accuracy=np.float32(0.5), loss=np.array(1))  # type: ignore[arg-type]
     assert points == [Point(3, {"accuracy": 0.5, "loss": 1.0})]
     assert [type(value) for value in points[0].metrics.values()] == [float, float]
@@ -240,6 +241,21 @@ def test_now_and_then_is_a_time_to_save(tmp_path: Path, monkeypatch: pytest.Monk
     assert not trial.should_save(2)
     now += 2
     assert trial.should_save(2)
+
+
+def test_a_drain_is_a_time_to_save_and_the_job_ends_there(tmp_path: Path) -> None:
+    trial = handle(tmp_path, drains=lambda: True)
+    assert trial.should_save(2)
+    with pytest.raises(Suspend) as suspended, trial.checkpoint(2) as folder:
+        (folder / "model").write_text("two")
+    assert suspended.value.saved == 2
+    assert handle(tmp_path, attempt=2).start == 2
+
+
+def test_a_drain_lets_a_job_that_is_done_return_its_result(tmp_path: Path) -> None:
+    trial = handle(tmp_path, resource=2, drains=lambda: True)
+    with trial.checkpoint(2):
+        pass
 
 
 def test_a_save_that_fails_leaves_no_checkpoint(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from hpmpi.roster import Held, Roster
-from hpmpi.trial import JobKey
+from hpmpi.roster import Roster
+from hpmpi.trial import Held, JobKey
 
 HELD = Held(JobKey(0, 0), 1)
 NEWER = Held(JobKey(0, 0), 2)

@@ -1,19 +1,22 @@
 """Laws of the run folder: nothing that was appended is lost, and anybody can read it."""
 
+import errno
 import json
 import math
 import os
 import signal
 import subprocess
 import sys
+import time
+import zlib
 from pathlib import Path
 
 import h5py
 import pandas as pd
 import pytest
 
-from hpmpi import store, tables
-from hpmpi.errors import StoreError
+from hpmpi import files, lock, store, tables
+from hpmpi.errors import DiskError, StoreError
 from hpmpi.jobs import JobsState
 from hpmpi.leaderboard import Leaderboard
 from hpmpi.messages import (
@@ -30,6 +33,7 @@ from hpmpi.messages import (
 )
 from hpmpi.store import Store, read
 from hpmpi.trial import Config, Goal
+from tests.runs import ROOT
 
 STATE = JobsState(
     scheduler={"n": 1},
@@ -56,6 +60,12 @@ def filled(folder: Path) -> Store:
     for decision in DECISIONS:
         opened.append(decision)
     return opened
+
+
+def change(path: Path, before: bytes, after: bytes) -> None:
+    text = path.read_bytes()
+    assert before in text
+    path.write_bytes(text.replace(before, after, 1))
 
 
 def told() -> dict[str, tables.Columns]:
@@ -117,7 +127,7 @@ def test_a_damaged_line_is_said_with_its_number(tmp_path: Path) -> None:
     lines = journal.read_bytes().split(b"\n")
     lines[2] = lines[2].replace(b"{", b"[", 1)
     journal.write_bytes(b"\n".join(lines))
-    with pytest.raises(StoreError, match="line 3 of the journal"):
+    with pytest.raises(StoreError, match=r"line 3 of .*journal\.jsonl is damaged"):
         read(tmp_path)
 
 
@@ -154,9 +164,9 @@ def test_a_damaged_results_file_gives_way_to_the_one_before(tmp_path: Path) -> N
 
 def test_a_results_file_of_another_format_is_refused(tmp_path: Path) -> None:
     filled(tmp_path).checkpoint(STATE)
-    with h5py.File(tmp_path / store.RESULTS, "r+") as file:
-        file.attrs["format"] = 99
-    with pytest.raises(StoreError, match="format 99"):
+    (tmp_path / store.JOURNAL).unlink()
+    change(tmp_path / store.RESULTS, b"format 2, by hpmpi 0.1.0,", b"format 99, by hpmpi 8.1, ")
+    with pytest.raises(StoreError, match=r"format 99, written by hpmpi 8\.1.* reads format 2"):
         read(tmp_path)
 
 
@@ -246,3 +256,278 @@ def test_a_study_that_begins_takes_no_older_results_along(tmp_path: Path) -> Non
     filled(tmp_path).checkpoint(STATE)
     Store(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {store.JOURNAL}
+
+
+def lines_of(folder: Path) -> list[bytes]:
+    return (folder / store.JOURNAL).read_bytes().splitlines(keepends=True)
+
+
+def damage(folder: Path, number: int) -> None:
+    """Change a number in a line of the journal, counted from 1."""
+    lines = lines_of(folder)
+    lines[number - 1] = lines[number - 1].replace(b'"at":', b'"at":1', 1)
+    (folder / store.JOURNAL).write_bytes(b"".join(lines))
+
+
+def test_the_last_key_of_a_line_is_a_checksum_of_what_is_before(tmp_path: Path) -> None:
+    filled(tmp_path)
+    for line in lines_of(tmp_path):
+        text, _, rest = line.rpartition(b',"crc":')
+        assert rest == b'"%08x"}\n' % zlib.crc32(text)
+        assert list(json.loads(line))[-1] == "crc"
+
+
+@pytest.mark.parametrize("number", range(1, len(DECISIONS) + 1))
+def test_a_damaged_line_is_taken_from_the_results_file(tmp_path: Path, number: int) -> None:
+    opened = filled(tmp_path)
+    opened.checkpoint(STATE)
+    opened.append(Lost(10.0, 2))
+    damage(tmp_path, number)
+    saved = read(tmp_path)
+    assert repr(saved.decisions) == repr([*DECISIONS, Lost(10.0, 2)])
+    assert saved.counted == len(DECISIONS)
+
+
+def test_a_damaged_line_is_taken_from_the_results_file_before_if_need_be(tmp_path: Path) -> None:
+    opened = filled(tmp_path)
+    opened.checkpoint(STATE)
+    opened.checkpoint(STATE)
+    (tmp_path / store.RESULTS).write_bytes(b"damaged")
+    damage(tmp_path, 3)
+    assert repr(read(tmp_path).decisions) == repr(DECISIONS)
+
+
+def test_a_line_damaged_after_the_results_file_was_written_is_said(tmp_path: Path) -> None:
+    opened = filled(tmp_path)
+    opened.checkpoint(STATE)
+    opened.append(Lost(10.0, 2))
+    opened.append(Lost(11.0, 2))
+    damage(tmp_path, 7)
+    before = lines_of(tmp_path)
+    with pytest.raises(StoreError, match=r"line 7 .* is damaged.*nothing was changed.*head -n 6"):
+        read(tmp_path)
+    assert lines_of(tmp_path) == before
+
+
+def test_a_damaged_line_is_not_taken_from_another_run(tmp_path: Path) -> None:
+    filled(tmp_path).checkpoint(STATE)
+    other = [Started(0.0, "0.2", "", "beef", 2), *DECISIONS[1:]]
+    (tmp_path / store.JOURNAL).write_bytes(b"".join(map(store.line, other)))
+    damage(tmp_path, 3)
+    with pytest.raises(StoreError, match="line 3"):
+        read(tmp_path)
+
+
+def test_what_was_taken_from_the_results_file_mends_the_journal(tmp_path: Path) -> None:
+    filled(tmp_path).checkpoint(STATE)
+    before = lines_of(tmp_path)
+    damage(tmp_path, 3)
+    Store(tmp_path, read(tmp_path).decisions).close()
+    assert lines_of(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"[" * 100_000, b'{"type":"lost","at":1.0,"rank":' + b"9" * 10_000, b"\xff", b"", b"null"],
+)
+def test_what_nobody_can_read_is_damage(tmp_path: Path, text: bytes) -> None:
+    row = text + b',"crc":"%08x"}\n' % zlib.crc32(text)
+    (tmp_path / store.JOURNAL).write_bytes(store.line(DECISIONS[0]) + row)
+    with pytest.raises(StoreError, match="line 2"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b'{"type":"started","at":0.0,"version":"0.0.9","start":"x"}', "format 1, written by hpm"),
+        (b'{"type":"started","version":"9.0","format":7,"new":[],"sum":4}', "format 7, written by"),
+    ],
+)
+def test_a_journal_of_another_format_is_said_to_be(tmp_path: Path, text: bytes, said: str) -> None:
+    (tmp_path / store.JOURNAL).write_bytes(text + b"\n" + b'{"type":"unheard of"}\n')
+    with pytest.raises(StoreError, match=f"{said}.* reads format 2"):
+        read(tmp_path)
+
+
+def test_every_bit_of_the_results_file_is_watched(tmp_path: Path) -> None:
+    filled(tmp_path).checkpoint(STATE, told())
+    (tmp_path / store.JOURNAL).unlink()
+    file = tmp_path / store.RESULTS
+    whole = file.read_bytes()
+    for place in [*range(600), *range(600, len(whole), 97)]:
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(StoreError, match=r"run\.h5 (is damaged|has format)"):
+            read(tmp_path)
+
+
+@pytest.mark.parametrize("length", [0, 1, 511, 512, 2000])
+def test_a_cut_results_file_is_said(tmp_path: Path, length: int) -> None:
+    filled(tmp_path).checkpoint(STATE)
+    (tmp_path / store.JOURNAL).unlink()
+    os.truncate(tmp_path / store.RESULTS, length)
+    with pytest.raises(StoreError, match=r"run\.h5 is damaged"):
+        read(tmp_path)
+
+
+def test_a_results_file_of_the_first_format_is_said_to_be(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / store.RESULTS, "w") as file:
+        file.attrs["format"] = 1
+    with pytest.raises(StoreError, match=r"format 1, written by an early hpmpi.* reads format 2"):
+        read(tmp_path)
+
+
+NAMES = [*store.FILES[:5], *store.FOLDERS, "logs/rank-1.log", "baseline/output.log"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("kind", ["link", "broken link", "pipe", "other"])
+def test_what_may_lead_elsewhere_is_refused(tmp_path: Path, name: str, kind: str) -> None:
+    path = tmp_path / "run" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    match kind:
+        case "link":
+            (tmp_path / "precious").mkdir()
+            path.symlink_to(tmp_path / "precious")
+        case "broken link":
+            path.symlink_to(tmp_path / "nowhere")
+        case "pipe":
+            os.mkfifo(path)
+        case _ if name in store.FOLDERS:
+            path.write_text("")
+        case _:
+            path.mkdir()
+    is_what = "a symbolic link" if "link" in kind else "no f"
+    with pytest.raises(StoreError, match=rf"{name} is {is_what}.*move it away"):
+        read(tmp_path / "run")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_run_folder_may_be_reached_through_a_link(tmp_path: Path) -> None:
+    filled(tmp_path / "run")
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    assert len(read(tmp_path / "link").decisions) == len(DECISIONS)
+
+
+def test_links_with_the_names_of_partial_files_are_not_followed(tmp_path: Path) -> None:
+    opened = filled(tmp_path)
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    for name in (store.RESULTS, store.PREVIOUS, store.STATUS, store.JOURNAL):
+        (tmp_path / f".{name}.{os.getpid()}").symlink_to(precious)
+    opened.checkpoint(STATE)
+    opened.checkpoint(STATE)
+    opened.status("cafe", "running")
+    damage(tmp_path, 3)
+    Store(tmp_path, DECISIONS).close()
+    assert precious.read_text() == "mine"
+
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from hpmpi.errors import DiskError
+from hpmpi.messages import Lost
+from hpmpi.store import JOURNAL, Store, read
+folder = Path(sys.argv[1])
+opened = Store(folder)
+opened.append(Lost(0.0, 0))
+size = (folder / JOURNAL).stat().st_size
+_, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, hard))
+for tried in range(3):
+    try:
+        opened.append(Lost(1.0, 1))
+    except DiskError as error:
+        print(error)
+    assert (folder / JOURNAL).stat().st_size == size
+    assert opened.decisions == read(folder).decisions == [Lost(0.0, 0)]
+resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+opened.append(Lost(1.0, 1))
+opened.close()
+"""
+
+
+def test_a_full_disk_leaves_no_half_line_and_may_be_tried_again(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(tmp_path)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{tmp_path / store.JOURNAL} can't be written: File too large\n" * 3
+    assert read(tmp_path).decisions == [Lost(0.0, 0), Lost(1.0, 1)]
+
+
+def fail(*_: object) -> None:
+    raise OSError(errno.EIO, "a broken disk")
+
+
+def test_a_line_that_can_not_even_be_cut_off_is_gone_at_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = filled(tmp_path)
+    whole = (tmp_path / store.JOURNAL).read_bytes()
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "ftruncate", fail)
+        broken.setattr(files, "write", lambda to, text: fail(os.write(to, text[:-9])))
+        with pytest.raises(DiskError, match="a broken disk"):
+            opened.append(Lost(10.0, 2))
+    opened.append(Lost(11.0, 2))
+    assert (tmp_path / store.JOURNAL).read_bytes() == whole + store.line(Lost(11.0, 2))
+
+
+def test_what_could_not_be_synced_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "SYNC_EVERY_S", 0.0)
+    opened = filled(tmp_path)
+    before = (tmp_path / store.JOURNAL).stat().st_ino
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", fail)
+        with pytest.raises(DiskError, match="a broken disk"):
+            opened.sync()
+    opened.sync()
+    opened.append(Lost(10.0, 2))
+    assert (tmp_path / store.JOURNAL).stat().st_ino != before
+    assert repr(read(tmp_path).decisions) == repr([*DECISIONS, Lost(10.0, 2)])
+
+
+def test_a_status_that_the_disk_does_not_take_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = filled(tmp_path)
+    opened.status("cafe", "running")
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(DiskError, match="status can't be written"):
+        opened.status("cafe", "complete")
+    assert (tmp_path / store.STATUS).read_text() == "cafe running\n"
+    assert [path for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_the_lock_is_kept_by_what_is_written_and_left_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Store(tmp_path, (), lock.take(tmp_path))
+    monkeypatch.setattr(store, "SYNC_EVERY_S", 0.0)
+    leases = [(tmp_path / lock.NAME).read_bytes()]
+    now = time.monotonic()
+    for late, act in enumerate([lambda: opened.append(Lost(0.0, 1)), opened.sync], start=1):
+        monkeypatch.setattr(time, "monotonic", lambda late=late: now + late * lock.BEAT_S)
+        act()
+        leases.append((tmp_path / lock.NAME).read_bytes())
+    opened.close()
+    assert len(set(leases)) == 3
+    assert b'"released":true' in (tmp_path / lock.NAME).read_bytes()
+
+
+def test_who_was_taken_for_dead_writes_nothing(tmp_path: Path) -> None:
+    opened = Store(tmp_path, (), lock.take(tmp_path))
+    (tmp_path / lock.NAME).unlink()
+    other = lock.take(tmp_path)
+    with pytest.raises(StoreError, match="was removed"):
+        opened.append(Lost(0.0, 1))
+    assert read(tmp_path).decisions == []
+    other.release()

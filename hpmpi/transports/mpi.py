@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hpmpi import guard
-from hpmpi.errors import TransportError
+from hpmpi.errors import MeetingError, TransportError
 from hpmpi.frames import await_any
 from hpmpi.transports import launched
 
@@ -156,7 +156,10 @@ class MpiTransport:
 
 
 def connect() -> MpiTransport:
-    """Meet the other ranks; raises TransportError where the launcher is of another MPI."""
+    """Meet the other ranks; raises TransportError where the launcher is of another MPI.
+
+    And MeetingError where one of them dies meanwhile.
+    """
     world = MPI.COMM_WORLD
     ours, launchers = library(), os.environ.keys()
     if "MPI_LOCALRANKID" in launchers and ours.startswith("Open MPI"):
@@ -170,9 +173,12 @@ def connect() -> MpiTransport:
         raise TransportError(
             f"the launcher started {said.size} ranks, and {ours} sees {world.Get_size()}; {WAY_OUT}"
         )
-    node = world.Split_type(MPI.COMM_TYPE_SHARED)
-    threads = share(node)
-    unlink_segments(node)
+    try:
+        node = world.Split_type(MPI.COMM_TYPE_SHARED)
+        threads = share(node)
+        unlink_segments(node)
+    except MPI.Exception as error:
+        raise MeetingError(f"a rank died before all had met: {error}") from error
     return MpiTransport(world, threads)
 
 

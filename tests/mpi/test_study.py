@@ -15,6 +15,9 @@ pytestmark = [
     pytest.mark.skipif(not MPIRUN.exists(), reason="no mpirun beside this Python"),
 ]
 
+PATIENCE_S = 1.5
+"""Of the study in tests/runs.py."""
+
 
 def check_complete(study: Study) -> None:
     """Every trial has its result at the bottom, and no job has two."""
@@ -85,6 +88,38 @@ def test_a_rank_that_comes_back_is_used_again(tmp_path: Path) -> None:
     assert [each.rank for each in study.decisions if isinstance(each, Back)] == [victim]
     failures = [each for each in study.decisions if isinstance(each, Failure)]
     assert {each.kind for each in failures} == {FailureKind.LOST}
+
+
+def test_a_rank_0_that_was_held_up_declares_nobody_lost(tmp_path: Path) -> None:
+    study = Study(tmp_path, epoch_s=0.3)
+    process = study.start(study.mpirun(4))
+    study.until(lambda: len(study.results) >= 2, process)
+    leader = leader_of(study)
+    os.kill(leader, signal.SIGSTOP)
+    time.sleep(2 * PATIENCE_S)
+    os.kill(leader, signal.SIGCONT)
+    done = finish(process)
+    assert (done.returncode, study.left()) == (0, []), done.stderr
+    check_complete(study)
+    assert not any(isinstance(each, Lost | Failure) for each in study.decisions)
+
+
+def test_a_slow_rank_is_not_lost(tmp_path: Path) -> None:
+    patience_s = 4.0
+    study = Study(tmp_path, epoch_s=3.0)
+    process = study.start(study.mpirun(4, "--set", f"limits.patience_s={patience_s}"))
+    study.until(lambda: len(study.busy()) == 3, process)
+    slow = study.ranks()[1]
+    for _ in range(10):
+        os.kill(slow, signal.SIGSTOP)
+        time.sleep(patience_s / 2)
+        os.kill(slow, signal.SIGCONT)
+        time.sleep(patience_s / 8)
+    assert process.poll() is None, "the study should have lasted longer"
+    process.send_signal(signal.SIGUSR1)
+    done = finish(process)
+    assert (done.returncode, study.left()) == (75, []), done.stderr
+    assert not any(isinstance(each, Lost) for each in study.decisions)
 
 
 def test_rank_0_killed_ends_the_launcher_and_loses_no_result(tmp_path: Path) -> None:

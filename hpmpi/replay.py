@@ -1,0 +1,278 @@
+"""`hpmpi replay`: derive every decision of a run again; name the first that comes out otherwise.
+
+Several decisions may follow from one event, and the first of them tells which. So each event is
+made again from what followed from it, and the same master as in a run is asked what it decides
+then. Only what nobody but ranks and people can know is taken as the journal has it: what was
+reported, who was silent, that somebody wanted the run to end.
+"""
+
+from collections.abc import Sequence
+from itertools import takewhile
+from pathlib import Path
+
+import msgspec
+
+from hpmpi import settings, store
+from hpmpi.errors import ReplayError, SettingsError, StoreError
+from hpmpi.jobs import Jobs, JobsState
+from hpmpi.master import Master
+from hpmpi.messages import (
+    Back,
+    Baseline,
+    Beat,
+    Curve,
+    Decision,
+    Drain,
+    Draining,
+    Ended,
+    Event,
+    Failed,
+    Failure,
+    FailureKind,
+    Finished,
+    Heard,
+    Joined,
+    Late,
+    Lost,
+    Outcome,
+    Progress,
+    Ready,
+    Record,
+    Refused,
+    Report,
+    Result,
+    Started,
+    Suspended,
+    Suspension,
+    Tick,
+    Unfit,
+)
+from hpmpi.resume import jobs_of, rules_of
+from hpmpi.roster import Roster
+from hpmpi.settings import Settings
+from hpmpi.trial import Held, JobKey
+
+UNTOLD = ("type", "at", "settings", "version", "error")
+"""What of a decision is too long, or known."""
+
+Journal = list[Decision]
+Answer = Result | Failure | Suspension
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """How many decisions agree, until one differs; whether there was a state to compare."""
+
+    agreed: int
+    stored: bool = False
+    difference: str | None = None
+
+
+class ToldRoster(Roster):
+    """A roster that is told who was silent."""
+
+    told_silent: Sequence[int] = ()
+
+    def _overdue(self, _now: float) -> list[int]:
+        overdue, self.told_silent = [*self.told_silent], ()
+        return overdue
+
+
+def text(verdict: Verdict) -> str:
+    """Say in a line what came of a replay."""
+    if verdict.difference is not None:
+        return f"replay: {verdict.agreed} decisions agree; {verdict.difference}"
+    state = "the state in run.h5 is the same" if verdict.stored else "there is no state in run.h5"
+    return f"replay: all {verdict.agreed} decisions agree; {state}"
+
+
+def replay(folder: Path, *, trust: bool) -> Verdict:
+    """Derive the run in a folder again, and change nothing.
+
+    With `trust`, the searcher and the scheduler that the folder names may be code of its own.
+    Raises StoreError where there is no run, SettingsError where its settings can't be used.
+    """
+    saved = store.read(folder)
+    journal = saved.decisions
+    if not journal or not isinstance(journal[0], Started):
+        raise StoreError(f"there is no run in {folder}, or not its beginning")
+    damaged = first_damaged(folder / store.JOURNAL, journal)
+    if damaged is not None:
+        said = f"line {damaged} of {store.JOURNAL} is damaged, or differs from {store.RESULTS}"
+        return Verdict(damaged - 1, difference=said)
+    replayer = Replayer(journal, trust=trust)
+    for number, decision in enumerate(journal):
+        try:
+            replayer.redo(number, decision)
+        except ReplayError as error:
+            where = f"decision {number + 1} differs (line {number + 1} of {store.JOURNAL})"
+            return Verdict(number, difference=f"{where}: {error}")
+        if number + 1 == saved.counted and replayer.state != store.ENCODE(saved.state):
+            said = f"the state in {store.RESULTS} is not what they lead to"
+            return Verdict(number + 1, difference=said)
+    return Verdict(len(journal), stored=saved.state is not None)
+
+
+def first_damaged(path: Path, journal: Journal) -> int | None:
+    """Find the first line that is not what was read, maybe from the results file; from 1 on."""
+    rows = store.read_rows(path)
+    for number, (row, decision) in enumerate(zip(rows, journal, strict=False), start=1):
+        if row + b"\n" != store.line(decision):
+            return number
+    return None
+
+
+class Replayer:
+    """Go through a journal decision by decision."""
+
+    def __init__(self, journal: Journal, *, trust: bool) -> None:
+        """Begin before the first start; raises SettingsError where its settings can't be used."""
+        started = journal[0]
+        assert isinstance(started, Started), "a journal begins with a start"
+        self._journal = journal
+        self._trust = trust
+        self._study = study_of(started, trust=trust)
+        self._at = 0.0
+        self._expected: Journal = []
+        self._begin(self._study, jobs_of(self._study, store.Saved([])), ranks=0)
+        self._master.outcome = Outcome.DRAINED
+
+    def redo(self, number: int, decision: Decision) -> None:
+        """Derive the decision with this number; raises ReplayError where it comes out otherwise."""
+        if not decision.at >= self._at:
+            raise ReplayError(f"{told(decision)} is older than the decision before it")
+        self._at = decision.at
+        match decision:
+            case Started():
+                self._start(decision, self._journal[:number])
+                return
+            case _ if self._expected:
+                pass
+            case Ended():
+                self._end(decision)
+                return
+            case Baseline() | Curve():  # nothing follows from numbers that are no result
+                return
+            case _ if self._master.outcome is not None:
+                raise ReplayError(f"{told(decision)}; derived: the end")
+            case _:
+                commands = self._master.handle(self._event(number, decision), self._at)
+                self._expected = [it.decision for it in commands if isinstance(it, Record)]
+        again = self._expected.pop(0) if self._expected else None
+        if again is None or store.line(decision) != store.line(again):
+            raise ReplayError(f"{told(decision)}; derived: {told(again)}")
+
+    @property
+    def state(self) -> bytes:
+        """The state of the jobs, as the results file has it."""
+        return store.ENCODE(self._master.jobs.state())
+
+    def _begin(self, study: Settings, jobs: Jobs, ranks: int) -> None:
+        patience_s = study.limits.patience_s
+        self._roster = ToldRoster(list(range(1, ranks + 1)), patience_s, patience_s, self._at)
+        self._master = Master(jobs, self._roster, rules_of(study), study.seed)
+
+    def _start(self, started: Started, before: Journal) -> None:
+        study = study_of(started, trust=self._trust)
+        differences = settings.differences(study, self._study)
+        if differences:
+            raise ReplayError(f"another study was started: {'; '.join(differences)}")
+        if self._expected:  # rank 0 was killed between two decisions on one event
+            saved = store.Saved(before)
+        else:
+            saved = store.Saved([], msgspec.json.decode(self.state, type=JobsState))
+        jobs = jobs_of(study, saved)
+        if started.rungs != jobs.scheduler.rungs:
+            raise ReplayError(f"the rungs are at {started.rungs}; derived: {jobs.scheduler.rungs}")
+        jobs.redo(started)
+        self._expected = []
+        self._begin(study, jobs, started.ranks)
+
+    def _end(self, ended: Ended) -> None:
+        master = self._master
+        if master.outcome is None:
+            master.handle(Tick(), ended.at)
+        if master.outcome is None and master.drains_until is not None:
+            master.outcome = Outcome.DRAINED  # that it was asked for twice is not in the journal
+        if master.outcome is not ended.outcome:
+            went_on = "the run went on" if master.outcome is None else master.outcome.value
+            raise ReplayError(f"{told(ended)}; derived: {went_on}")
+
+    # -- events, from what was decided on them -----------------------------------------------------
+
+    def _event(self, number: int, decision: Decision) -> Event:
+        match decision:
+            case Lost(at=at):
+                same = takewhile(lambda it: it.at == at, self._journal[number:])
+                self._roster.told_silent = [it.rank for it in same if isinstance(it, Lost)]
+                return Tick()
+            case Draining(why=why):
+                return Drain(why)
+            case Back(at=at, rank=rank):
+                said = [it for it in self._journal[number + 1 : number + 2] if it.at == at]
+                return Heard(rank, self._report(rank, said[0] if said else None, back=True))
+            case _:
+                rank = getattr(decision, "rank", 0)
+                return Heard(rank, self._report(rank, decision, back=False))
+
+    def _report(self, rank: int, decision: Decision | None, *, back: bool) -> Report:
+        if rank not in self._roster.workers or back != self._roster.workers[rank].lost:
+            raise ReplayError(f"{told(decision)}; derived: that rank was not there")
+        held = self._roster.workers[rank].held
+        if getattr(decision, "rank", rank) != rank:  # it is not of this rank
+            return Beat()
+        match decision:
+            case Joined(host=host, pid=pid):
+                return Ready(host, pid)
+            case Refused(host=host, error=error):
+                return Unfit(host, error)
+            case Curve(trial=trial, rung=rung, attempt=attempt, points=points):
+                return Progress(trial, rung, attempt, points)
+            case Failure(kind=FailureKind.LOST):
+                raise ReplayError(f"{told(decision)}; derived: that rank was not lost")
+            case Result() | Failure() | Suspension():
+                if held != Held(JobKey(decision.trial, decision.rung), decision.attempt):
+                    raise ReplayError(f"{told(decision)}; derived: that rank does not have it")
+                return self._answer(decision)
+            case Late(trial=trial, rung=rung, attempt=attempt):
+                return Failed(trial, rung, attempt, FailureKind.CRASH, "")
+            case _:
+                return Beat()
+
+    def _answer(self, answer: Answer) -> Report:
+        attempt = (answer.trial, answer.rung, answer.attempt)
+        match answer:
+            case Result(metrics=metrics, saved=saved):
+                if self._study.goal.metric not in metrics:
+                    raise ReplayError(f"{told(answer)} has no {self._study.goal.metric!r}")
+                return Finished(*attempt, metrics, saved)
+            case Failure(kind=kind, error=error):
+                return Failed(*attempt, kind, error)
+            case Suspension(saved=saved):
+                return Suspended(*attempt, saved)
+
+
+def study_of(started: Started, *, trust: bool) -> Settings:
+    """Read and check the settings of a start; raises SettingsError.
+
+    Without `trust`, where they name a searcher or a scheduler that is not built in, too.
+    """
+    study = settings.parse(started.settings)
+    methods = {"searcher": study.searcher, "scheduler": study.scheduler}
+    foreign = [
+        f"{table}.method = {options.get('method')!r} runs the code that the folder names: "
+        "say --trust if you trust it"
+        for table, options in methods.items()
+        if ":" in str(options.get("method"))
+    ]
+    if foreign and not trust:
+        raise SettingsError(foreign)
+    return settings.check(settings.without_none(msgspec.to_builtins(study)))
+
+
+def told(decision: Decision | None) -> str:
+    """Write a decision in a line, without when it was taken."""
+    if decision is None:
+        return "nothing"
+    fields: dict[str, object] = msgspec.to_builtins(decision)
+    shown = [f"{name} {value}" for name, value in fields.items() if name not in UNTOLD]
+    return " ".join([type(decision).__name__.lower(), *shown])

@@ -1,0 +1,251 @@
+"""Whole studies on several hosts, and what befalls the hosts and their links.
+
+The hosts are made here: each has a network, a name and shared memory of its own (Linux namespaces
+that processes hold, so they end with these), and all see the same files, as on a cluster. Their
+cables end in a switch, which is one more namespace: this machine's own network is not touched. The
+launcher reaches a host through an agent that does what ssh does.
+"""
+
+import contextlib
+import functools
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hpmpi.messages import Back, Lost
+from tests.runs import IS_OPEN_MPI, MPIRUN, Study, finish
+
+TOOLS = ("ip", "unshare", "nsenter", "setpriv")
+UNSHARE = ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--uts", "--ipc"]
+
+
+@functools.cache
+def missing() -> str:
+    """Say what this machine lacks to make hosts of namespaces; nothing if it can."""
+    if lacking := [tool for tool in TOOLS if shutil.which(tool) is None]:
+        return f"no {', '.join(lacking)} here"
+    made = subprocess.call([*UNSHARE, "true"], stderr=subprocess.DEVNULL)
+    return "no namespaces for this user" if made else ""
+
+
+pytestmark = [
+    pytest.mark.mpi,
+    pytest.mark.skipif(not MPIRUN.exists(), reason="no mpirun beside this Python"),
+    pytest.mark.skipif(bool(missing()), reason=missing()),
+]
+
+FREE = 6
+"""How many trials come to an end before the gate is open."""
+
+GATED = f"""
+import time
+from pathlib import Path
+
+GATE = Path(__file__).with_name("gate")
+
+def train(config, trial):
+    while trial.number >= {FREE} and not GATE.exists():
+        time.sleep(0.02)
+    return config["x"] + 1 / trial.stop
+"""
+
+AGENT = """#!/bin/sh
+# AGENT [OPTION...] ADDRESS COMMAND...
+while [ "${1#-}" != "$1" ]; do shift; done
+address=$1; shift
+exec nsenter --target "$(cat "$0.$address")" --net --uts --ipc sh -c "$*"
+"""
+
+
+class Host:
+    """A host: the namespaces of a process that holds them."""
+
+    def __init__(self, number: int) -> None:
+        """Switch it on; it has no cable yet."""
+        self.number = number
+        self.address = f"10.77.0.{number}"
+        hold = f"hostname host{number} && echo on && exec sleep infinity"
+        self._holder = subprocess.Popen(
+            [*UNSHARE, "sh", "-c", hold], stdout=subprocess.PIPE, text=True
+        )
+        assert self._holder.stdout is not None
+        with self._holder.stdout as told:
+            assert told.readline() == "on\n"
+        self.pid = self._holder.pid
+        self._network = network_of(self.pid)
+
+    def enter(self) -> list[str]:
+        """Say how to run a program there."""
+        return ["nsenter", "--target", str(self.pid), "--net", "--uts", "--ipc"]
+
+    def ip(self, *words: str) -> None:
+        """Change its network."""
+        subprocess.run([*self.enter(), "ip", *words], check=True)
+
+    def off(self) -> None:
+        """Power it off, if it is on: nothing that runs there ends by itself."""
+        while self._holder.poll() is None:
+            others = [pid for pid in pids() if pid != self.pid and network_of(pid) == self._network]
+            # The holder is the last: once it ends, the number of its network may be another's.
+            for pid in others or [self.pid]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+
+class Hosts:
+    """Hosts, numbered from 1, that a switch (number 0) joins."""
+
+    def __init__(self, folder: Path, stack: contextlib.ExitStack) -> None:
+        """Have none yet; `stack` is what switches them off at the end."""
+        self._stack = stack
+        self._agent = folder / "agent"
+        self._agent.write_text(AGENT)
+        self._agent.chmod(0o700)
+        self._hosts: dict[int, Host] = {}
+        self._on(0).ip("link", "add", "name", "switch", "up", "type", "bridge")
+
+    def add(self, number: int) -> None:
+        """Switch a host on, and plug it in."""
+        host, switch = self._on(number), self._hosts[0]
+        peer = ["peer", "name", "eth0", "netns", str(host.pid)]
+        switch.ip("link", "add", "name", f"port{number}", "type", "veth", *peer)
+        switch.ip("link", "set", f"port{number}", "up", "master", "switch")
+        host.ip("address", "add", f"{host.address}/24", "dev", "eth0")
+        for device in ("eth0", "lo"):
+            host.ip("link", "set", device, "up")
+        self._agent.with_name(f"agent.{host.address}").write_text(str(host.pid))
+
+    def cut(self, number: int) -> None:
+        """Pull a host's cable."""
+        self._hosts[0].ip("link", "set", f"port{number}", "down")
+
+    def mend(self, number: int) -> None:
+        """Plug it in again."""
+        self._hosts[0].ip("link", "set", f"port{number}", "up")
+
+    def off(self, number: int) -> None:
+        """Power a host off."""
+        self._hosts.pop(number).off()
+
+    def mpirun(self, *words: str) -> list[str]:
+        """Say how to start two ranks on each host that is on."""
+        on = [host for number, host in sorted(self._hosts.items()) if number > 0]
+        places = ",".join(f"{host.address}:2" for host in on)
+        agent = str(self._agent)
+        if IS_OPEN_MPI:
+            how = ["--host", places, "--prtemca", "plm_ssh_agent", agent, "-x", "PYTHONPATH"]
+            how += ["--prtemca", "prte_tmpdir_base", str(self._agent.parent)]
+            how += ["--allow-run-as-root", "--bind-to", "none"]
+        else:
+            how = ["-hosts", places, "-launcher", "ssh", "-launcher-exec", agent, "-iface", "eth0"]
+        return [*on[0].enter(), str(MPIRUN), *how, "-n", str(2 * len(on)), *words]
+
+    def _on(self, number: int) -> Host:
+        host = self._hosts[number] = Host(number)
+        self._stack.callback(host.off)
+        return host
+
+
+def pids() -> list[int]:
+    """List the processes of this machine."""
+    return [int(process.name) for process in Path("/proc").glob("[0-9]*")]
+
+
+def network_of(pid: int) -> Path | None:
+    """Name the network that a process sees; None if it has just ended."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/ns/net").readlink()
+    return None
+
+
+@pytest.fixture
+def hosts(tmp_path: Path) -> Iterator[Hosts]:
+    """Make three hosts, 1 to 3; ranks 4 and 5 are on the third."""
+    with contextlib.ExitStack() as stack:
+        made = Hosts(tmp_path, stack)
+        for number in (1, 2, 3):
+            made.add(number)
+        yield made
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    """Write a study whose later trials wait at a gate."""
+    folder = tmp_path / "study"
+    folder.mkdir()
+    study = Study(folder)
+    (study.folder / "train.py").write_text(GATED)
+    return study
+
+
+def test_a_host_cut_off_for_longer_than_patience_is_used_again(hosts: Hosts, study: Study) -> None:
+    process = study.start(hosts.mpirun(*study.command()))
+    study.until(lambda: len(study.busy()) == 5, process)
+    hosts.cut(3)
+    study.until(lambda: ranks_of(study, Lost) == [4, 5], process)
+    hosts.mend(3)
+    study.until(lambda: ranks_of(study, Back) == [4, 5], process)
+    open_gate(study)
+    done = finish(process)
+    assert (done.returncode, study.left()) == (0, []), done.stderr
+    check_complete(study)
+
+
+def test_a_rank_killed_on_another_host_costs_its_job_only(hosts: Hosts, study: Study) -> None:
+    process = study.start(hosts.mpirun(*study.command()))
+    study.until(lambda: len(study.busy()) == 5, process)
+    os.kill(study.ranks()[5], signal.SIGKILL)
+    study.until(lambda: ranks_of(study, Lost) == [5], process)
+    open_gate(study)
+    done = finish(process)
+    assert (done.returncode, study.left()) == (0, []), done.stderr
+    check_complete(study)
+
+
+def test_a_host_powered_off_ends_the_launcher_and_loses_no_result(
+    hosts: Hosts, study: Study
+) -> None:
+    process = study.start(hosts.mpirun(*study.command()))
+    study.until(lambda: len(study.busy()) == 5 and len(study.results) >= FREE, process)
+    hosts.off(3)
+    finish(process)  # with what code is not to be relied on
+    assert study.left() == []
+    before = study.results
+    open_gate(study)
+    done = study.run(hosts.mpirun(*study.command()))
+    assert (done.returncode, study.left()) == (0, []), done.stderr
+    assert study.results[: len(before)] == before
+    check_complete(study)
+
+
+def ranks_of(study: Study, kind: type[Lost | Back]) -> list[int]:
+    """List the ranks that such a thing has befallen."""
+    return sorted({each.rank for each in study.decisions if isinstance(each, kind)})
+
+
+def open_gate(study: Study) -> None:
+    """Let the later trials go on."""
+    study.folder.joinpath("gate").touch()
+
+
+def check_complete(study: Study) -> None:
+    """Every trial has its result at the bottom, and no job has two."""
+    assert {trial for trial, rung in study.results if rung == 0} == set(range(12))
+    assert len(study.results) == len(set(study.results))
+
+
+@pytest.mark.skipif(IS_OPEN_MPI, reason="its mpirun can't be told to end a host that is cut off")
+def test_a_host_cut_off_for_good_keeps_nothing_from_ending(hosts: Hosts, study: Study) -> None:
+    process = study.start(hosts.mpirun(*study.command("--set", "limits.patience_s=0.7")))
+    study.until(lambda: len(study.busy()) == 5, process)
+    hosts.cut(3)
+    study.until(lambda: ranks_of(study, Lost) == [4, 5], process)
+    open_gate(study)
+    done = finish(process)
+    assert (done.returncode, study.left()) == (0, []), done.stderr
+    check_complete(study)
