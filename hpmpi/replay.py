@@ -12,9 +12,10 @@ from pathlib import Path
 
 import msgspec
 
-from hpmpi import settings, store
+from hpmpi import results, settings, store
 from hpmpi.errors import ReplayError, SettingsError, StoreError
 from hpmpi.jobs import Jobs, JobsState
+from hpmpi.journal import ENCODE, line_of, read_rows
 from hpmpi.master import Master
 from hpmpi.messages import (
     Back,
@@ -95,7 +96,7 @@ def replay(folder: Path, *, trust: bool) -> Verdict:
     journal = saved.decisions
     if not journal or not isinstance(journal[0], Started):
         raise StoreError(f"there is no run in {folder}, or not its beginning")
-    damaged = first_damaged(folder / store.JOURNAL, journal)
+    damaged = first_damaged(folder, journal)
     if damaged is not None:
         said = f"line {damaged} of {store.JOURNAL} is damaged, or differs from {store.RESULTS}"
         return Verdict(damaged - 1, difference=said)
@@ -106,18 +107,22 @@ def replay(folder: Path, *, trust: bool) -> Verdict:
         except ReplayError as error:
             where = f"decision {number + 1} differs (line {number + 1} of {store.JOURNAL})"
             return Verdict(number, difference=f"{where}: {error}")
-        if number + 1 == saved.counted and replayer.state != store.ENCODE(saved.state):
+        if number + 1 == saved.counted and replayer.state != ENCODE(saved.state):
             said = f"the state in {store.RESULTS} is not what they lead to"
             return Verdict(number + 1, difference=said)
     return Verdict(len(journal), stored=saved.state is not None)
 
 
-def first_damaged(path: Path, journal: Journal) -> int | None:
-    """Find the first line that is not what was read, maybe from the results file; from 1 on."""
-    rows = store.read_rows(path)
-    for number, (row, decision) in enumerate(zip(rows, journal, strict=False), start=1):
-        if row + b"\n" != store.line(decision):
-            return number
+def first_damaged(folder: Path, journal: Journal) -> int | None:
+    """Find the first line, from 1 on, that is not what was read, or not as in the results file."""
+    rows = read_rows(folder / store.JOURNAL)
+    try:
+        lines = results.read(folder / store.RESULTS).lines
+    except StoreError:  # what is there was read without it
+        lines = []
+    for number, (row, decision) in enumerate(zip(rows, journal, strict=False)):
+        if row + b"\n" != line_of(decision) or [row] != (lines[number : number + 1] or [row]):
+            return number + 1
     return None
 
 
@@ -158,13 +163,13 @@ class Replayer:
                 commands = self._master.handle(self._event(number, decision), self._at)
                 self._expected = [it.decision for it in commands if isinstance(it, Record)]
         again = self._expected.pop(0) if self._expected else None
-        if again is None or store.line(decision) != store.line(again):
+        if again is None or line_of(decision) != line_of(again):
             raise ReplayError(f"{told(decision)}; derived: {told(again)}")
 
     @property
     def state(self) -> bytes:
         """The state of the jobs, as the results file has it."""
-        return store.ENCODE(self._master.jobs.state())
+        return ENCODE(self._master.jobs.state())
 
     def _begin(self, study: Settings, jobs: Jobs, ranks: int) -> None:
         patience_s = study.limits.patience_s

@@ -14,23 +14,30 @@ guessed, and reading changes nothing. No link in the folder is followed out of i
 """
 
 import contextlib
-import math
 import os
 import time
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from hpmpi import files, results
 from hpmpi.errors import DiskError, StoreError
 from hpmpi.jobs import JobsState
+from hpmpi.journal import (
+    ENCODE,
+    UNREADABLE,
+    decoded,
+    is_whole,
+    line_of,
+    mended,
+    open_journal,
+    read_rows,
+    same_run,
+)
 from hpmpi.lock import Lock
-from hpmpi.messages import Baseline, Curve, Decision, Point, Result
+from hpmpi.messages import Decision
 from hpmpi.tables import Columns
-from hpmpi.trial import Metrics
 
 FORMAT = results.FORMAT
 JOURNAL = "journal.jsonl"
@@ -44,17 +51,6 @@ FOLDERS = ("checkpoints", "logs", "baseline", "baseline/checkpoints")
 
 SYNC_EVERY_S = 1.0
 """How much of the journal a power failure may cost."""
-
-STARTED = b'{"type":"started"'
-CHECKSUM = b',"crc":"%08x"}'
-CHECKSUM_BYTES = len(CHECKSUM % 0)
-
-ENCODE = msgspec.json.Encoder().encode
-# Not strict, so that "nan" and "inf" are numbers where a number is due: JSON has no word for them.
-DECODE = msgspec.json.Decoder(Decision, strict=False).decode
-
-UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
-"""What decoding raises for what nobody can read."""
 
 
 class Saved(msgspec.Struct, frozen=True):
@@ -90,7 +86,7 @@ class Store:
         Raises DiskError where the disk does not take it: then it is not in the journal, and may be
         appended again later; StoreError where the folder is another run's by now.
         """
-        text = line(decision)
+        text = line_of(decision)
         try:
             self._prepare()
             files.write(self._journal, text)
@@ -128,7 +124,7 @@ class Store:
         """
         self._keep_lock()
         partial = self.folder / f".{RESULTS}.{os.getpid()}"
-        lines = [line(decision)[:-1] for decision in self.decisions]
+        lines = [line_of(decision)[:-1] for decision in self.decisions]
         try:
             partial.unlink(missing_ok=True)
             contents = results.Contents(lines, ENCODE(state))
@@ -168,7 +164,7 @@ class Store:
         self._keep_lock()
         if self._doubtful:
             path, before = self.folder / JOURNAL, self._journal
-            files.replace(path, b"".join(map(line, self.decisions)))
+            files.replace(path, b"".join(map(line_of, self.decisions)))
             self._journal, self._length = open_journal(path, self.decisions)
             self._doubtful = False
             os.close(before)
@@ -209,114 +205,34 @@ def read_status(folder: Path) -> str:
     return words[1] if len(words) > 1 else ""
 
 
-def read(folder: Path) -> Saved:
+def read(folder: Path, *, needs_state: bool = True) -> Saved:
     """Read what a run folder holds, and change nothing; raises StoreError.
 
-    A folder that holds nothing of ours, or is not there, has no decisions.
+    A folder that holds nothing of ours, or is not there, has no decisions. Without need for the
+    state, no HDF5 is read where the journal is whole.
     """
     files.refuse_strangers(folder, FILES, FOLDERS)
     journal = folder / JOURNAL
     rows = read_rows(journal)
+    if not needs_state and rows and all(map(is_whole, rows)):
+        return Saved(decoded(rows, journal))
     problems = []
     for file in (folder / RESULTS, folder / PREVIOUS):
         if not file.exists():
             continue
         try:
             found = results.read(file)
-            decisions = decoded(found.lines, file)
             state = state_of(found.state, file)
         except StoreError as error:
             problems.append(str(error))
             continue
-        if rows and not same_run(rows, found.lines):
-            continue
-        # The journal is the longer one, but for a power failure after the file was synced.
-        counted = len(decisions)
-        return Saved([*decisions, *decoded(rows, journal, counted)], state, counted)
+        if not rows or same_run(rows, found.lines):
+            lines = mended(rows, found.lines)
+            return Saved(decoded(lines, journal), state, len(found.lines))
     if problems and not rows:
         told = "\n".join(problems)
         raise StoreError(f"the results can't be read; --fresh moves them aside:\n{told}")
     return Saved(decoded(rows, journal))
-
-
-# -- the journal -----------------------------------------------------------------------------------
-
-
-class Written(msgspec.Struct):
-    """What every format says of itself in the line of a start, but for the first format."""
-
-    version: str
-    format: int | None = None
-    crc: str | None = None
-
-
-def line(decision: Decision) -> bytes:
-    """Write a decision as a line of JSON; its last key is a checksum of what stands before it."""
-    match decision:
-        case Result(metrics=metrics) | Baseline(metrics=metrics):
-            decision = msgspec.structs.replace(decision, metrics=speakable(metrics))
-        case Curve(points=points):
-            told = [Point(point.resource, speakable(point.metrics)) for point in points]
-            decision = msgspec.structs.replace(decision, points=told)
-        case _:
-            pass
-    text = ENCODE(decision)[:-1]
-    return text + CHECKSUM % zlib.crc32(text) + b"\n"
-
-
-def speakable(metrics: Metrics) -> Metrics:
-    """Write as text the numbers that JSON has no word for; reading turns them back."""
-    if all(map(math.isfinite, metrics.values())):
-        return metrics
-    told: dict[str, Any] = {
-        name: value if math.isfinite(value) else str(value) for name, value in metrics.items()
-    }
-    return told
-
-
-def is_whole(row: bytes) -> bool:
-    """Tell whether a line, without its end, has the right checksum."""
-    return row.endswith(CHECKSUM % zlib.crc32(row[:-CHECKSUM_BYTES]))
-
-
-def read_rows(path: Path) -> list[bytes]:
-    """Read the lines of a journal but for a torn one; raises StoreError for another format."""
-    try:
-        rows = files.read(path).split(b"\n")[:-1]
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise StoreError(f"the journal {path} can't be read: {error.strerror}") from error
-    for row in rows:
-        if row.startswith(STARTED):
-            with contextlib.suppress(*UNREADABLE):  # then it is damaged, or of a later format
-                refuse_format(msgspec.json.decode(row, type=Written), path)
-    return rows
-
-
-def refuse_format(written: Written, path: Path) -> None:
-    """Raise StoreError where a journal is not of our format."""
-    without = 1 if written.crc is None else FORMAT
-    version = without if written.format is None else written.format
-    if version != FORMAT:
-        raise results.foreign(path, version, f"hpmpi {written.version}")
-
-
-def decoded(rows: Sequence[bytes], path: Path, first: int = 0) -> list[Decision]:
-    """Decode lines from number `first` on, counted from 0; raises StoreError for a damaged one."""
-    decisions: list[Decision] = []
-    for number, row in enumerate(rows[first:], start=first + 1):
-        try:
-            if not is_whole(row):
-                raise ValueError("its checksum is not that of what is in it")
-            decisions.append(DECODE(row))
-        except UNREADABLE as error:
-            raise StoreError(
-                f"line {number} of {path} is damaged: {error}; nothing was changed. --fresh moves "
-                f"the run aside; to go on from the lines before, keep only those: head -n "
-                f"{number - 1}"
-            ) from error
-    return decisions
 
 
 def state_of(text: bytes, path: Path) -> JobsState:
@@ -325,26 +241,3 @@ def state_of(text: bytes, path: Path) -> JobsState:
         return msgspec.json.decode(text, type=JobsState)
     except UNREADABLE as error:
         raise StoreError(f"the state in {path} is damaged: {error}") from error
-
-
-def same_run(rows: Sequence[bytes], lines: Sequence[bytes]) -> bool:
-    """Tell whether a journal and the lines of a results file are of one run.
-
-    The first line has the id of the first start; where it is damaged, all others are compared.
-    """
-    compared = 1 if is_whole(rows[0]) else None
-    pairs = [pair for pair in zip(rows, lines, strict=False) if is_whole(pair[0])][:compared]
-    return pairs != [] and all(row == text for row, text in pairs)
-
-
-def open_journal(path: Path, decisions: Sequence[Decision]) -> tuple[int, int]:
-    """Open a journal for appending after `decisions`; return the descriptor, and the length.
-
-    What else it has is torn, and is cut off.
-    """
-    expected = b"".join(map(line, decisions))
-    if not path.exists() or not files.read(path).startswith(expected):
-        files.replace(path, expected)
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
-    os.ftruncate(descriptor, len(expected))
-    return descriptor, len(expected)

@@ -39,7 +39,7 @@ class Summary(msgspec.Struct, frozen=True):
 
 def look(folder: Path) -> Summary:
     """Sum up the run in a folder; raises StoreError where none is, ReplayError for nonsense."""
-    decisions = store.read(folder).decisions
+    decisions = store.read(folder, needs_state=False).decisions
     if not decisions:
         raise StoreError(f"there is no run in {folder}: it has neither a journal nor run.h5")
     return sum_up(stored_study(decisions, folder), decisions)

@@ -23,6 +23,7 @@ from random import Random
 
 import msgspec
 
+from hpmpi.journal import line_of
 from hpmpi.leaderboard import Leaderboard
 from hpmpi.messages import (
     Assign,
@@ -49,7 +50,7 @@ from hpmpi.messages import (
     Tick,
     Unfit,
 )
-from hpmpi.store import JOURNAL, Store, line, read
+from hpmpi.store import JOURNAL, Store, read
 from hpmpi.trial import WORST
 from tests.build import draw_study
 from tests.ledger import Ledger
@@ -227,7 +228,7 @@ class Simulation:
     def _tear(self, command: Command) -> None:
         """Leave half a line behind, as a kill may."""
         if isinstance(command, Record) and self.random.random() < 0.5:
-            torn = line(command.decision)
+            torn = line_of(command.decision)
             os.write(self._store._journal, torn[: self.random.randrange(len(torn))])
 
     def _secure(self) -> None:
@@ -245,7 +246,7 @@ class Simulation:
         """Cut the journal somewhere within the first line that was not synced."""
         self.decisions_lost += len(self.decisions) - count
         self._tell_story(f"# power failure: {len(self.decisions) - count} decisions lost")
-        sizes = [len(line(decision)) for decision in self.decisions[: count + 1]]
+        sizes = [len(line_of(decision)) for decision in self.decisions[: count + 1]]
         torn = self.random.randrange(sizes[-1]) if len(sizes) > count else 0
         os.truncate(self._folder / JOURNAL, sum(sizes[:count]) + torn)
         del self.decisions[count:]

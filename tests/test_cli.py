@@ -15,7 +15,8 @@ import h5py
 import msgspec
 import pytest
 
-from hpmpi import lock, results, store
+from hpmpi import lock, results
+from hpmpi.journal import line_of
 from hpmpi.messages import Baseline, Ended, Outcome, Started
 from tests.runs import ROOT, Study, finish
 
@@ -439,7 +440,7 @@ def test_what_a_run_folder_names_is_not_imported(complete: Study, tmp_path: Path
             evil = decision.settings.replace('method = "', 'method = "evil:Bite')
             assert evil != decision.settings
             decision = msgspec.structs.replace(decision, settings=evil)  # noqa: PLW2901
-        rows.append(store.line(decision))
+        rows.append(line_of(decision))
     journal.write_bytes(b"".join(rows))
     shown = hpmpi(tmp_path, "show", str(tmp_path))
     assert (shown.returncode, shown.stderr) == (0, "")

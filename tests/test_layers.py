@@ -18,7 +18,7 @@ LAYERS = {
     ],
     "I/O": [
         *("family", "guard", "frames", "transports", "checkpoints", "objective", "perform"),
-        *("output", "child", "worker", "baseline", "store", "narrator", "trainables"),
+        *("output", "child", "worker", "baseline", "journal", "store", "narrator", "trainables"),
         *("files", "lock", "results"),
     ],
     "a run": ["settings", "summary", "resume", "leader", "run"],

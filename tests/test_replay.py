@@ -13,6 +13,7 @@ import tomli_w
 
 from hpmpi import store
 from hpmpi.errors import HpmpiError, SettingsError, StoreError
+from hpmpi.journal import line_of
 from hpmpi.messages import (
     Assigned,
     Back,
@@ -80,7 +81,7 @@ def journal_of(world: str, seed: int, **changes: object) -> Journal:
 
 def replayed(folder: Path, decisions: Journal, *, trust: bool = False) -> Verdict:
     """Write a journal, and replay it."""
-    (folder / store.JOURNAL).write_bytes(b"".join(map(store.line, decisions)))
+    (folder / store.JOURNAL).write_bytes(b"".join(map(line_of, decisions)))
     return replay(folder, trust=trust)
 
 
@@ -407,7 +408,7 @@ def test_a_journal_that_parts_from_the_results_file_is_named(
     shutil.copytree(complete, folder)
     decisions = store.read(folder).decisions
     decisions, number = changed(first(decisions, Result), decisions, metrics={"loss": 0.0})
-    (folder / store.JOURNAL).write_bytes(b"".join(map(store.line, decisions)))
+    (folder / store.JOURNAL).write_bytes(b"".join(map(line_of, decisions)))
     done = command(folder)
     assert done.returncode == 1
     said = f"line {number} of journal.jsonl is damaged, or differs from run.h5\n"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hpmpi import store
+from hpmpi.journal import line_of
 from hpmpi.leaderboard import Leaderboard
 from hpmpi.messages import Assigned, Decision, Failure, FailureKind, Joined, Result, Started
 from hpmpi.settings import Settings
@@ -127,7 +128,7 @@ def test_an_export_is_exact_but_on_a_terminal(tmp_path: Path) -> None:
         Assigned(0.0, 0, 0, 1, 1, 1, {"x": HOSTILE}),
         Result(0.5, 0, 0, 1, 1, 1, {"loss": 0.5}),
     ]
-    (tmp_path / store.JOURNAL).write_bytes(b"".join(map(store.line, decisions)))
+    (tmp_path / store.JOURNAL).write_bytes(b"".join(map(line_of, decisions)))
     assert HOSTILE.encode() in exported(tmp_path, subprocess.PIPE).stdout
     terminal, program = pty.openpty()
     exported(tmp_path, program)

@@ -18,6 +18,7 @@ import pytest
 from hpmpi import files, lock, store, tables
 from hpmpi.errors import DiskError, StoreError
 from hpmpi.jobs import JobsState
+from hpmpi.journal import line_of
 from hpmpi.leaderboard import Leaderboard
 from hpmpi.messages import (
     Assigned,
@@ -94,7 +95,7 @@ def test_a_torn_last_line_is_dropped_and_cut_off(tmp_path: Path) -> None:
     filled(tmp_path)
     journal = tmp_path / store.JOURNAL
     whole = journal.read_bytes()
-    for cut in range(1, len(store.line(DECISIONS[-1]))):
+    for cut in range(1, len(line_of(DECISIONS[-1]))):
         journal.write_bytes(whole[:-cut])
         saved = read(tmp_path)
         assert len(saved.decisions) == len(DECISIONS) - 1
@@ -247,7 +248,7 @@ def test_the_state_of_another_journal_is_not_used(tmp_path: Path) -> None:
     filled(tmp_path).checkpoint(STATE)
     for length in (len(DECISIONS), 3):
         other = [Started(0.0, "0.2", "", "beef", 2), *DECISIONS[1:length]]
-        (tmp_path / store.JOURNAL).write_bytes(b"".join(map(store.line, other)))
+        (tmp_path / store.JOURNAL).write_bytes(b"".join(map(line_of, other)))
         saved = read(tmp_path)
         assert (repr(saved.decisions), saved.state, saved.counted) == (repr(other), None, 0)
 
@@ -312,7 +313,7 @@ def test_a_line_damaged_after_the_results_file_was_written_is_said(tmp_path: Pat
 def test_a_damaged_line_is_not_taken_from_another_run(tmp_path: Path) -> None:
     filled(tmp_path).checkpoint(STATE)
     other = [Started(0.0, "0.2", "", "beef", 2), *DECISIONS[1:]]
-    (tmp_path / store.JOURNAL).write_bytes(b"".join(map(store.line, other)))
+    (tmp_path / store.JOURNAL).write_bytes(b"".join(map(line_of, other)))
     damage(tmp_path, 3)
     with pytest.raises(StoreError, match="line 3"):
         read(tmp_path)
@@ -332,7 +333,7 @@ def test_what_was_taken_from_the_results_file_mends_the_journal(tmp_path: Path) 
 )
 def test_what_nobody_can_read_is_damage(tmp_path: Path, text: bytes) -> None:
     row = text + b',"crc":"%08x"}\n' % zlib.crc32(text)
-    (tmp_path / store.JOURNAL).write_bytes(store.line(DECISIONS[0]) + row)
+    (tmp_path / store.JOURNAL).write_bytes(line_of(DECISIONS[0]) + row)
     with pytest.raises(StoreError, match="line 2"):
         read(tmp_path)
 
@@ -476,7 +477,7 @@ def test_a_line_that_can_not_even_be_cut_off_is_gone_at_the_next(
         with pytest.raises(DiskError, match="a broken disk"):
             opened.append(Lost(10.0, 2))
     opened.append(Lost(11.0, 2))
-    assert (tmp_path / store.JOURNAL).read_bytes() == whole + store.line(Lost(11.0, 2))
+    assert (tmp_path / store.JOURNAL).read_bytes() == whole + line_of(Lost(11.0, 2))
 
 
 def test_what_could_not_be_synced_is_written_again(
