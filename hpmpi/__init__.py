@@ -2,17 +2,20 @@
 
 The map of the package; imports go down the list, never up:
 
-- front doors: `cli` (the command line), `show`, `export`
+- front doors: `cli` (the command line), `show`, `export`, `replay`
 - a run: `settings` (one TOML file, checked), `run` (lead or serve), `leader` (rank 0's loop),
-  `summary` (what a run came to)
+  `resume` (where a folder says that a study is), `summary` (what a run came to)
 - I/O, one dangerous thing each: `guard` (between the launcher and the rank), `transports` (MPI,
   or sockets on one machine), `frames` (messages over a socket), `worker` (the agent on a rank),
-  `child` (the objective's process, from outside) and `perform` (from inside), `objective` (the
-  user's function), `checkpoints` (of a trial), `baseline`, `store` (the run folder), `narrator`
-  (the log), `trainables` (objectives that need no code)
+  `child` (the objective's process, from outside), `perform` (from inside), `family` (all that it
+  has started), `output` (what it prints), `objective` (the user's function), `checkpoints` (of a
+  trial), `baseline`, `store` (the run folder), made of `journal` and `results`, `lock` (whose it
+  is), `files` (whole or not at all), `narrator` (the log), `trainables` (objectives that need no
+  code)
 - decisions, pure: `searchers`, `schedulers`, `jobs` (what outlives the ranks), `roster` (the
-  ranks), `master` (both together), `leaderboard`, `tables`
-- words: `errors`, `trial`, `messages`, `space`, `names`, `forms`
+  ranks), `master` (both together), `leaderboard`, `tables`, `audit` (what a journal can say)
+- words: `errors`, `trial`, `messages` (between ranks), `decisions` (lines of the journal), `events`
+  (and commands), `space`, `names`, `forms`
 
 The one idea: a job is "train trial t up to the resource of rung k", and the master is a pure
 function of what it hears. Everything that can fail is outside of it.

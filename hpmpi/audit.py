@@ -6,8 +6,7 @@ next is not derived, only that each decision is about ranks, trials and attempts
 
 from collections.abc import Sequence
 
-from hpmpi.errors import ReplayError
-from hpmpi.messages import (
+from hpmpi.decisions import (
     Assigned,
     Back,
     Baseline,
@@ -21,6 +20,7 @@ from hpmpi.messages import (
     Started,
     Suspension,
 )
+from hpmpi.errors import ReplayError
 from hpmpi.trial import JobKey, Metrics
 
 MOST = 2**53

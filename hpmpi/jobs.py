@@ -26,18 +26,9 @@ import math
 
 import msgspec
 
+from hpmpi.decisions import Assigned, Back, Decision, Failure, Result, Started, Suspension
 from hpmpi.errors import ReplayError
-from hpmpi.messages import (
-    Assigned,
-    Back,
-    Decision,
-    Failure,
-    FailureKind,
-    Result,
-    Started,
-    Suspension,
-    gist,
-)
+from hpmpi.messages import FailureKind, gist
 from hpmpi.schedulers import Scheduler
 from hpmpi.trial import WORST, Goal, Job, JobKey
 

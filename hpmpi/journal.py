@@ -15,8 +15,9 @@ from typing import Any
 import msgspec
 
 from hpmpi import files, results
+from hpmpi.decisions import Baseline, Curve, Decision, Result
 from hpmpi.errors import StoreError
-from hpmpi.messages import Baseline, Curve, Decision, Point, Result
+from hpmpi.messages import Point
 from hpmpi.trial import Metrics
 
 STARTED = b'{"type":"started"'

@@ -21,32 +21,12 @@ import msgspec
 from hpmpi import __version__, guard, tables
 from hpmpi.baseline import BaselineRun
 from hpmpi.checkpoints import discard, discard_all_but
+from hpmpi.decisions import Baseline, Decision, Ended, Lost, Started
 from hpmpi.errors import DiskError, StoreError
+from hpmpi.events import Command, Discard, Drain, Event, Heard, Leave, Record, Tell, Tick
 from hpmpi.jobs import Jobs
 from hpmpi.master import Master
-from hpmpi.messages import (
-    Baseline,
-    Beat,
-    Command,
-    Decision,
-    Discard,
-    Drain,
-    Ended,
-    Event,
-    Goodbye,
-    Heard,
-    Leave,
-    Lost,
-    Order,
-    Outcome,
-    Record,
-    Report,
-    Started,
-    Stop,
-    Tell,
-    Tick,
-    Welcome,
-)
+from hpmpi.messages import Beat, Goodbye, Order, Outcome, Report, Stop, Welcome
 from hpmpi.narrator import Narrator
 from hpmpi.resume import rules_of
 from hpmpi.roster import Roster

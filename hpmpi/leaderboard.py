@@ -10,8 +10,8 @@ from enum import Enum
 
 import msgspec
 
+from hpmpi.decisions import Assigned, Curve, Decision, Failure, Result
 from hpmpi.errors import ReplayError
-from hpmpi.messages import Assigned, Curve, Decision, Failure, Result
 from hpmpi.trial import WORST, Config, Goal, Metrics
 
 

@@ -19,39 +19,33 @@ Rules:
 
 import msgspec
 
+from hpmpi.decisions import (
+    Back,
+    Curve,
+    Draining,
+    Failure,
+    Joined,
+    Late,
+    Lost,
+    Refused,
+    Result,
+    Suspension,
+)
+from hpmpi.events import Command, Discard, Drain, Event, Heard, Leave, Record, Tell, Tick
 from hpmpi.jobs import Jobs
 from hpmpi.messages import (
     Assign,
-    Back,
     Beat,
-    Command,
-    Curve,
-    Discard,
-    Drain,
-    Draining,
-    Event,
     Failed,
-    Failure,
     FailureKind,
     Finished,
     Goodbye,
-    Heard,
-    Joined,
-    Late,
-    Leave,
-    Lost,
     Outcome,
     Progress,
     Ready,
-    Record,
-    Refused,
     Report,
-    Result,
     Save,
     Suspended,
-    Suspension,
-    Tell,
-    Tick,
     Unfit,
 )
 from hpmpi.roster import Roster

@@ -2,20 +2,19 @@
 
 import logging
 
-from hpmpi.leaderboard import Leaderboard
-from hpmpi.messages import (
+from hpmpi.decisions import (
     Assigned,
     Back,
     Decision,
     Ended,
     Failure,
     Lost,
-    Outcome,
     Refused,
     Result,
     Suspension,
-    gist,
 )
+from hpmpi.leaderboard import Leaderboard
+from hpmpi.messages import Outcome, gist
 from hpmpi.trial import JobKey
 
 log = logging.getLogger("hpmpi")

@@ -13,39 +13,37 @@ from pathlib import Path
 import msgspec
 
 from hpmpi import results, settings, store
+from hpmpi.decisions import (
+    Back,
+    Baseline,
+    Curve,
+    Decision,
+    Draining,
+    Ended,
+    Failure,
+    Joined,
+    Late,
+    Lost,
+    Refused,
+    Result,
+    Started,
+    Suspension,
+)
 from hpmpi.errors import ReplayError, SettingsError, StoreError
+from hpmpi.events import Drain, Event, Heard, Record, Tick
 from hpmpi.jobs import Jobs, JobsState
 from hpmpi.journal import ENCODE, line_of, read_rows
 from hpmpi.master import Master
 from hpmpi.messages import (
-    Back,
-    Baseline,
     Beat,
-    Curve,
-    Decision,
-    Drain,
-    Draining,
-    Ended,
-    Event,
     Failed,
-    Failure,
     FailureKind,
     Finished,
-    Heard,
-    Joined,
-    Late,
-    Lost,
     Outcome,
     Progress,
     Ready,
-    Record,
-    Refused,
     Report,
-    Result,
-    Started,
     Suspended,
-    Suspension,
-    Tick,
     Unfit,
 )
 from hpmpi.resume import jobs_of, rules_of

@@ -1,9 +1,9 @@
 """Where a run folder says that a study is: what a start goes on from."""
 
 from hpmpi import settings
+from hpmpi.decisions import Started
 from hpmpi.jobs import Jobs
 from hpmpi.master import Rules
-from hpmpi.messages import Started
 from hpmpi.settings import Settings
 from hpmpi.store import Saved
 

@@ -15,10 +15,11 @@ from typing import NamedTuple
 import msgspec
 
 from hpmpi import lock, settings, store
+from hpmpi.decisions import Assigned, Ended
 from hpmpi.errors import HpmpiError, SettingsError, StoreError
 from hpmpi.jobs import Jobs
 from hpmpi.leader import SIGNALS, Leader
-from hpmpi.messages import Assigned, Ended, Outcome, Stop
+from hpmpi.messages import Outcome, Stop
 from hpmpi.resume import jobs_of
 from hpmpi.settings import Settings
 from hpmpi.summary import Summary, stored_study, sum_up

@@ -6,8 +6,9 @@ import shutil
 from collections import Counter
 from typing import Any
 
+from hpmpi.decisions import Failure
 from hpmpi.leaderboard import Standing
-from hpmpi.messages import Failure, gist
+from hpmpi.messages import gist
 from hpmpi.summary import Summary
 from hpmpi.trial import Value
 

@@ -22,6 +22,7 @@ from pathlib import Path
 import msgspec
 
 from hpmpi import files, results
+from hpmpi.decisions import Decision
 from hpmpi.errors import DiskError, StoreError
 from hpmpi.jobs import JobsState
 from hpmpi.journal import (
@@ -36,7 +37,6 @@ from hpmpi.journal import (
     same_run,
 )
 from hpmpi.lock import Lock
-from hpmpi.messages import Decision
 from hpmpi.tables import Columns
 
 FORMAT = results.FORMAT

@@ -10,9 +10,10 @@ import msgspec
 
 from hpmpi import settings, store
 from hpmpi.audit import audit
+from hpmpi.decisions import Baseline, Decision, Ended, Failure, Refused, Started
 from hpmpi.errors import SettingsError, StoreError
 from hpmpi.leaderboard import Leaderboard
-from hpmpi.messages import Baseline, Decision, Ended, Failure, Outcome, Refused, Started
+from hpmpi.messages import Outcome
 from hpmpi.settings import Settings
 from hpmpi.trial import Metrics
 

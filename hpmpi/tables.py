@@ -9,8 +9,8 @@ import math
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 
+from hpmpi.decisions import Assigned, Decision, Failure, Joined, Lost, Result
 from hpmpi.leaderboard import Leaderboard, Standing, curves
-from hpmpi.messages import Assigned, Decision, Failure, Joined, Lost, Result
 from hpmpi.trial import Value
 
 Columns = dict[str, list[Value]]

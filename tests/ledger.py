@@ -9,34 +9,24 @@ import math
 
 import msgspec
 
-from hpmpi.jobs import MAX_LOSSES
-from hpmpi.master import Master
-from hpmpi.messages import (
-    Assign,
+from hpmpi.decisions import (
     Assigned,
     Back,
-    Beat,
     Decision,
-    Drain,
     Draining,
-    Event,
-    Failed,
     Failure,
-    FailureKind,
-    Finished,
-    Heard,
     Joined,
     Late,
     Lost,
-    Outcome,
     Refused,
     Result,
-    Save,
     Started,
-    Suspended,
     Suspension,
-    Tick,
 )
+from hpmpi.events import Drain, Event, Heard, Tick
+from hpmpi.jobs import MAX_LOSSES
+from hpmpi.master import Master
+from hpmpi.messages import Assign, Beat, Failed, FailureKind, Finished, Outcome, Save, Suspended
 from hpmpi.trial import WORST, Config, Held, JobKey
 from tests.build import Study
 

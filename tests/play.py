@@ -6,38 +6,32 @@ record assigned trial 2 rung 0 attempt 1 rank 2
 tell rank 2: train trial 2 rung 0 attempt 1 to 1
 """
 
-from hpmpi.messages import (
-    Assign,
+from hpmpi.decisions import (
     Assigned,
     Back,
-    Beat,
-    Command,
     Decision,
-    Discard,
-    Drain,
-    Event,
-    Failed,
     Failure,
+    Joined,
+    Late,
+    Lost,
+    Refused,
+    Result,
+    Suspension,
+)
+from hpmpi.events import Command, Discard, Drain, Event, Heard, Leave, Record, Tell, Tick
+from hpmpi.messages import (
+    Assign,
+    Beat,
+    Failed,
     FailureKind,
     Finished,
     Goodbye,
-    Heard,
-    Joined,
-    Late,
-    Leave,
-    Lost,
     Point,
     Progress,
     Ready,
-    Record,
-    Refused,
     Report,
-    Result,
     Save,
     Suspended,
-    Suspension,
-    Tell,
-    Tick,
     Unfit,
 )
 from hpmpi.trial import Metrics

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hpmpi import store
-from hpmpi.messages import Assigned, Decision, Joined, Result
+from hpmpi.decisions import Assigned, Decision, Joined, Result
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent

@@ -23,31 +23,21 @@ from random import Random
 
 import msgspec
 
+from hpmpi.decisions import Decision, Lost, Started
+from hpmpi.events import Command, Discard, Drain, Event, Heard, Leave, Record, Tell, Tick
 from hpmpi.journal import line_of
 from hpmpi.leaderboard import Leaderboard
 from hpmpi.messages import (
     Assign,
     Beat,
-    Command,
-    Decision,
-    Discard,
-    Drain,
-    Event,
     Failed,
     FailureKind,
     Finished,
-    Heard,
-    Leave,
-    Lost,
     Outcome,
     Ready,
-    Record,
     Report,
     Save,
-    Started,
     Suspended,
-    Tell,
-    Tick,
     Unfit,
 )
 from hpmpi.store import JOURNAL, Store, read

@@ -16,8 +16,9 @@ import msgspec
 import pytest
 
 from hpmpi import lock, results
+from hpmpi.decisions import Baseline, Ended, Started
 from hpmpi.journal import line_of
-from hpmpi.messages import Baseline, Ended, Outcome, Started
+from hpmpi.messages import Outcome
 from tests.runs import ROOT, Study, finish
 
 if sys.version_info >= (3, 11):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.messages import Lost
+from hpmpi.decisions import Lost
 from hpmpi.store import JOURNAL
 from tests.runs import LIMIT_S, Study, finish
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from hpmpi.decisions import Assigned, Ended, Suspension
 from hpmpi.leader import ECHO_S
-from hpmpi.messages import Assigned, Ended, Outcome, Suspension
+from hpmpi.messages import Outcome
 from tests.runs import Study, finish
 
 SLEEPER = """

@@ -20,21 +20,10 @@ from hypothesis import strategies as st
 
 import hpmpi.settings
 from hpmpi import export, run, show, store, tables
+from hpmpi.decisions import Curve, Decision, Ended, Failure, Joined, Lost, Result, Started
 from hpmpi.errors import HpmpiError
 from hpmpi.jobs import Jobs
-from hpmpi.messages import (
-    Curve,
-    Decision,
-    Ended,
-    Failure,
-    FailureKind,
-    Joined,
-    Lost,
-    Outcome,
-    Point,
-    Result,
-    Started,
-)
+from hpmpi.messages import FailureKind, Outcome, Point
 from hpmpi.resume import jobs_of
 from hpmpi.summary import look, stored_study, sum_up
 from hpmpi.trial import Metrics

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = {
-    "words": ["errors", "trial", "messages", "space", "names", "forms"],
+    "words": ["errors", "trial", "messages", "decisions", "events", "space", "names", "forms"],
     "decisions": [
         *("roster", "searchers", "schedulers", "jobs", "master", "leaderboard", "tables"),
         *("audit",),

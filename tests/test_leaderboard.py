@@ -4,8 +4,9 @@ import math
 
 import pytest
 
+from hpmpi.decisions import Assigned, Curve, Decision, Failure, Result
 from hpmpi.leaderboard import Leaderboard, Status, curves
-from hpmpi.messages import Assigned, Curve, Decision, Failure, FailureKind, Point, Result
+from hpmpi.messages import FailureKind, Point
 from hpmpi.trial import WORST, Goal
 
 

@@ -3,38 +3,25 @@
 import msgspec
 import pytest
 
+from hpmpi.decisions import Assigned, Curve, Draining, Failure, Result, Started, Suspension
 from hpmpi.errors import ReplayError
+from hpmpi.events import Command, Discard, Drain, Heard, Leave, Record, Tell, Tick
 from hpmpi.jobs import MAX_LOSSES, JobsState
 from hpmpi.master import Master
 from hpmpi.messages import (
     Assign,
-    Assigned,
     Beat,
-    Command,
-    Curve,
-    Discard,
-    Drain,
-    Draining,
     Failed,
-    Failure,
     FailureKind,
     Finished,
     Goodbye,
-    Heard,
-    Leave,
     Outcome,
     Point,
     Progress,
     Ready,
-    Record,
     Report,
-    Result,
     Save,
-    Started,
     Suspended,
-    Suspension,
-    Tell,
-    Tick,
 )
 from hpmpi.trial import JobKey, seed_of
 from tests.build import Study

@@ -12,21 +12,10 @@ import pytest
 import tomli_w
 
 from hpmpi import store
+from hpmpi.decisions import Assigned, Back, Decision, Ended, Failure, Joined, Lost, Result, Started
 from hpmpi.errors import HpmpiError, SettingsError, StoreError
 from hpmpi.journal import line_of
-from hpmpi.messages import (
-    Assigned,
-    Back,
-    Decision,
-    Ended,
-    Failure,
-    FailureKind,
-    Joined,
-    Lost,
-    Outcome,
-    Result,
-    Started,
-)
+from hpmpi.messages import FailureKind, Outcome
 from hpmpi.replay import Verdict, replay, text
 from tests import build, runs
 from tests.runs import ROOT

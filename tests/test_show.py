@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from hpmpi import store
+from hpmpi.decisions import Assigned, Decision, Failure, Joined, Result, Started
 from hpmpi.journal import line_of
 from hpmpi.leaderboard import Leaderboard
-from hpmpi.messages import Assigned, Decision, Failure, FailureKind, Joined, Result, Started
+from hpmpi.messages import FailureKind
 from hpmpi.settings import Settings
 from hpmpi.show import as_json, printable, text
 from hpmpi.summary import Summary

@@ -5,17 +5,8 @@ from functools import cache
 
 import pytest
 
-from hpmpi.messages import (
-    Assigned,
-    Back,
-    Failure,
-    Lost,
-    Outcome,
-    Refused,
-    Result,
-    Started,
-    Suspension,
-)
+from hpmpi.decisions import Assigned, Back, Failure, Lost, Refused, Result, Started, Suspension
+from hpmpi.messages import Outcome
 from tests.simulate import WORLDS, Simulation, simulate
 
 SEEDS = range(200)

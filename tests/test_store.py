@@ -16,22 +16,12 @@ import pandas as pd
 import pytest
 
 from hpmpi import files, lock, store, tables
+from hpmpi.decisions import Assigned, Curve, Decision, Failure, Joined, Lost, Result, Started
 from hpmpi.errors import DiskError, StoreError
 from hpmpi.jobs import JobsState
 from hpmpi.journal import line_of
 from hpmpi.leaderboard import Leaderboard
-from hpmpi.messages import (
-    Assigned,
-    Curve,
-    Decision,
-    Failure,
-    FailureKind,
-    Joined,
-    Lost,
-    Point,
-    Result,
-    Started,
-)
+from hpmpi.messages import FailureKind, Point
 from hpmpi.store import Store, read
 from hpmpi.trial import Config, Goal
 from tests.runs import ROOT
@@ -106,7 +96,7 @@ def test_a_torn_last_line_is_dropped_and_cut_off(tmp_path: Path) -> None:
 def test_a_kill_at_any_instant_loses_no_line(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from hpmpi.store import Store;"
-        "from hpmpi.messages import Lost; opened = Store(Path(sys.argv[1]));"
+        "from hpmpi.decisions import Lost; opened = Store(Path(sys.argv[1]));"
         "[(opened.append(Lost(float(n), n)), print(n, flush=True)) for n in range(10**6)]"
     )
     process = subprocess.Popen(
@@ -428,7 +418,7 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from hpmpi.errors import DiskError
-from hpmpi.messages import Lost
+from hpmpi.decisions import (Lost)
 from hpmpi.store import JOURNAL, Store, read
 folder = Path(sys.argv[1])
 opened = Store(folder)

@@ -14,8 +14,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from hpmpi.decisions import Decision, Started
+from hpmpi.events import Record
 from hpmpi.jobs import JobsState
-from hpmpi.messages import Decision, Record, Started
 from tests.build import Study
 from tests.play import command_line, event_line, read_event
 from tests.simulate import WORLDS, simulate

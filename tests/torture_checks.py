@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import h5py
 
 from hpmpi import store
-from hpmpi.messages import Assigned, Decision, Failure, Lost, Result
+from hpmpi.decisions import Assigned, Decision, Failure, Lost, Result
 from tests.runs import ROOT
 from tests.torture_objective import OURS
 from tests.torture_study import Study

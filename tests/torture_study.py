@@ -15,7 +15,7 @@ from signal import SIGSTOP, SIGTERM, SIGUSR1, Signals
 import psutil
 
 from hpmpi import store
-from hpmpi.messages import Decision, Joined, Started
+from hpmpi.decisions import Decision, Joined, Started
 from tests.runs import ROOT, mpirun, processes_of
 from tests.torture_faults import (
     DRAINS,

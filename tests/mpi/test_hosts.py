@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.messages import Back, Lost
+from hpmpi.decisions import Back, Lost
 from tests.runs import IS_OPEN_MPI, MPIRUN, Study, finish
 
 TOOLS = ("ip", "unshare", "nsenter", "setpriv")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.messages import Back, Failure, FailureKind, Lost
+from hpmpi.decisions import Back, Failure, Lost
+from hpmpi.messages import FailureKind
 from tests.runs import MPIRUN, Study, finish, mpirun
 
 pytestmark = [

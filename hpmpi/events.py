@@ -1,0 +1,59 @@
+"""What happens to the master, and what it then wants done: events and commands."""
+
+import msgspec
+
+from hpmpi.decisions import Decision
+from hpmpi.messages import Assign, Beat, Outcome, Report, Save
+
+# -- events ---------------------------------------------------------------------------------------
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """A report came in."""
+
+    rank: int
+    report: Report
+
+
+class Tick(msgspec.Struct, frozen=True):
+    """Time passed and nothing is left to be heard."""
+
+
+class Drain(msgspec.Struct, frozen=True):
+    """Somebody wants this start to end: a signal, or the end of the allocation; twice, at once."""
+
+    why: str
+
+
+Event = Heard | Tick | Drain
+
+
+# -- commands -------------------------------------------------------------------------------------
+
+
+class Tell(msgspec.Struct, frozen=True):
+    """Send an order to a rank."""
+
+    rank: int
+    order: Assign | Beat | Save
+
+
+class Record(msgspec.Struct, frozen=True):
+    """Write a decision into the journal, before any later command is performed."""
+
+    decision: Decision
+
+
+class Discard(msgspec.Struct, frozen=True):
+    """Nobody will go on from this trial's checkpoints."""
+
+    trial: int
+
+
+class Leave(msgspec.Struct, frozen=True):
+    """End this start of the study."""
+
+    outcome: Outcome
+
+
+Command = Tell | Record | Discard | Leave
