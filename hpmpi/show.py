@@ -123,10 +123,9 @@ def setbacks(failures: list[Failure]) -> list[str]:
         place = f"trial {it.trial} rung {it.rung} (rank {it.rank})"
         rows.append([kind, str(times), place, escaped(gist(it.error))])
     lines = aligned(rows)
-    lost = [f"trial {it.trial} ({it.kind.value})" for it in given_up(failures)]
+    lost = [f"trial {it.trial} ({it.kind.value})" for it in reversed(given_up(failures))]
     if lost:
-        earlier = f", and {len(lost) - MOST_NAMED} before" if len(lost) > MOST_NAMED else ""
-        lines.append(f"given up: {', '.join(lost[-MOST_NAMED:])}{earlier}")
+        lines.append(f"given up: {len(lost)}, the newest: {', '.join(lost[:MOST_NAMED])}")
     width = shutil.get_terminal_size((WIDTH, 0)).columns
     return [*(cut(line, width) for line in lines), ""]
 

@@ -61,7 +61,7 @@ def test_failures_are_told_by_kind_with_what_the_newest_said() -> None:
         "  failure  times                   newest  it said",
         "exception      2  trial 2 rung 0 (rank 2)  ValueError: no 2",
         "lost rank      1  trial 3 rung 0 (rank 2)  rank 2 was silent",
-        "given up: trial 2 (exception)",
+        "given up: 1, the newest: trial 2 (exception)",
         "",
         "best: trial 0, loss 0.5 at 1",
     ]
@@ -78,7 +78,7 @@ def test_thousands_of_failures_take_a_few_lines(monkeypatch: pytest.MonkeyPatch)
     assert len(lines) == 5 + 1 + len(FailureKind) + 1 + 2
     assert max(len(line) for line in lines[5:]) == 140
     assert lines[6].endswith("xxx...")
-    assert lines[-3].startswith("given up: trial 999 (exit code), trial 999 (time), ")
+    assert lines[-3].startswith("given up: 7000, the newest: trial 999 (lost rank), ")
     assert lines[-3].endswith(", and 6995 before")
 
 
