@@ -26,6 +26,7 @@ from hpmpi import family
 from hpmpi.family import Family
 from hpmpi.frames import Frames
 from hpmpi.messages import (
+    OUTPUT,
     Assign,
     Failed,
     FailureKind,
@@ -295,7 +296,7 @@ class Child:
 
     def _with_output(self, error: str) -> str:
         tail = self._output.tail() if self._output is not None else ""
-        return f"{error}; its last output:\n{tail}" if tail else error
+        return f"{error}{OUTPUT}\n{tail}" if tail else error
 
     def _say(self, message: Welcome | Assign | Save) -> None:
         if self._frames is not None:
