@@ -152,6 +152,12 @@ def test_what_says_the_same_twice_is_not_tried_a_third_time(kind: FailureKind) -
     assert commands[-1] == Leave(Outcome.COMPLETE)
 
 
+def test_a_crash_that_looks_like_an_exception_is_tried_again() -> None:
+    master = working(Study(ranks=1, failures=3, limit=1))
+    hear(master, 1, failed(0, 1, FailureKind.EXCEPTION, "no"))
+    assert orders(hear(master, 1, failed(0, 2, FailureKind.CRASH, "no")))
+
+
 def test_a_rank_that_comes_back_was_not_taken_by_its_job() -> None:
     master = working(Study(ranks=2, limit=2))
     opened = master.jobs.open[JobKey(1, 0)]
