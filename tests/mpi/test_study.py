@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.decisions import Back, Failure, Lost
+from hpmpi.decisions import Assigned, Back, Failure, Lost, Suspension
 from hpmpi.messages import FailureKind
-from tests.runs import MPIRUN, Study, finish, mpirun
+from tests.runs import IS_OPEN_MPI, MPIRUN, Study, finish, mpirun
 
 pytestmark = [
     pytest.mark.mpi,
@@ -154,6 +154,26 @@ def test_a_signal_to_rank_0_drains_and_the_next_start_goes_on(
     check_complete(study)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_to_mpirun_drains_and_no_epoch_is_trained_twice(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    if IS_OPEN_MPI and number is not signal.SIGUSR1:
+        pytest.skip("this mpirun kills its ranks soon after it")
+    study = Study(tmp_path, epoch_s=0.2)
+    command = study.mpirun(4, "--set", "limits.grace_s=60")
+    process = study.start(command)
+    study.until(lambda: 2 in rungs_handed_out(study), process)
+    process.send_signal(number)
+    done = finish(process)
+    assert (done.returncode, study.left()) == (75, []), done.stderr
+    assert any(isinstance(each, Suspension) for each in study.decisions)
+    done = study.run(command)
+    assert (done.returncode, study.left()) == (0, []), done.stderr
+    epochs = study.log.read_text().splitlines()
+    assert len(epochs) == len(set(epochs))
+
+
 def test_a_mistake_is_said_once_by_rank_0(tmp_path: Path) -> None:
     study = Study(tmp_path)
     done = study.run(study.mpirun(4, "--set", "limits.patience=3"))
@@ -169,6 +189,11 @@ def test_workers_and_mpirun_are_not_for_one_run(tmp_path: Path) -> None:
     done = study.run(study.mpirun(3, "--workers", "2"))
     assert (done.returncode, study.left()) == (2, [])
     assert done.stderr.count("--workers is for a run without mpirun") == 1
+
+
+def rungs_handed_out(study: Study) -> set[int]:
+    """List the rungs of the jobs that were handed out by now."""
+    return {each.rung for each in study.decisions if isinstance(each, Assigned)}
 
 
 def leader_of(study: Study) -> int:
