@@ -30,9 +30,10 @@ def train(config, trial):
 """
 
 HOP = """
-import os, sys
+import os, sys, time
 leads = bool(int(sys.argv[2]))
-for hop in range(100_000):
+for hop in range(10_000):
+    time.sleep(0.001)
     if os.fork():
         os._exit(0)
     if leads:
@@ -43,7 +44,7 @@ for hop in range(100_000):
 
 MULTIPLY = """
 import os, sys, time
-for generation in range(7):
+for generation in range(5):
     os.fork()
     os.setsid() if os.getpid() != os.getsid(0) else None
 open(sys.argv[1], "w").close()
@@ -86,6 +87,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[bytes
         gives_up_at = time.monotonic() + LIMIT_S
         while not ready.exists():
             assert time.monotonic() < gives_up_at
+            family.bury_orphans()
             time.sleep(0.01)
         return head, families[-1]
 
