@@ -239,7 +239,7 @@ def test_what_hides_ends_with_local_ranks_when_rank_0_is_killed(
 
 def test_what_a_killed_local_rank_leaves_ends_during_the_run(tmp_path: Path) -> None:
     study = run_of(tmp_path, epoch_s=1000.0)
-    process = study.start(study.command("--workers", "2"))
+    process = study.start(study.command("--workers", "2", "--set", "limits.grace_s=0"))
     study.until(lambda: len(hidden(study)) == 8, process)
     victim = study.ranks()[1]
     its = [pid for pid in hidden(study) if stems_from(pid, victim)]
@@ -250,7 +250,6 @@ def test_what_a_killed_local_rank_leaves_ends_during_the_run(tmp_path: Path) -> 
     assert all(lives(pid) for pid in others)
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
-    process.send_signal(signal.SIGINT)
     finish(process)
     assert study.left() == []
     assert ends(*hidden(study))
