@@ -230,7 +230,7 @@ class Leader:
                     log.error("%s; waiting until it can", error)  # noqa: TRY400
             else:
                 break
-            for rank in self._ranks:
+            for rank in self._present():
                 self._send(rank, Beat())
             time.sleep(min(1.0, self._study.limits.patience_s / 5))
 
@@ -275,8 +275,7 @@ class Leader:
         self._part_from_ranks()
 
     def _part_from_ranks(self) -> None:
-        workers = self._master.roster.workers
-        ranks = {rank for rank in self._ranks if not workers[rank].lost}
+        ranks = set(self._present())
         if len(ranks) < len(self._ranks):
             guard.tell_of_lost()
         for rank in ranks:
@@ -287,6 +286,10 @@ class Leader:
                 if isinstance(decode(message), Goodbye):
                     ranks.discard(rank)
         self._transport.leave(GOODBYE_S)
+
+    def _present(self) -> list[int]:
+        workers = self._master.roster.workers
+        return [rank for rank in self._ranks if not workers[rank].lost]
 
     def _now(self) -> float:
         return time.monotonic() - self._zero
