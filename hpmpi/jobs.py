@@ -26,9 +26,18 @@ import math
 
 import msgspec
 
-from hpmpi.decisions import Assigned, Back, Decision, Failure, Result, Started, Suspension
+from hpmpi.decisions import (
+    Assigned,
+    Back,
+    Decision,
+    Ended,
+    Failure,
+    Result,
+    Started,
+    Suspension,
+)
 from hpmpi.errors import ReplayError
-from hpmpi.messages import FailureKind, gist
+from hpmpi.messages import FailureKind, Outcome, gist
 from hpmpi.schedulers import Scheduler
 from hpmpi.trial import WORST, Goal, Job, JobKey
 
@@ -236,10 +245,7 @@ class Jobs:
         """
         match decision:
             case Started():
-                for key, opened in self.open.items():
-                    opened.holder = None
-                    opened.failed_on = []
-                    self.waiting.setdefault(key)
+                self._reopen()
             case Assigned(rank=rank, at=at):
                 able = self._able_then(decision)
                 again = self.hand_out(rank, at, may_start=may_start, able=able)
@@ -257,8 +263,16 @@ class Jobs:
                 self.take_suspension(decision)
             case Back():
                 self.take_back(decision)
+            case Ended(outcome=Outcome.COMPLETE):
+                self.saved.clear()  # what was kept is found; nobody waits for what was not
             case _:
                 pass
+
+    def _reopen(self) -> None:
+        for key, opened in self.open.items():
+            opened.holder = None
+            opened.failed_on = []
+            self.waiting.setdefault(key)
 
     def _able_then(self, assigned: Assigned) -> float:
         """Tell the most ranks that can have been able, from what one of them was given."""

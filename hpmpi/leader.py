@@ -265,7 +265,9 @@ class Leader:
     # -- the end -----------------------------------------------------------------------------------
 
     def _end(self, outcome: Outcome) -> None:
-        self._record(Ended(self._now(), outcome, self._why or outcome.value))
+        ended = Ended(self._now(), outcome, self._why or outcome.value)
+        self._record(ended)
+        self._master.jobs.redo(ended)
         self._checkpoint(outcome.value)
         if outcome is Outcome.COMPLETE and self._study.run.keep == "incumbent":
             kept = self._board.incumbent.trial if self._board.incumbent else None

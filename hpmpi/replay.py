@@ -199,6 +199,7 @@ class Replayer:
         if master.outcome is not ended.outcome:
             went_on = "the run went on" if master.outcome is None else master.outcome.value
             raise ReplayError(f"{told(ended)}; derived: {went_on}")
+        master.jobs.redo(ended)
 
     # -- events, from what was decided on them -----------------------------------------------------
 

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from hpmpi.decisions import Assigned, Curve, Draining, Failure, Result, Started, Suspension
+from hpmpi.decisions import Assigned, Curve, Draining, Ended, Failure, Result, Started, Suspension
 from hpmpi.errors import ReplayError
 from hpmpi.events import Command, Discard, Drain, Heard, Leave, Record, Tell, Tick
 from hpmpi.jobs import MAX_LOSSES, JobsState
@@ -348,3 +348,12 @@ def test_a_start_reopens_the_jobs_that_nobody_holds_any_more() -> None:
     master.jobs.redo(Started(5.0, "", "", "", 2))
     assert list(master.jobs.waiting) == [JobKey(0, 0), JobKey(1, 0), JobKey(2, 0)]
     assert [opened.holder for opened in master.jobs.open.values()] == [None, None, None]
+
+
+def test_nobody_waits_for_checkpoints_that_a_complete_study_has_dropped() -> None:
+    master = working(Study(ranks=2))
+    hear(master, 1, Finished(0, 0, 1, {"loss": 0.5}, saved=1))
+    master.jobs.redo(Ended(1.0, Outcome.DRAINED, ""))
+    assert master.jobs.saved == {0: 1}
+    master.jobs.redo(Ended(1.0, Outcome.COMPLETE, ""))
+    assert master.jobs.saved == {}
