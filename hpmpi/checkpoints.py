@@ -10,6 +10,7 @@ files, which nobody needs any more, and can never take away those of a newer one
 checkpoint: a link or a file with the name of one is removed, and a link never followed.
 """
 
+import contextlib
 import errno
 import os
 import re
@@ -19,15 +20,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from hpmpi.files import is_folder, remove, sync, sync_all
+from hpmpi.files import NO_ROOM, is_folder, remove, sync, sync_all
 
 PATIENCE_S = 5.0
 """How long a checkpoint that was heard of may take to show up on a network file system."""
-
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
-"""What a full disk says; a job goes on without a checkpoint then."""
 
 NAME = re.compile(r"(\d+)-(\d+)\.(\d+)")
 
@@ -101,14 +99,16 @@ class Checkpoints:
         partial = self._folder / f".{saved.name}"
         folder = made(partial)
         try:
-            yield folder
+            with nothing_ignored():
+                yield folder
             self._finish(saved, partial, folder)
         except BaseException as error:
             remove(folder)
             if not isinstance(error, OSError) or error.errno not in NO_ROOM:
                 raise
             said = f"trial {self._folder.name}: no room for a checkpoint at {resource}"
-            sys.stderr.write(f"{said}; going on without\n")
+            with contextlib.suppress(OSError):  # nor, maybe, for this
+                sys.stderr.write(f"{said}; going on without\n")
 
     def _finish(self, saved: Checkpoint, partial: Path, written: Path) -> None:
         if written != partial:
@@ -160,6 +160,25 @@ class Checkpoints:
             all_kept = self._keep_all and parsed(name) is not None and is_folder(path)
             if name not in kept and not all_kept and not self._is_of_newer(name):
                 remove(path)
+
+
+@contextmanager
+def nothing_ignored() -> Iterator[None]:
+    """Raise at the end what Python ignores: `dump(model, open(...))` may fail in a destructor."""
+    before, ignored = sys.unraisablehook, []
+
+    def hear(unraisable: Any) -> None:
+        ignored.append(unraisable.exc_value)
+        before(unraisable)
+
+    sys.unraisablehook = hear
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+    for error in ignored:
+        if isinstance(error, OSError):
+            raise error
 
 
 def made(folder: Path) -> Path:

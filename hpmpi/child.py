@@ -7,7 +7,8 @@
                   another child is started
 
 Whatever an objective does, all that its rank gets is a report. The child stays for the next job, so
-that imports are paid once; what a job has left running stays with it, and ends with it.
+that imports are paid once, unless one has failed; what a job has left running stays with it, and
+ends with it.
 """
 
 import os
@@ -192,7 +193,7 @@ class Child:
             self._end(FailureKind.CRASH, "wrote rubbish into its connection with its rank", now)
             return []
         for report in reports:
-            self._note(report)
+            self._note(report, now)
         return reports
 
     def _ends_within(self, limit_s: float) -> bool:
@@ -203,7 +204,7 @@ class Child:
             return False
         return True
 
-    def _note(self, report: Report) -> None:
+    def _note(self, report: Report, now: float) -> None:
         match report:
             case Ready():
                 self._loaded = True
@@ -215,6 +216,8 @@ class Child:
                 self._job = None
                 if self._output is not None:
                     self._output.mark()
+                if isinstance(report, Failed) and report.spoils:  # it ends by itself
+                    self._ending = Ending(FailureKind.EXIT, "", None, now + KILL_AFTER_S)
             case _:
                 pass
 

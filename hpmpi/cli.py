@@ -44,6 +44,8 @@ def main(arguments: list[str]) -> int:
         code: int = options.do(options)
     except HpmpiError as error:
         print(f"hpmpi: {show.printable(str(error))}", file=sys.stderr)
+        if error.may_pass:
+            print("hpmpi: the same command goes on from here", file=sys.stderr)
         return run.TRY_AGAIN if error.may_pass else BAD_INPUT
     return code
 
@@ -141,10 +143,9 @@ def alone(do: Command) -> Command:
 
 def positive(text: str) -> int:
     """Read a whole number from 1 on."""
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number from 1 on")
+    return int(text)
 
 
 def builtin_study() -> Path:

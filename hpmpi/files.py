@@ -11,10 +11,20 @@ import stat
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from hpmpi.errors import StoreError
+from hpmpi.errors import DiskError, StoreError
 
 CAN_NOT = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
 """What a file system says that can't have a folder synced."""
+
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+"""What a full disk says."""
+
+
+def trouble(path: Path, error: OSError) -> StoreError:
+    """Say that a file can't be written; it may pass where there is just no room."""
+    kind = DiskError if error.errno in NO_ROOM else StoreError
+    return kind(f"{path} can't be written: {error.strerror}")
 
 
 def read(path: Path) -> bytes:

@@ -27,6 +27,7 @@ from pathlib import Path
 import msgspec
 
 from hpmpi.errors import DiskError, StoreError
+from hpmpi.files import trouble
 
 NAME = "lock"
 
@@ -174,7 +175,7 @@ def take(folder: Path) -> Lock:
             folder.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         except OSError as error:
-            raise StoreError(f"{folder} can't be written: {error.strerror}") from error
+            raise trouble(folder, error) from error
         lock = None
         try:
             lock = look(path, descriptor, watch, kernel)
@@ -201,7 +202,7 @@ def look(path: Path, descriptor: int, watch: Watch, kernel: str) -> Lock | None:
             case Verdict.TAKE if is_there(path, descriptor):
                 return taken(path, descriptor, kernel, guarded)
     except OSError as error:
-        raise StoreError(f"{path} can't be locked: {error.strerror}") from error
+        raise trouble(path, error) from error
     return None
 
 

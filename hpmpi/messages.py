@@ -43,6 +43,15 @@ def gist(error: str) -> str:
     return error.partition(OUTPUT)[0].strip().rpartition("\n")[2]
 
 
+def escaped(line: str) -> str:
+    r"""Escape what acts on a terminal, the end of a line included.
+
+    >>> escaped("red: \x1b[31m, \u202eleft"), escaped("größer\n")
+    ('red: \\x1b[31m, \\u202eleft', 'größer\\n')
+    """
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
+
+
 class Outcome(Enum):
     """How a start of a study came to its end."""
 
@@ -107,6 +116,11 @@ class Failed(Message, frozen=True):
     attempt: int
     kind: FailureKind
     error: str
+
+    @property
+    def spoils(self) -> bool:
+        """Whether what went wrong may have spoilt the process in which it did."""
+        return self.kind is not FailureKind.BAD_VALUE
 
 
 class Suspended(Message, frozen=True):

@@ -14,7 +14,7 @@ from hpmpi.decisions import (
     Suspension,
 )
 from hpmpi.leaderboard import Leaderboard
-from hpmpi.messages import Outcome, gist
+from hpmpi.messages import Outcome, escaped, gist
 from hpmpi.trial import JobKey
 
 log = logging.getLogger("hpmpi")
@@ -45,7 +45,7 @@ class Narrator:
             case Back(rank=rank):
                 log.warning("rank %d is back", rank)
             case Refused(rank=rank, error=error):
-                log.warning("rank %d can't load the objective: %s", rank, gist(error))
+                log.warning("rank %d can't load the objective: %s", rank, escaped(gist(error)))
             case Ended(outcome=Outcome.DRAINED, why=why):
                 log.warning("drained by %s: the same command goes on from here", why)
             case Ended(outcome=Outcome.DESERTED):
@@ -75,6 +75,6 @@ class Narrator:
             failure.attempt,
             failure.kind.value,
             failure.rank,
-            gist(failure.error),
+            escaped(gist(failure.error)),
             "; given up" if failure.final else "",
         )

@@ -2,7 +2,8 @@
 
 The child speaks the ranks' own language: it is sent a Welcome, then one Assign after the other, and
 it answers with Ready or Unfit, then with Progress, Finished, Failed or Suspended. What it prints
-goes to a file that the rank reads when the child is dead. It dies with its rank.
+goes to a file that the rank reads when the child is dead. It dies with its rank, and after a
+failure, so that no job suffers from what another has left behind in it.
 """
 
 import os
@@ -69,7 +70,10 @@ class Performer:
                         assert function is not None, (
                             "a child has its objective before its first job"
                         )
-                        self._say(self._attempt(function, welcome, order))
+                        answer = self._attempt(function, welcome, order)
+                        self._say(answer)
+                        if isinstance(answer, Failed) and answer.spoils:
+                            return
                     case Save():  # the job it was meant for is done
                         pass
                     case _:

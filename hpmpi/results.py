@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from hpmpi import __version__, files
 from hpmpi.errors import StoreError
-from hpmpi.tables import Columns
+from hpmpi.tables import KINDS, Columns
 
 FORMAT = 2
 """The format of all files in a run folder. 1 had no checksums, and its journal did not say it."""
@@ -130,7 +130,8 @@ def as_array(columns: Columns, text: Any) -> Any:
 
     types = {bool: np.bool_, int: np.int64, float: np.float64, str: text}
     kinds = [
-        (name, types[type(values[0])] if values else float) for name, values in columns.items()
+        (name, types[type(values[0]) if values else KINDS.get(name, float)])
+        for name, values in columns.items()
     ]
     length = len(next(iter(columns.values())))
     array = np.empty(length, dtype=np.dtype(kinds))

@@ -17,6 +17,7 @@ import msgspec
 from hpmpi import lock, settings, store
 from hpmpi.decisions import Assigned, Ended
 from hpmpi.errors import HpmpiError, SettingsError, StoreError
+from hpmpi.files import trouble
 from hpmpi.jobs import Jobs
 from hpmpi.leader import SIGNALS, Leader
 from hpmpi.messages import Outcome, Stop
@@ -144,7 +145,7 @@ def take_over(plan: Plan) -> tuple[Jobs, store.Store]:
         return jobs, store.Store(plan.folder, saved.decisions, held)
     except OSError as error:
         held.release()
-        raise StoreError(f"{plan.folder} can't be written: {error.strerror}") from error
+        raise trouble(plan.folder, error) from error
     except HpmpiError:
         held.release()
         raise

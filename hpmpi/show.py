@@ -8,7 +8,7 @@ from typing import Any
 
 from hpmpi.decisions import Failure
 from hpmpi.leaderboard import Standing
-from hpmpi.messages import gist
+from hpmpi.messages import escaped, gist
 from hpmpi.summary import Summary
 from hpmpi.trial import Value
 
@@ -36,7 +36,7 @@ def text(summary: Summary, top: int) -> str:
         ]
         for place, standing in enumerate(ranking[:top], start=1)
     ]
-    lines = [headline(summary), "", *aligned(rows)]
+    lines = [headline(summary), *(["", *aligned(rows)] if ranking else [])]
     if len(ranking) > top:
         lines.append(f"... and {len(ranking) - top} more")
     lines += ["", *setbacks(summary.failures), *conclusion(summary)]
@@ -100,7 +100,7 @@ def conclusion(summary: Summary) -> list[str]:
     """Say what is best, and by how much it beats the baseline."""
     incumbent, metric = summary.board.incumbent, summary.study.goal.metric
     if incumbent is None:
-        return ["no trial has succeeded"]
+        return ["no trial has succeeded" + ("" if summary.outcome else " yet")]
     reached = incumbent.metrics[metric]
     lines = [f"best: trial {incumbent.trial}, {metric} {reached:.6g} at {incumbent.resource}"]
     if summary.baseline is not None and summary.gain is not None:
@@ -171,16 +171,6 @@ def cut(line: str, width: int) -> str:
 def printable(text: str) -> str:
     """Escape what acts on a terminal, in text of several lines."""
     return "\n".join(map(escaped, text.split("\n")))
-
-
-def escaped(line: str) -> str:
-    r"""Escape what acts on a terminal, the end of a line included.
-
-    >>> escaped("red: \x1b[31m, \u202eleft"), escaped("größer\n")
-    ('red: \\x1b[31m, \\u202eleft', 'größer\\n')
-    """
-    told = (each if each.isprintable() else ascii(each)[1:-1] for each in line)
-    return "".join(told)
 
 
 def finite(value: Any) -> Any:

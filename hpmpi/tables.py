@@ -15,6 +15,14 @@ from hpmpi.trial import Value
 
 Columns = dict[str, list[Value]]
 
+KINDS: dict[str, type[Value]] = {
+    **dict.fromkeys(("id", "trial", "rung", "attempt", "resource", "rank", "bracket"), int),
+    **dict.fromkeys(("place", "jobs", "times_lost"), int),
+    **dict.fromkeys(("status", "host", "kind", "error"), str),
+    "final": bool,
+}
+"""What the columns of ours hold that hold no numbers with fractions, for when they are empty."""
+
 
 def tell(decisions: Sequence[Decision], board: Leaderboard) -> dict[str, Columns]:
     """Make all tables of a journal and the leaderboard that it leads to."""

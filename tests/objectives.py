@@ -23,6 +23,7 @@ from hpmpi.transports import PREFIXES
 from hpmpi.trial import Config
 
 EVER_S = 1000.0
+SULKING: list[int] = []
 NAP = "import time; time.sleep(1000)"
 EAT = "import sys, time; eaten = b'1' * (int(sys.argv[1]) << 20); time.sleep(1000)"
 
@@ -90,6 +91,14 @@ def die(config: Config) -> object:
     """End by a signal."""
     os.kill(os.getpid(), int(config["signal"]))
     return wait(config)
+
+
+def sulk(config: Config) -> object:
+    """Fail once, and from then on in this process always."""
+    SULKING.extend([1] if config.get("hurt") else [])
+    if SULKING:
+        raise ValueError("hurt")
+    return os.getpid()
 
 
 def shrug(config: Config) -> object:
@@ -336,6 +345,7 @@ HOW = {
             segfault,
             die,
             shrug,
+            sulk,
             wait,
             resist,
             round_off,

@@ -1,5 +1,6 @@
 """What checkpoints promise: whole or not at all, and no attempt harms another."""
 
+import contextlib
 import errno
 import os
 import signal
@@ -420,3 +421,35 @@ def test_a_disk_that_is_really_full_costs_the_checkpoint_only(tmp_path: Path) ->
         pytest.skip("nobody may mount here")
     assert done.stdout == "1 ['1-0.1']\n2 ['1-0.1']\n3 ['3-0.1']\n"
     assert done.stderr == "trial 3: no room for a checkpoint at 2; going on without\n"
+
+
+def test_a_checkpoint_that_failed_in_a_destructor_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)  # pytest would make it a warning
+
+    class Careless:
+        def __del__(self) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    checkpoints = Checkpoints(tmp_path, 0, 1)
+    with checkpoints.save(3) as folder:
+        (folder / "model").touch()
+        Careless()
+    assert checkpoints.newest is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_that_there_is_no_room_for_a_word_about_it_harms_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no device that is full")
+    with full.open("w", buffering=1) as error:
+        monkeypatch.setattr(sys, "stderr", error)
+        with Checkpoints(tmp_path, 0, 1).save(3):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        monkeypatch.undo()
+        with contextlib.suppress(OSError):
+            error.close()

@@ -156,6 +156,12 @@ def test_a_segfault_is_a_report_and_no_dead_rank(rig: ChildRig) -> None:
     assert recovers(rig, pid)
 
 
+def test_what_a_failure_has_spoilt_spoils_no_other_job(rig: ChildRig) -> None:
+    assert rig.fail(how="sulk", hurt=1).kind is FailureKind.EXCEPTION
+    first = rig.succeed(how="sulk").metrics["loss"]
+    assert rig.succeed(how="sulk").metrics["loss"] == first
+
+
 @pytest.mark.parametrize(
     "number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2]
 )
@@ -572,12 +578,11 @@ def test_nothing_that_hides_outlives_a_child_that_dies(
     assert recovers(rig, pid)
 
 
-@pytest.mark.parametrize("then", ["not", "fail"])
-def test_what_a_job_left_running_stays_while_its_child_lives(tmp_path: Path, then: str) -> None:
+def test_what_a_job_left_running_stays_while_its_child_lives(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     with child_of(welcome(tmp_path, "misbehave")) as rig:
         pid = rig.child.pid
-        rig.do(how="breed", file=str(pids), then=then)
+        rig.do(how="breed", file=str(pids), then="not")
         assert rig.succeed().metrics["loss"] == pid
         assert all(lives(each) for each in pids_in(pids))
     assert nobody_lives(pids)

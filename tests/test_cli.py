@@ -246,7 +246,7 @@ def test_an_objective_that_can_not_be_loaded_is_said_once(tmp_path: Path) -> Non
         (["export", "nowhere", "--format", "csv"], "there is no run in nowhere"),
         (["export", "nowhere", "--format", "xml"], "invalid choice: 'xml'"),
         (["shwo", "nowhere"], "invalid choice: 'shwo'"),
-        (["run", "--workers", "0"], "invalid positive value: '0'"),
+        (["run", "--workers", "0"], "'0' must be a whole number from 1 on"),
         (["run", "--set", "sede=3"], "sede is not a setting; did you mean seed?"),
         (["run", "--out", "/proc/nowhere"], "/proc/nowhere can't be written"),
     ],
