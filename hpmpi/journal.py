@@ -92,10 +92,10 @@ def refuse_format(written: Written, path: Path) -> None:
         raise results.foreign(path, version, f"hpmpi {written.version}")
 
 
-def decoded(rows: Sequence[bytes], path: Path, first: int = 0) -> list[Decision]:
-    """Decode lines from number `first` on, counted from 0; raises StoreError for a damaged one."""
+def decoded(rows: Sequence[bytes], path: Path) -> list[Decision]:
+    """Decode lines; raises StoreError for a damaged one."""
     decisions: list[Decision] = []
-    for number, row in enumerate(rows[first:], start=first + 1):
+    for number, row in enumerate(rows, start=1):
         try:
             if not is_whole(row):
                 raise ValueError("its checksum is not that of what is in it")
