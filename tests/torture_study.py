@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
-from signal import SIGSTOP, SIGTERM, SIGUSR1, Signals
+from signal import SIGSTOP, Signals
 
 import psutil
 
@@ -39,9 +39,6 @@ ENDS_WITHIN_S = 60.0
 
 KILLED = {-9, 9, 129, 137, 255}
 """How a launcher leaves that was killed, or that was told of a kill."""
-
-SPOILT = {15, 128 + SIGUSR1, 128 + SIGTERM}
-"""How else it leaves before the ranks have met: MPI gives up, or no signal is heeded yet."""
 
 RAISES = 2
 """How often a complete study is gone on with by more trials, every other study."""
@@ -250,10 +247,9 @@ class Start:
             expected.add(75)
         if any(fault in KILLS for fault in self.suffered):
             expected |= KILLED
-        if self._spoilt:
-            expected |= KILLED | SPOILT
         suffered = ", ".join(fault.name for fault in self.suffered) or "nothing"
-        if code not in expected:
+        # Before the ranks have met, MPI gives up as it likes, and no signal is heeded yet.
+        if code not in expected and not self._spoilt:
             yield f"start {self.study.starts} ended with {code} after: {suffered}"
         log = self.study.folder / f"start-{self.study.starts}.log"
         if "Traceback" in log.read_text(errors="replace"):
