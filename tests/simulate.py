@@ -59,6 +59,7 @@ DRAINS = 0.4
 """The share of those starts that are drained instead."""
 
 TICKS_PER_PATIENCE = 8
+LOOP_S = 1e-6
 CHECKPOINTS = 0.01
 SYNCS = 0.1
 FAILURES = [kind for kind in FailureKind if kind is not FailureKind.LOST]
@@ -285,7 +286,9 @@ class Simulation:
         if self.random.random() < self.world.held_up:
             self._resumes_at = self.now + self.random.uniform(0, 2 * patience_s)
         self._harm_hosts()
-        self.at(max(self._resumes_at, self.now + patience_s / TICKS_PER_PATIENCE), self._tick)
+        # What came in while the master was held up is heard before it judges silence.
+        resumes_at = self._resumes_at + LOOP_S
+        self.at(max(resumes_at, self.now + patience_s / TICKS_PER_PATIENCE), self._tick)
 
     def _harm_hosts(self) -> None:
         for ranks in self._hosts:

@@ -12,6 +12,7 @@ from tests.simulate import WORLDS, Simulation, simulate
 SEEDS = range(200)
 HARD_SEEDS = [
     ("restarts", 1465),  # killed between the result that reached the target and leaving
+    ("everything", 20781),  # held up twice, and judged silence before it had heard what waited
 ]
 
 
