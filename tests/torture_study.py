@@ -239,8 +239,9 @@ class Start:
         """Say what is wrong with how it ended."""
         code = self.process.returncode
         self.study.spoilt += self._spoilt
-        # What is killed while MPI starts, MPI leaves in memory.
-        kept = self.study.spoilt_segments if self._spoilt else self.study.segments
+        # What is killed while MPI starts, and a launcher that is killed, leave MPI's memory behind.
+        spoilt = self._spoilt or (self.lives_on() and any(it in KILLS for it in self.suffered))
+        kept = self.study.spoilt_segments if spoilt else self.study.segments
         kept |= self._segments
         expected = {0, 4} if self.suffered else {0}
         if any(fault in DRAINS for fault in self.suffered):
