@@ -12,7 +12,6 @@ import socket
 import sys
 import threading
 import traceback
-from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -35,6 +34,9 @@ from hpmpi.messages import (
     Unfit,
     Welcome,
 )
+
+RANKS = (signal.SIGINT, signal.SIGTERM)
+"""What a batch system may send to all processes of a run, and an objective may send to its own."""
 
 ERROR_CHARACTERS = 4000
 """How much of an error's text is kept, from its end."""
@@ -140,9 +142,23 @@ def leave_signals_to_the_rank() -> None:
 
     What the objective forks is as it would be without this: pools end their workers by TERM.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
+    forking = threading.local()
+
+    def hold() -> None:
+        forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, RANKS)
+
+    def release() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, forking.mask)
+
+    def reset() -> None:
+        for number in RANKS:
+            signal.signal(number, signal.SIG_DFL)
+        release()
+
+    for number in RANKS:
         signal.signal(number, lambda *_: None)
-        os.register_at_fork(after_in_child=partial(signal.signal, number, signal.SIG_DFL))
+    # Held meanwhile: one that comes to what was just forked is for that, and would be lost.
+    os.register_at_fork(before=hold, after_in_parent=release, after_in_child=reset)
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
 
