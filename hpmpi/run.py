@@ -15,6 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from hpmpi import lock, settings, store
+from hpmpi.audit import audit
 from hpmpi.decisions import Assigned, Ended
 from hpmpi.errors import HpmpiError, SettingsError, StoreError
 from hpmpi.files import trouble
@@ -37,11 +38,15 @@ log = logging.getLogger("hpmpi")
 
 
 class Plan(NamedTuple):
-    """What to run: a checked study, the folder of its file, the run folder and what is in it."""
+    """What to run: a checked study, the folder of its file, the run folder and what is in it.
+
+    `seen` is what the files in it looked like before they were read.
+    """
 
     study: Settings
     origin: Path
     folder: Path
+    seen: store.Seen
     saved: store.Saved
 
 
@@ -69,7 +74,8 @@ def prepare(study: Path, changes: list[str], out: Path | None, *, fresh: bool) -
     folder = out or Path("results") / checked.name
     if fresh:
         move_aside(folder.absolute())
-    return Plan(checked, study.parent.absolute(), folder, read(folder, checked))
+    seen = store.look(folder)
+    return Plan(checked, study.parent.absolute(), folder, seen, read(folder, checked))
 
 
 def read(folder: Path, study: Settings) -> store.Saved:
@@ -77,7 +83,9 @@ def read(folder: Path, study: Settings) -> store.Saved:
     saved = store.read(folder)
     if not any(isinstance(each, Assigned) for each in saved.decisions):
         return store.Saved([])  # a study that never began binds nobody
-    differences = settings.differences(study, stored_study(saved.decisions, folder))
+    stored = stored_study(saved.decisions, folder)
+    audit(saved.decisions, stored.goal.metric)
+    differences = settings.differences(study, stored)
     if differences:
         way_out = "use --fresh to move that run aside, or --out for another folder"
         raise SettingsError([f"{folder} has a run of another study; {way_out}:", *differences])
@@ -140,7 +148,8 @@ def take_over(plan: Plan) -> tuple[Jobs, store.Store]:
     held = lock.take(plan.folder)
     try:
         # What another run has written since the plan was made counts as well.
-        saved = read(plan.folder, plan.study)
+        same = store.look(plan.folder) == plan.seen
+        saved = plan.saved if same else read(plan.folder, plan.study)
         jobs = derive(plan.study, saved)
         return jobs, store.Store(plan.folder, saved.decisions, held)
     except OSError as error:

@@ -53,6 +53,10 @@ SYNC_EVERY_S = 1.0
 """How much of the journal a power failure may cost."""
 
 
+Seen = list[tuple[int, int, int]]
+"""Of each file there: its inode, size and time of change."""
+
+
 class Saved(msgspec.Struct, frozen=True):
     """What a run folder holds; the `state` of the jobs has the first `counted` decisions in it."""
 
@@ -194,6 +198,16 @@ class Store:
 def holds_run(folder: Path) -> bool:
     """Tell whether a folder is that of a run."""
     return any((folder / name).exists() for name in (JOURNAL, RESULTS, PREVIOUS))
+
+
+def look(folder: Path) -> Seen:
+    """Tell what the files that `read` reads look like: as long as that is the same, so are they."""
+    seen = []
+    for name in (JOURNAL, RESULTS, PREVIOUS):
+        with contextlib.suppress(OSError):  # it is not there
+            stat = (folder / name).stat()
+            seen.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
+    return seen
 
 
 def read_status(folder: Path) -> str:

@@ -43,7 +43,9 @@ def look(folder: Path) -> Summary:
     decisions = store.read(folder, needs_state=False).decisions
     if not decisions:
         raise StoreError(f"there is no run in {folder}: it has neither a journal nor run.h5")
-    return sum_up(stored_study(decisions, folder), decisions)
+    study = stored_study(decisions, folder)
+    audit(decisions, study.goal.metric)
+    return sum_up(study, decisions)
 
 
 def sum_up(study: Settings, decisions: list[Decision]) -> Summary:
@@ -62,15 +64,13 @@ def sum_up(study: Settings, decisions: list[Decision]) -> Summary:
 
 
 def stored_study(decisions: Sequence[Decision], folder: Path) -> Settings:
-    """Read the study as it ran last; raises StoreError, and ReplayError if it can't have run so."""
+    """Read the study as it ran last; raises StoreError."""
     for decision in reversed(decisions):
         if isinstance(decision, Started):
             try:
-                study = settings.parse(decision.settings)
+                return settings.parse(decision.settings)
             except SettingsError as error:
                 raise StoreError(f"the settings stored in {folder} are damaged: {error}") from error
-            audit(decisions, study.goal.metric)
-            return study
     raise StoreError(f"the journal in {folder} does not say which study it is of")
 
 

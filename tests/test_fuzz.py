@@ -126,9 +126,8 @@ def use(folder: Path) -> None:
         for write in export.FORMATS.values():
             write(summary)
     with contextlib.suppress(HpmpiError):
-        saved = store.read(folder)
-        if saved.decisions:
-            run.derive(stored_study(saved.decisions, folder), saved)
+        study = stored_study(store.read(folder).decisions, folder)
+        run.derive(study, run.read(folder, study))
 
 
 def put(folder: Path, name: str, content: bytes, *, alone: bool) -> None:
