@@ -237,18 +237,18 @@ class Jobs:
         self.incumbent = state.incumbent
         self.least_loss = state.least_loss
 
-    def redo(self, decision: Decision, *, may_start: bool = True) -> None:
+    def redo(self, decision: Decision) -> None:
         """Derive a decision of the journal again; raises ReplayError where it comes out otherwise.
 
-        `Started` reopens the jobs that nobody holds any more. That a trial was started is given,
-        unless `may_start` is false: the limit may have been another then.
+        `Started` reopens the jobs that nobody holds any more.
         """
         match decision:
             case Started():
                 self._reopen()
             case Assigned(rank=rank, at=at):
                 able = self._able_then(decision)
-                again = self.hand_out(rank, at, may_start=may_start, able=able)
+                # The limit on trials may have been another then: that one was started is given.
+                again = self.hand_out(rank, at, may_start=True, able=able)
                 if again != decision:
                     raise ReplayError(f"{decision} can't be derived; it comes out as {again}")
             case Result():

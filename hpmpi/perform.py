@@ -35,7 +35,7 @@ from hpmpi.messages import (
     Welcome,
 )
 
-RANKS = (signal.SIGINT, signal.SIGTERM)
+ENDINGS = (signal.SIGINT, signal.SIGTERM)
 """What a batch system may send to all processes of a run, and an objective may send to its own."""
 
 ERROR_CHARACTERS = 4000
@@ -145,17 +145,17 @@ def leave_signals_to_the_rank() -> None:
     forking = threading.local()
 
     def hold() -> None:
-        forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, RANKS)
+        forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
 
     def release() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, forking.mask)
 
     def reset() -> None:
-        for number in RANKS:
+        for number in ENDINGS:
             signal.signal(number, signal.SIG_DFL)
         release()
 
-    for number in RANKS:
+    for number in ENDINGS:
         signal.signal(number, lambda *_: None)
     # Held meanwhile: one that comes to what was just forked is for that, and would be lost.
     os.register_at_fork(before=hold, after_in_parent=release, after_in_child=reset)

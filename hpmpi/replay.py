@@ -7,7 +7,7 @@ reported, who was silent, that somebody wanted the run to end.
 """
 
 from collections.abc import Sequence
-from itertools import takewhile
+from itertools import islice, takewhile
 from pathlib import Path
 
 import msgspec
@@ -146,7 +146,7 @@ class Replayer:
         self._at = decision.at
         match decision:
             case Started():
-                self._start(decision, self._journal[:number])
+                self._start(decision, number)
                 return
             case _ if self._expected:
                 pass
@@ -174,13 +174,13 @@ class Replayer:
         self._roster = ToldRoster(list(range(1, ranks + 1)), patience_s, patience_s, self._at)
         self._master = Master(jobs, self._roster, rules_of(study), study.seed)
 
-    def _start(self, started: Started, before: Journal) -> None:
+    def _start(self, started: Started, number: int) -> None:
         study = study_of(started, trust=self._trust)
         differences = settings.differences(study, self._study)
         if differences:
             raise ReplayError(f"another study was started: {'; '.join(differences)}")
         if self._expected:  # rank 0 was killed between two decisions on one event
-            saved = store.Saved(before)
+            saved = store.Saved(self._journal[:number])
         else:
             saved = store.Saved([], msgspec.json.decode(self.state, type=JobsState))
         jobs = jobs_of(study, saved)
@@ -206,7 +206,7 @@ class Replayer:
     def _event(self, number: int, decision: Decision) -> Event:
         match decision:
             case Lost(at=at):
-                same = takewhile(lambda it: it.at == at, self._journal[number:])
+                same = takewhile(lambda it: it.at == at, islice(self._journal, number, None))
                 self._roster.told_silent = [it.rank for it in same if isinstance(it, Lost)]
                 return Tick()
             case Draining(why=why):
