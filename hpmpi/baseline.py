@@ -10,6 +10,7 @@ import msgspec
 
 from hpmpi.child import Child
 from hpmpi.messages import Assign, Failed, Finished, Unfit, Welcome
+from hpmpi.place import Share
 from hpmpi.trial import Metrics
 
 
@@ -19,10 +20,14 @@ class BaselineRun:
     def __init__(self, reference: str, welcome: Welcome, resource: int, seed: int) -> None:
         """Start it, in a folder of its own."""
         folder = Path(welcome.folder) / "baseline"
-        welcome = msgspec.structs.replace(welcome, objective=reference, folder=str(folder))
+        # It sees the GPUs that rank 0 does: it is no trial, and has no share of its own.
+        gpus = 0 if welcome.gpus_per_trial == 0 else None
+        welcome = msgspec.structs.replace(
+            welcome, objective=reference, folder=str(folder), gpus_per_trial=gpus
+        )
         self.metrics: Metrics | None = None
         self.error: str | None = None
-        self._child = Child(welcome, folder / "output.log", threads=1)
+        self._child = Child(welcome, folder / "output.log", Share())
         self._child.start()
         self._child.assign(Assign(0, 0, 1, resource, {}, seed))
 

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from hpmpi import family
+from hpmpi import family, place
 from hpmpi.family import Family
 from hpmpi.frames import Frames
 from hpmpi.messages import (
@@ -40,6 +40,7 @@ from hpmpi.messages import (
     Welcome,
 )
 from hpmpi.output import Output
+from hpmpi.place import Share
 from hpmpi.transports import unlaunched
 
 KILL_AFTER_S = 2.0
@@ -64,15 +65,6 @@ TAKEN = "killed by the kernel: the machine, or its control group, is out of memo
 MAX_CRASHES = 3
 """How many children may die in a row while they load the objective."""
 
-THREADS = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
-
 
 class Ending(NamedTuple):
     """Why a child is being ended, at which job, and when TERM will have had its time."""
@@ -86,11 +78,11 @@ class Ending(NamedTuple):
 class Child:
     """The child of a rank; times are those of one monotonic clock, in seconds."""
 
-    def __init__(self, welcome: Welcome, output: Path, threads: int) -> None:
+    def __init__(self, welcome: Welcome, output: Path, share: Share) -> None:
         """Prepare; `start` starts it. What it prints is appended to the file `output`."""
         self._welcome = welcome
         self._path = output
-        self._threads = threads
+        self._share = share
         self._decoder = msgspec.msgpack.Decoder(Report)
         self._process: subprocess.Popen[bytes] | None = None
         self._family = Family(None)
@@ -109,12 +101,18 @@ class Child:
     def start(self) -> None:
         """Start the process and have it load the objective."""
         family.adopt()
+        if no_gpus := place.refusal(self._share, self._welcome.gpus_per_trial):
+            self._refuse(no_gpus)
+            return
         try:
             self._start()
         except OSError as error:
             self._hang_up()
-            self._unfit = True
-            self._refusal = Unfit(host(), f"the objective's process can't be started: {error}")
+            self._refuse(f"the objective's process can't be started: {error}")
+
+    def _refuse(self, error: str) -> None:
+        self._unfit = True
+        self._refusal = Unfit(host(), error)
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
@@ -128,7 +126,7 @@ class Child:
                 stderr=self._output.fileno(),
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
-                env=environment(self._threads),
+                env=environment(self._share, self._welcome.gpus_per_trial),
             )
         self._family = Family(self._process)
         family.offer_to_kernel(self.pid)
@@ -312,9 +310,14 @@ class Child:
         return self._process.pid
 
 
-def environment(threads: int) -> dict[str, str]:
-    """Give a child our environment, its share of threads, and nothing of the launcher's."""
-    return {**dict.fromkeys(THREADS, str(threads)), "PYTHONUNBUFFERED": "1", **unlaunched()}
+def environment(share: Share, gpus_per_trial: int | None) -> dict[str, str]:
+    """Give a child our environment, its share of the node, and nothing of the launcher's.
+
+    What the user says of threads counts; what is said of GPUs is of the node, and is divided.
+    """
+    threads = dict.fromkeys(place.THREADS, str(share.threads))
+    gpus = place.variables(share, gpus_per_trial)
+    return {**threads, "PYTHONUNBUFFERED": "1", **unlaunched(), **gpus}
 
 
 def host() -> str:

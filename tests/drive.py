@@ -14,6 +14,7 @@ import pytest
 
 from hpmpi.child import Child
 from hpmpi.messages import Assign, Failed, Finished, Report, Welcome
+from hpmpi.place import Share
 from hpmpi.trial import Value
 
 LIMIT_S = 60.0
@@ -123,9 +124,9 @@ class ChildRig(Listener):
 
 
 @contextlib.contextmanager
-def child_of(told: Welcome) -> Iterator[ChildRig]:
+def child_of(told: Welcome, share: Share | None = None) -> Iterator[ChildRig]:
     """Start a child; nothing of it is left at the end."""
-    child = Child(told, Path(told.folder) / "logs" / "rank-1.log", threads=1)
+    child = Child(told, Path(told.folder) / "logs" / "rank-1.log", share or Share())
     child.start()
     try:
         yield ChildRig(child)

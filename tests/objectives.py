@@ -17,8 +17,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from hpmpi.child import THREADS
 from hpmpi.objective import Trial
+from hpmpi.place import THREADS
 from hpmpi.transports import PREFIXES
 from hpmpi.trial import Config
 

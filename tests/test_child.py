@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from hpmpi import child, family, output
-from hpmpi.child import THREADS
 from hpmpi.messages import Failed, FailureKind, Finished, Progress, Ready, Save, Unfit
+from hpmpi.place import CUDA, HIDDEN, THREADS, Share
 from hpmpi.transports import PREFIXES
 from tests.drive import (
     LIMIT_S,
@@ -537,8 +537,8 @@ def test_a_child_does_not_see_the_launcher_but_its_share_of_threads(
     for prefix in PREFIXES:
         monkeypatch.setenv(f"{prefix}RANK", "3")
     monkeypatch.setenv("KEPT", "7")
-    with child_of(welcome(tmp_path, "surroundings")) as rig:
-        assert rig.succeed().metrics == {"loss": 0.0, "threads": 1.0, "kept": 7.0}
+    with child_of(welcome(tmp_path, "surroundings"), Share(threads=3)) as rig:
+        assert rig.succeed().metrics == {"loss": 0.0, "threads": 3.0, "kept": 7.0}
 
 
 def test_what_the_user_says_of_threads_counts(
@@ -548,6 +548,31 @@ def test_what_the_user_says_of_threads_counts(
         monkeypatch.setenv(name, "5")
     with child_of(welcome(tmp_path, "surroundings")) as rig:
         assert rig.succeed().metrics["threads"] == 5.0
+
+
+@pytest.mark.parametrize(("gpus_per_trial", "seen"), [(None, "6,7"), (1, "5"), (0, HIDDEN)])
+def test_a_child_sees_the_gpus_of_its_rank_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpus_per_trial: int | None, seen: str
+) -> None:
+    monkeypatch.setenv(CUDA, "4,5,6,7")
+    (tmp_path / "look.py").write_text(
+        f"import os\ndef look(config): return os.environ[{CUDA!r}] == {seen!r}"
+    )
+    share = Share(visible={CUDA: ("4", "5", "6", "7")}, turn=1, turns=2)
+    told = welcome(tmp_path, "look.py:look", gpus_per_trial=gpus_per_trial)
+    with child_of(told, share) as rig:
+        assert rig.succeed().metrics == {"loss": 1.0}
+
+
+def test_a_rank_without_the_gpus_of_a_trial_is_unfit_and_starts_no_process(tmp_path: Path) -> None:
+    share = Share(visible={CUDA: ("0", "1", "2")}, turn=1, turns=2)
+    with child_of(welcome(tmp_path, gpus_per_trial=2), share) as rig:
+        assert rig.until(Unfit).error == (
+            "this node has 3 GPUs: enough for 1 rank with gpus_per_trial = 2, and this is number 2"
+        )
+        assert rig.hear() == []
+        assert rig.child.descriptors() == []
+        assert not (tmp_path / "logs").exists()
 
 
 def test_nothing_is_left_when_a_child_is_closed(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.transports import Launched, launched, unlaunched
+from hpmpi.transports import Launched, launched, local, unlaunched
 from tests.mpi import laws
 
 PROGRAM = Path(laws.__file__)
@@ -102,7 +102,7 @@ def test_the_launcher_of_another_mpi_is_noticed(tmp_path: Path, env: dict[str, s
         ({"PMIX_RANK": "3", "SLURM_STEP_NUM_TASKS": "4"}, Launched(3, 4)),
         ({"PMIX_RANK": "3"}, None),
         ({"PMI_RANK": "3"}, None),
-        ({"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "3"}, None),
+        ({"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "3"}, Launched(3, 4)),
     ],
 )
 def test_a_launcher_says_rank_and_size(
@@ -110,6 +110,15 @@ def test_a_launcher_says_rank_and_size(
 ) -> None:
     monkeypatch.setattr(os, "environ", env)
     assert launched() == place
+
+
+def test_there_are_as_many_local_workers_as_the_allocation_has_cpus(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    assert local.cores() == 8
+    monkeypatch.setenv("SLURM_CPUS_ON_NODE", "3")
+    assert local.cores() == 3
 
 
 def test_a_program_can_be_started_as_if_there_were_no_launcher(

@@ -9,6 +9,8 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from hpmpi.place import Share
+
 LEADER = 0
 """The rank that leads."""
 
@@ -18,8 +20,8 @@ class Transport(Protocol):
 
     rank: int
     size: int
-    threads: int
-    """How many of this node's cores are this rank's share."""
+    share: Share
+    """What of this node is this rank's."""
 
     name: str
     """What carries the messages, for people."""
@@ -58,15 +60,30 @@ def launched() -> Launched | None:
 
 def unlaunched() -> dict[str, str]:
     """Return the environment without what would make a program believe that it is a rank."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIXES)}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(PREFIXES) and name not in SLURM_TASK
+    }
 
 
-PREFIXES = ("PMI_", "PMIX_", "OMPI_", "PRTE_", "HYDRA_", "HYDI_", "MPI_", "MPIR_", "HPMPI_")
+PREFIXES = (
+    *("PMI_", "PMIX_", "OMPI_", "PRTE_", "HYDRA_", "HYDI_", "MPI_", "MPIR_", "HPMPI_"),
+    "SLURM_STEP_",
+)
 """What the names begin with of the variables that launchers set, and of our own."""
+
+SLURM_TASK = {
+    *("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NTASKS", "SLURM_NPROCS", "SLURM_NTASKS_PER_NODE"),
+    *("SLURM_TASKS_PER_NODE", "SLURM_STEPID", "SLURM_GTIDS", "SLURM_TASK_PID"),
+}
+"""What Slurm says of a task: some programs take it for their place in a distributed training."""
 
 LAUNCHERS = (
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
     ("PMI_RANK", "PMI_SIZE"),
     ("PMIX_RANK", "SLURM_STEP_NUM_TASKS"),
+    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
 )
-"""Where launchers say rank and size: Open MPI; MPICH, Intel and Cray; PMIx under srun."""
+"""Where launchers say rank and size: Open MPI; MPICH, Intel and Cray; PMIx under srun; and srun
+where it speaks no MPI's language, so that each rank will find itself alone."""

@@ -12,14 +12,15 @@ import sys
 import time
 from collections.abc import Sequence
 
-from hpmpi import family, guard
+from hpmpi import family, guard, place
 from hpmpi.errors import TransportError
 from hpmpi.family import Family
 from hpmpi.frames import Frames, await_any
+from hpmpi.place import Share
 from hpmpi.transports import LEADER, unlaunched
 
 VARIABLE = "HPMPI_LOCAL"
-"""Tells a worker its rank, the number of ranks, its share of cores, and its socket."""
+"""Tells a worker its rank, the number of ranks, and its socket."""
 
 BURY_S = 0.1
 LEAVE_S = 2.0
@@ -35,14 +36,14 @@ class LocalTransport:
         self,
         rank: int,
         size: int,
-        threads: int,
+        share: Share,
         peers: dict[int, Frames],
         started: Sequence[subprocess.Popen[bytes]] = (),
     ) -> None:
         """Speak with `peers`; `lead` and `join` make one."""
         self.rank = rank
         self.size = size
-        self.threads = threads
+        self.share = share
         self.name = "local processes"
         self._peers = peers
         self._started = started
@@ -112,19 +113,18 @@ class LocalTransport:
 def lead(workers: int, command: Sequence[str] = HPMPI) -> LocalTransport:
     """Start `workers` processes, which have to `join`, and lead them."""
     family.adopt()
-    threads = max(1, cores() // workers)
     peers = {}
     started = []
     for rank in range(1, workers + 1):
         ours, theirs = socket.socketpair()
         with theirs:
-            told = f"{rank} {workers + 1} {threads} {theirs.fileno()}"
+            told = f"{rank} {workers + 1} {theirs.fileno()}"
             process = subprocess.Popen(
                 command, pass_fds=[theirs.fileno()], env={**unlaunched(), VARIABLE: told}
             )
         started.append(process)
         peers[rank] = Frames(ours)
-    return LocalTransport(LEADER, workers + 1, threads, peers, started)
+    return LocalTransport(LEADER, workers + 1, Share(), peers, started)
 
 
 def join() -> LocalTransport | None:
@@ -133,13 +133,12 @@ def join() -> LocalTransport | None:
     if told is None:
         return None
     guard.wake_with_parents_end()
-    rank, size, threads, descriptor = map(int, told.split())
+    rank, size, descriptor = map(int, told.split())
     leader = Frames(socket.socket(fileno=descriptor))
-    return LocalTransport(rank, size, threads, {LEADER: leader})
+    share = place.divide([place.here()] * (size - 1))[rank - 1]
+    return LocalTransport(rank, size, share, {LEADER: leader})
 
 
 def cores() -> int:
     """Count the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return place.here().cpus

@@ -15,10 +15,11 @@ from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from hpmpi import guard
+from hpmpi import guard, place
 from hpmpi.errors import MeetingError, TransportError
 from hpmpi.frames import await_any
-from hpmpi.transports import launched
+from hpmpi.place import Place, Share
+from hpmpi.transports import LEADER, launched
 
 for variable, value in guard.DEFAULTS.items():  # where no guard has done it
     os.environ.setdefault(variable, value)
@@ -50,11 +51,11 @@ SEGMENT = "/dev/shm/mpich"  # noqa: S108 - MPICH chose the name
 class MpiTransport:
     """The place of this process among the ranks."""
 
-    def __init__(self, world: MPI.Intracomm, threads: int) -> None:
+    def __init__(self, world: MPI.Intracomm, share: Share) -> None:
         """Speak over `world`; `connect` makes one."""
         self.rank = world.Get_rank()
         self.size = world.Get_size()
-        self.threads = threads
+        self.share = share
         self.name = library()
         self._world = world
         self._status = MPI.Status()
@@ -175,11 +176,11 @@ def connect() -> MpiTransport:
         )
     try:
         node = world.Split_type(MPI.COMM_TYPE_SHARED)
-        threads = share(node)
+        share = share_of(node)
         unlink_segments(node)
     except MPI.Exception as error:
         raise MeetingError(f"a rank died before all had met: {error}") from error
-    return MpiTransport(world, threads)
+    return MpiTransport(world, share)
 
 
 def library() -> str:
@@ -190,12 +191,13 @@ def library() -> str:
     return f"{name} {version.lstrip('v')}"
 
 
-def share(node: MPI.Comm) -> int:
-    """Divide the cores that this rank may use by the worker ranks that may use the same."""
-    mine = sorted(os.sched_getaffinity(0))
-    everybody = node.allgather((mine, MPI.COMM_WORLD.Get_rank()))
-    sharers = [rank for cores, rank in everybody if cores == mine and rank != 0]
-    return max(1, len(mine) // max(1, len(sharers)))
+def share_of(node: MPI.Comm) -> Share:
+    """Divide a node among its worker ranks; return what is this rank's."""
+    mine = MPI.COMM_WORLD.Get_rank()
+    places: dict[int, Place] = dict(node.allgather((mine, place.here())))
+    places.pop(LEADER, None)
+    shares = dict(zip(places, place.divide(list(places.values())), strict=True))
+    return shares.get(mine, Share())
 
 
 def unlink_segments(node: MPI.Comm) -> None:

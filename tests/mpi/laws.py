@@ -278,7 +278,7 @@ def a_transport_says_what_it_is(transport: Transport) -> None:
     """For people."""
     assert re.fullmatch(r"local processes|(Open MPI|MPICH) v?\d+\.\d\S*", transport.name)
     assert transport.size == 3
-    assert 1 <= transport.threads <= (os.cpu_count() or 1)
+    assert 1 <= transport.share.threads <= (os.cpu_count() or 1)
 
 
 def no_shared_memory_has_a_name(transport: Transport) -> None:
