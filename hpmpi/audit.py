@@ -4,6 +4,7 @@ Checksums tell damage; this tells nonsense, from whoever wrote it. It is no repl
 next is not derived, only that each decision is about ranks, trials and attempts that are there.
 """
 
+import math
 from collections.abc import Sequence
 
 from hpmpi.decisions import (
@@ -11,6 +12,7 @@ from hpmpi.decisions import (
     Back,
     Baseline,
     Curve,
+    Deadline,
     Decision,
     Failure,
     Joined,
@@ -81,6 +83,8 @@ class Books:
                 return self._answer(decision, last=False)
             case Curve():
                 return self._find(decision)
+            case Deadline():
+                return self._time(decision)
             case Baseline(metrics=metrics):
                 return self._measure(metrics)
             case _:
@@ -94,6 +98,12 @@ class Books:
             return f"{rungs} are no rungs"
         self._ranks, self._rungs = started.ranks, len(rungs)
         return None
+
+    def _time(self, deadline: Deadline) -> str | None:
+        ends_at, epoch_s = deadline.ends_at, deadline.epoch_s
+        dated = abs(ends_at) <= LONGEST_S and 0 <= epoch_s <= LONGEST_S
+        drained = -math.inf < deadline.drains_at <= ends_at
+        return None if dated and drained else f"{deadline} is no deadline"
 
     def _assign(self, assigned: Assigned) -> str | None:
         key = JobKey(assigned.trial, assigned.rung)

@@ -91,8 +91,20 @@ class Late(Message, frozen=True):
     rank: int
 
 
+class Deadline(Message, frozen=True):
+    """The allocation ends at `ends_at`, as far as is known now; so the run drains at `drains_at`.
+
+    `epoch_s`: the end by the world's clock, in seconds since 1970.
+    """
+
+    at: float
+    ends_at: float
+    drains_at: float
+    epoch_s: float
+
+
 class Draining(Message, frozen=True):
-    """Somebody wants this start to end: nothing is handed out any more."""
+    """A start is to end, and `why`: nothing is handed out any more."""
 
     at: float
     why: str
@@ -157,6 +169,7 @@ Decision = (
     | Result
     | Failure
     | Late
+    | Deadline
     | Draining
     | Suspension
     | Lost

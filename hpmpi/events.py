@@ -20,12 +20,19 @@ class Tick(msgspec.Struct, frozen=True):
 
 
 class Drain(msgspec.Struct, frozen=True):
-    """Somebody wants this start to end: a signal, or the end of the allocation; twice, at once."""
+    """Somebody wants this start to end, as by a signal; twice, at once."""
 
     why: str
 
 
-Event = Heard | Tick | Drain
+class Due(msgspec.Struct, frozen=True):
+    """The allocation was found to end at `ends_at`, which is `epoch_s` by the world's clock."""
+
+    ends_at: float
+    epoch_s: float
+
+
+Event = Heard | Tick | Drain | Due
 
 
 # -- commands -------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ Rules:
 - Work that waits is handed out before new work is asked for, but to a rank that it failed on only
   where it failed on as many as there are: so a node that fails whatever it is given costs each job
   one attempt.
+- Nothing is handed out that there is no time for before the allocation ends.
 - A job is given up when it has failed `max_failures` times; after two times where it says the same
   each time; and when it has taken MAX_LOSSES ranks with it. A rank that was lost and is heard again
   was not taken.
@@ -29,6 +30,7 @@ import msgspec
 from hpmpi.decisions import (
     Assigned,
     Back,
+    Deadline,
     Decision,
     Ended,
     Failure,
@@ -38,6 +40,7 @@ from hpmpi.decisions import (
 )
 from hpmpi.errors import ReplayError
 from hpmpi.messages import FailureKind, Outcome, gist
+from hpmpi.pace import Pace, PaceState
 from hpmpi.schedulers import Scheduler
 from hpmpi.trial import WORST, Goal, Job, JobKey
 
@@ -53,7 +56,7 @@ class OpenJob(msgspec.Struct):
 
     `holder`: the rank that has its newest attempt; `failed_on`: the ranks of this start that it has
     failed on; `lost`: the attempts whose ranks were lost and not heard since; `said`: what its
-    newest error came to.
+    newest error came to; `held_since`: when its newest attempt was handed out.
     """
 
     job: Job
@@ -63,6 +66,7 @@ class OpenJob(msgspec.Struct):
     lost: list[int] = []
     said: str | None = None
     holder: int | None = None
+    held_since: float = 0.0
 
 
 class Incumbent(msgspec.Struct):
@@ -75,7 +79,10 @@ class Incumbent(msgspec.Struct):
 
 
 class JobsState(msgspec.Struct, frozen=True):
-    """What changes in Jobs, as what JSON can hold."""
+    """What changes in Jobs, as what JSON can hold.
+
+    One without a pace is from before jobs were timed, and is derived anew.
+    """
 
     scheduler: object
     trials: int
@@ -84,6 +91,7 @@ class JobsState(msgspec.Struct, frozen=True):
     saved: dict[int, int]
     incumbent: Incumbent | None
     least_loss: float | None
+    pace: PaceState | None = None
 
 
 class Jobs:
@@ -98,14 +106,16 @@ class Jobs:
         self.saved: dict[int, int] = {}
         self.incumbent: Incumbent | None = None
         self.least_loss: float | None = None
+        self.pace = Pace(len(scheduler.rungs))
         self._goal = goal
         self.max_failures = max_failures
 
     def hand_out(self, rank: int, at: float, *, may_start: bool, able: float) -> Assigned | None:
         """Hand a job out to one of `able` ranks; None when there is none now: nothing changes."""
-        key = self._next_waiting(rank, able)
+        rungs = self.pace.rungs_at(at)
+        key = self._next_waiting(rank, able, rungs)
         if key is None:
-            job = self.scheduler.ask(may_start=may_start)
+            job = self.scheduler.ask(may_start=may_start, rungs=rungs)
             if job is None:
                 return None
             key = job.key
@@ -115,6 +125,7 @@ class Jobs:
         opened = self.open[key]
         opened.attempts += 1
         opened.holder = rank
+        opened.held_since = at
         first = key.rung == 0 and opened.attempts == 1
         return Assigned(
             at=at,
@@ -128,8 +139,12 @@ class Jobs:
 
     def take_result(self, result: Result) -> list[int]:
         """Close a job with its result; return the trials whose checkpoints nobody needs."""
+        key = JobKey(result.trial, result.rung)
+        if self.is_newest(key, result.attempt, result.rank):
+            self.pace.learn(key.rung, result.at - self.open[key].held_since)
+        self.pace.saves |= result.saved > 0
         self.saved[result.trial] = max(result.saved, self.saved.get(result.trial, 0))
-        return self._close(JobKey(result.trial, result.rung), self._goal.loss(result.metrics))
+        return self._close(key, self._goal.loss(result.metrics))
 
     def take_failure(self, failure: Failure) -> list[int]:
         """Have a job wait again, or close it as the worst; return as `take_result` does."""
@@ -149,6 +164,7 @@ class Jobs:
 
     def take_suspension(self, suspension: Suspension) -> None:
         """Have a job wait again, to go on from its checkpoint."""
+        self.pace.saves = True
         self.saved[suspension.trial] = max(suspension.saved, self.saved.get(suspension.trial, 0))
         self._put_back(self.open[JobKey(suspension.trial, suspension.rung)])
 
@@ -181,8 +197,20 @@ class Jobs:
         """List the ranks that have the newest attempt at an open job."""
         return [opened.holder for opened in self.open.values() if opened.holder is not None]
 
-    def _next_waiting(self, rank: int, able: float) -> JobKey | None:
+    @property
+    def held(self) -> int:
+        """How many jobs are held by a rank."""
+        return len(self.open) - len(self.waiting)
+
+    def waits_at(self, at: float) -> bool:
+        """Tell whether a job waits that there is time for."""
+        rungs = self.pace.rungs_at(at)
+        return any(key.rung < rungs for key in self.waiting)
+
+    def _next_waiting(self, rank: int, able: float, rungs: int) -> JobKey | None:
         for key in self.waiting:
+            if key.rung >= rungs:
+                continue
             failed_on = self.open[key].failed_on
             if rank not in failed_on or len(failed_on) >= able:
                 return key
@@ -225,6 +253,7 @@ class Jobs:
             saved=self.saved,
             incumbent=self.incumbent,
             least_loss=self.least_loss,
+            pace=self.pace.state(),
         )
 
     def restore(self, state: JobsState) -> None:
@@ -236,43 +265,54 @@ class Jobs:
         self.saved = dict(state.saved)
         self.incumbent = state.incumbent
         self.least_loss = state.least_loss
+        if state.pace is not None:
+            self.pace.restore(state.pace)
 
     def redo(self, decision: Decision) -> None:
         """Derive a decision of the journal again; raises ReplayError where it comes out otherwise.
 
-        `Started` reopens the jobs that nobody holds any more.
+        `Started` reopens the jobs that nobody holds any more, and knows of no deadline yet.
         """
         match decision:
             case Started():
                 self._reopen()
-            case Assigned(rank=rank, at=at):
-                able = self._able_then(decision)
-                # The limit on trials may have been another then: that one was started is given.
-                again = self.hand_out(rank, at, may_start=True, able=able)
-                if again != decision:
-                    raise ReplayError(f"{decision} can't be derived; it comes out as {again}")
+            case Assigned():
+                self._hand_out_again(decision)
             case Result():
                 self._find(decision)
                 self.take_result(decision)
-            case Failure(kind=kind, error=error, final=final):
-                if final != self.is_last(self._find(decision), kind, error):
-                    raise ReplayError(f"{decision} can't be derived; final comes out otherwise")
-                self.take_failure(decision)
+            case Failure():
+                self._fail_again(decision)
             case Suspension():
                 self._find(decision)
                 self.take_suspension(decision)
             case Back():
                 self.take_back(decision)
+            case Deadline():
+                self.pace.deadline = decision
             case Ended(outcome=Outcome.COMPLETE):
                 self.saved.clear()  # what was kept is found; nobody waits for what was not
             case _:
                 pass
 
     def _reopen(self) -> None:
+        self.pace.deadline = None
         for key, opened in self.open.items():
             opened.holder = None
             opened.failed_on = []
             self.waiting.setdefault(key)
+
+    def _hand_out_again(self, assigned: Assigned) -> None:
+        able = self._able_then(assigned)
+        # The limit on trials may have been another then: that one was started is given.
+        again = self.hand_out(assigned.rank, assigned.at, may_start=True, able=able)
+        if again != assigned:
+            raise ReplayError(f"{assigned} can't be derived; it comes out as {again}")
+
+    def _fail_again(self, failure: Failure) -> None:
+        if failure.final != self.is_last(self._find(failure), failure.kind, failure.error):
+            raise ReplayError(f"{failure} can't be derived; final comes out otherwise")
+        self.take_failure(failure)
 
     def _able_then(self, assigned: Assigned) -> float:
         """Tell the most ranks that can have been able, from what one of them was given."""

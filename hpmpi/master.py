@@ -1,6 +1,6 @@
 """The master: a state machine without clock, file or MPI.
 
-    event --handle--> commands          Heard, Tick, Drain  -->  Record, Tell, Discard, Leave
+    event --handle--> commands     Heard, Tick, Drain, Due  -->  Record, Tell, Discard, Leave
 
 It brings the jobs of the study (what outlives the ranks) together with the roster (the ranks as
 they are now), and is all there is to a run.
@@ -13,6 +13,8 @@ Rules:
 - Lost ranks are never told anything.
 - A drain starts nothing new, and asks for checkpoints. It is over when no rank has a job any more,
   when its grace is, or when it is asked for again.
+- Where the end of the allocation is known, the drain begins by itself: so long before it that there
+  is all its grace, and time to leave; or as soon as nothing is in work and nothing else fits in.
 - Silence is judged only at a Tick, when nothing is left to be heard; and nobody's silence counts
   while the master itself was held up.
 """
@@ -22,6 +24,7 @@ import msgspec
 from hpmpi.decisions import (
     Back,
     Curve,
+    Deadline,
     Draining,
     Failure,
     Joined,
@@ -31,7 +34,7 @@ from hpmpi.decisions import (
     Result,
     Suspension,
 )
-from hpmpi.events import Command, Discard, Drain, Event, Heard, Leave, Record, Tell, Tick
+from hpmpi.events import Command, Discard, Drain, Due, Event, Heard, Leave, Record, Tell, Tick
 from hpmpi.jobs import Jobs
 from hpmpi.messages import (
     Assign,
@@ -51,14 +54,25 @@ from hpmpi.messages import (
 from hpmpi.roster import Roster
 from hpmpi.trial import Held, JobKey, seed_of
 
+LEAVE_S = 10.0
+"""How long before the allocation ends a run leaves at the latest: to write all, and be gone."""
+
+NO_TIME = "the end of the allocation"
+NOTHING_FITS = "nothing else can be done before the end of the allocation"
+"""Why a run drains by itself."""
+
 
 class Rules(msgspec.Struct, frozen=True):
-    """When a study ends, in seconds since it began; `grace_s` is how long a drain may take."""
+    """When a study ends, in seconds since it began; `grace_s` is how long a drain may take.
+
+    `max_concurrent`: how many ranks may be busy at once.
+    """
 
     max_trials: int | None = None
     time_s: float | None = None
     target_loss: float | None = None
     grace_s: float = 0.0
+    max_concurrent: int | None = None
 
 
 class Master:
@@ -72,6 +86,7 @@ class Master:
         self.drains_until: float | None = None
         self._rules = rules
         self._seed = seed
+        self._asked_to_drain = False
         self._woke_at: float | None = None
 
     def handle(self, event: Event, now: float) -> list[Command]:
@@ -89,6 +104,8 @@ class Master:
                 commands = self._judge_silence(now)
             case Drain(why):
                 commands = self._drain(why, now)
+            case Due():
+                commands = self._set_deadline(event, now)
         return commands if self.outcome is not None else commands + self._go_on(now)
 
     def _notice_hold_up(self, now: float) -> None:
@@ -191,35 +208,76 @@ class Master:
         return [Record(failure), *map(Discard, self.jobs.take_failure(failure))]
 
     def _drain(self, why: str, now: float) -> list[Command]:
-        if self.drains_until is not None:
+        if self._asked_to_drain:
             return [self._leave(Outcome.DRAINED)]
+        self._asked_to_drain = True
+        return self._begin_to_drain(why, now) if self.drains_until is None else []
+
+    def _begin_to_drain(self, why: str, now: float) -> list[Command]:
         self.drains_until = now + self._rules.grace_s
         return [Record(Draining(now, why)), *(Tell(it, Save()) for it in self.jobs.holders())]
+
+    def _set_deadline(self, due: Due, now: float) -> list[Command]:
+        known = self.jobs.pace.deadline
+        if known is not None and (known.ends_at, known.epoch_s) == (due.ends_at, due.epoch_s):
+            return []
+        drains_at = due.ends_at - (self._rules.grace_s + LEAVE_S)
+        deadline = Deadline(now, due.ends_at, drains_at, due.epoch_s)
+        self.jobs.pace.deadline = deadline
+        return [Record(deadline)]
 
     def _go_on(self, now: float) -> list[Command]:
         time_s = self._rules.time_s
         if self._target_reached() or (time_s is not None and now >= time_s):
             return [self._leave(Outcome.COMPLETE)]
+        commands: list[Command] = []
         if self.drains_until is None:
-            return self._dispatch(now)
-        over = now >= self.drains_until or not self.jobs.holders()
-        return [self._leave(Outcome.DRAINED)] if over else []
+            deadline = self.jobs.pace.deadline
+            no_time = deadline is not None and now >= deadline.drains_at
+            commands = self._begin_to_drain(NO_TIME, now) if no_time else self._work(now)
+        if self.drains_until is not None and self._drained(self.drains_until, now):
+            commands.append(self._leave(Outcome.DRAINED))
+        return commands
+
+    def _drained(self, drains_until: float, now: float) -> bool:
+        deadline = self.jobs.pace.deadline
+        if deadline is not None:  # it may have been known too late for all the grace
+            drains_until = min(drains_until, deadline.ends_at - LEAVE_S)
+        return now >= drains_until or not self.jobs.held
+
+    def _work(self, now: float) -> list[Command]:
+        commands = self._dispatch(now)
+        # Only an idle rank shows that nothing is left: as long as none is, nothing was asked for.
+        if not self.roster.idle or self.jobs.held or self.jobs.waits_at(now):
+            return commands
+        if self.jobs.open or self._has_more(now):
+            return commands + self._begin_to_drain(NOTHING_FITS, now)
+        return [*commands, self._leave(Outcome.COMPLETE)]
+
+    def _has_more(self, now: float) -> bool:
+        """Tell whether the scheduler, that gave nothing, would give a job if there were time."""
+        begins = self.jobs.pace.rungs_at(now) == 0 and self._may_start()
+        return begins or self.jobs.scheduler.promotable
 
     def _dispatch(self, now: float) -> list[Command]:
         commands: list[Command] = []
         able = self.roster.able if self.jobs.waiting and self.roster.idle else 0
         for rank in list(self.roster.idle):
+            if self._is_busy():
+                break
             assigned = self.jobs.hand_out(rank, now, may_start=self._may_start(), able=able)
             if assigned is not None:
                 key = JobKey(assigned.trial, assigned.rung)
                 self.roster.give(rank, Held(key, assigned.attempt))
-                commands += [Record(assigned), Tell(rank, self._order(key))]
-            elif not self.jobs.waiting:
+                commands += [Record(assigned), Tell(rank, self._order(key, now))]
+            elif not self.jobs.waits_at(now):
                 break
-        # Only an idle rank shows that nothing is left: as long as none is, nothing was asked for.
-        if self.roster.idle and not self.jobs.open:
-            commands.append(self._leave(Outcome.COMPLETE))
         return commands
+
+    def _is_busy(self) -> bool:
+        """Tell whether no more may be in work; what was given up on alone holds nothing up."""
+        most = self._rules.max_concurrent
+        return most is not None and self.jobs.held > 0 and len(self.roster.busy) >= most
 
     def _target_reached(self) -> bool:
         least, target = self.jobs.least_loss, self._rules.target_loss
@@ -228,8 +286,9 @@ class Master:
     def _may_start(self) -> bool:
         return self._rules.max_trials is None or self.jobs.trials < self._rules.max_trials
 
-    def _order(self, key: JobKey) -> Assign:
+    def _order(self, key: JobKey, now: float) -> Assign:
         opened = self.jobs.open[key]
+        deadline = self.jobs.pace.deadline
         return Assign(
             trial=key.trial,
             rung=key.rung,
@@ -238,6 +297,7 @@ class Master:
             config=opened.job.config,
             seed=seed_of(self._seed, key.trial),
             saved=self.jobs.saved.get(key.trial, 0),
+            deadline_s=None if deadline is None else deadline.ends_at - now,
         )
 
     def _leave(self, outcome: Outcome) -> Leave:

@@ -156,10 +156,14 @@ class Welcome(Message, frozen=True):
     keep_all: bool = False
     time_s: float | None = None
     memory_mb: float | None = None
+    gpus_per_trial: int | None = None
 
 
 class Assign(Message, frozen=True):
-    """Do this job; `saved` is the resource of the newest checkpoint the master has heard of."""
+    """Do this job; `saved` is the resource of the newest checkpoint the master has heard of.
+
+    `deadline_s`: how long it is until the allocation ends, if that is known.
+    """
 
     trial: int
     rung: int
@@ -168,6 +172,7 @@ class Assign(Message, frozen=True):
     config: Config
     seed: int
     saved: int = 0
+    deadline_s: float | None = None
 
 
 class Save(Message, frozen=True):

@@ -17,6 +17,7 @@ from hpmpi.decisions import (
     Back,
     Baseline,
     Curve,
+    Deadline,
     Decision,
     Draining,
     Ended,
@@ -30,10 +31,10 @@ from hpmpi.decisions import (
     Suspension,
 )
 from hpmpi.errors import ReplayError, SettingsError, StoreError
-from hpmpi.events import Drain, Event, Heard, Record, Tick
+from hpmpi.events import Drain, Due, Event, Heard, Record, Tick
 from hpmpi.jobs import Jobs, JobsState
 from hpmpi.journal import ENCODE, line_of, read_rows
-from hpmpi.master import Master
+from hpmpi.master import NO_TIME, NOTHING_FITS, Master
 from hpmpi.messages import (
     Beat,
     Failed,
@@ -105,7 +106,8 @@ def replay(folder: Path, *, trust: bool) -> Verdict:
         except ReplayError as error:
             where = f"decision {number + 1} differs (line {number + 1} of {store.JOURNAL})"
             return Verdict(number, difference=f"{where}: {error}")
-        if number + 1 == saved.counted and replayer.state != ENCODE(saved.state):
+        timed = saved.state is not None and saved.state.pace is not None
+        if timed and number + 1 == saved.counted and replayer.state != ENCODE(saved.state):
             said = f"the state in {store.RESULTS} is not what they lead to"
             return Verdict(number + 1, difference=said)
     return Verdict(len(journal), stored=saved.state is not None)
@@ -158,8 +160,7 @@ class Replayer:
             case _ if self._master.outcome is not None:
                 raise ReplayError(f"{told(decision)}; derived: the end")
             case _:
-                commands = self._master.handle(self._event(number, decision), self._at)
-                self._expected = [it.decision for it in commands if isinstance(it, Record)]
+                self._expect(self._event(number, decision))
         again = self._expected.pop(0) if self._expected else None
         if again is None or line_of(decision) != line_of(again):
             raise ReplayError(f"{told(decision)}; derived: {told(again)}")
@@ -168,6 +169,10 @@ class Replayer:
     def state(self) -> bytes:
         """The state of the jobs, as the results file has it."""
         return ENCODE(self._master.jobs.state())
+
+    def _expect(self, event: Event) -> None:
+        commands = self._master.handle(event, self._at)
+        self._expected = [it.decision for it in commands if isinstance(it, Record)]
 
     def _begin(self, study: Settings, jobs: Jobs, ranks: int) -> None:
         patience_s = study.limits.patience_s
@@ -193,7 +198,9 @@ class Replayer:
     def _end(self, ended: Ended) -> None:
         master = self._master
         if master.outcome is None:
-            master.handle(Tick(), ended.at)
+            self._expect(Tick())
+        if self._expected:
+            raise ReplayError(f"{told(ended)}; derived: {told(self._expected[0])}")
         if master.outcome is None and master.drains_until is not None:
             master.outcome = Outcome.DRAINED  # that it was asked for twice is not in the journal
         if master.outcome is not ended.outcome:
@@ -209,8 +216,10 @@ class Replayer:
                 same = takewhile(lambda it: it.at == at, islice(self._journal, number, None))
                 self._roster.told_silent = [it.rank for it in same if isinstance(it, Lost)]
                 return Tick()
+            case Deadline(ends_at=ends_at, epoch_s=epoch_s):
+                return Due(ends_at, epoch_s)
             case Draining(why=why):
-                return Drain(why)
+                return Tick() if why in (NO_TIME, NOTHING_FITS) else Drain(why)
             case Back(at=at, rank=rank):
                 said = [it for it in self._journal[number + 1 : number + 2] if it.at == at]
                 return Heard(rank, self._report(rank, said[0] if said else None, back=True))

@@ -14,9 +14,11 @@ def jobs_of(study: Settings, saved: Saved) -> Jobs:
     Each start is derived with the limits that it had.
     """
     jobs = Jobs(settings.build(study), study.goal, study.limits.max_failures)
-    if saved.state is not None:
+    counted = 0
+    if saved.state is not None and saved.state.pace is not None:
         jobs.restore(saved.state)
-    for decision in saved.decisions[saved.counted :]:
+        counted = saved.counted
+    for decision in saved.decisions[counted:]:
         if isinstance(decision, Started):
             jobs.max_failures = settings.parse(decision.settings).limits.max_failures
         jobs.redo(decision)
@@ -32,4 +34,5 @@ def rules_of(study: Settings) -> Rules:
         time_s=study.stop.time_s,
         target_loss=None if target is None else study.goal.signed(target),
         grace_s=study.limits.grace_s,
+        max_concurrent=study.run.max_concurrent,
     )

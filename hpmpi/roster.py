@@ -7,8 +7,9 @@ r"""The worker ranks as the master knows them.
 
 Rules: only what is heard is evidence of life; until its first word a rank has longer. A rank keeps
 the attempt it was given until it answers, lost or not, so that one that comes back is never given a
-job beside one it still has. What is done for each event costs O(1), however many ranks there are;
-only `excuse`, `able`, `deserted` and `all_unfit`, which are rare, look at all of them.
+job beside one it still has; unless it is lost, it is busy. What is done for each event costs O(1),
+however many ranks there are; only `excuse`, `able`, `deserted` and `all_unfit`, which are rare,
+look at all of them.
 """
 
 from collections import OrderedDict
@@ -36,6 +37,7 @@ class Roster:
         self.start_s = start_s
         self.workers = {rank: Worker() for rank in ranks}
         self.idle: OrderedDict[int, None] = OrderedDict()
+        self.busy: set[int] = set()
         self._awaited = dict.fromkeys(ranks)
         self._awaited_since = now
         self._heard_at: OrderedDict[int, float] = OrderedDict()
@@ -121,3 +123,7 @@ class Roster:
             self.idle.setdefault(rank)
         else:
             self.idle.pop(rank, None)
+        if worker.held is not None and not worker.lost:
+            self.busy.add(rank)
+        else:
+            self.busy.discard(rank)

@@ -30,7 +30,7 @@ else:
     import tomli as tomllib
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
-NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -45,8 +45,11 @@ LONGEST_NAME = 200
 
 DIMENSIONS: dict[str, type[Dimension]] = {"float": Float, "int": Int, "choice": Choice}
 
-VERBS = ("ask", "tell", "state", "restore")
-"""What searchers and schedulers do."""
+VERBS = {
+    hpmpi.searchers: ("ask", "tell", "state", "restore"),
+    hpmpi.schedulers: ("ask", "tell", "state", "restore", "rungs", "promotable"),
+}
+"""What searchers and schedulers do, and are asked."""
 
 MAY_CHANGE = ("name", "stop", "limits", "run", "baseline")
 """What may differ when a study is gone on with."""
@@ -71,10 +74,16 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """`[run]`: what is kept of the checkpoints, and how often the results file is written."""
+    """`[run]`: what is kept of the checkpoints, how often the results file is written, and placing.
+
+    `gpus_per_trial`: without it, a node's GPUs are split among its ranks; `max_concurrent`: how
+    many ranks may be busy at once.
+    """
 
     keep: Literal["incumbent", "newest", "all"] = "incumbent"
     checkpoint_s: Positive = 30.0
+    gpus_per_trial: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    max_concurrent: Count | None = None
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -290,8 +299,9 @@ def found(method: object, package: ModuleType) -> Callable[..., Any]:
     if not isinstance(method, str):
         raise NameNotFoundError(f"{method!r} must be a name")
     kind = find(method, package)
-    if not isinstance(kind, type) or not all(hasattr(kind, verb) for verb in VERBS):
-        raise NameNotFoundError(f"{method!r} is not a class that has: {', '.join(VERBS)}")
+    verbs = VERBS[package]
+    if not isinstance(kind, type) or not all(hasattr(kind, verb) for verb in verbs):
+        raise NameNotFoundError(f"{method!r} is not a class that has: {', '.join(verbs)}")
     return kind
 
 

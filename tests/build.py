@@ -37,6 +37,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
     limit: int | None = 9
     failures: int = 3
     grace_s: float = 5.0
+    max_concurrent: int | None = None
     time_s: float | None = None
     target_loss: float | None = None
     patience_s: float = 10.0
@@ -62,7 +63,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
 
     def rules(self) -> Rules:
         """Say when the study ends."""
-        return Rules(self.limit, self.time_s, self.target_loss, self.grace_s)
+        return Rules(self.limit, self.time_s, self.target_loss, self.grace_s, self.max_concurrent)
 
     def jobs(self) -> Jobs:
         """Start the jobs."""
@@ -82,6 +83,7 @@ def never() -> bool:
 
 def draw_study(random: Generator, seed: int) -> Study:
     """Draw a small study."""
+    others = Generator(f"{seed}/most")  # noqa: S311 - not for secrets
     eta = random.randint(2, 4)
     low = random.randint(1, 3)
     return Study(
@@ -92,6 +94,7 @@ def draw_study(random: Generator, seed: int) -> Study:
         limit=random.randint(1, 40),
         failures=random.randint(1, 3),
         grace_s=random.choice([0.0, 1.0, 5.0]),
+        max_concurrent=others.choice([None, None, None, None, 1, 3]),
         time_s=random.uniform(1, 100) if random.random() < 0.1 else None,
         target_loss=0.1 if random.random() < 0.1 else None,
         patience_s=random.choice([5.0, 10.0, 20.0]),

@@ -12,6 +12,7 @@ import msgspec
 from hpmpi.decisions import (
     Assigned,
     Back,
+    Deadline,
     Decision,
     Draining,
     Failure,
@@ -23,10 +24,11 @@ from hpmpi.decisions import (
     Started,
     Suspension,
 )
-from hpmpi.events import Drain, Event, Heard, Tick
+from hpmpi.events import Drain, Due, Event, Heard, Tick
 from hpmpi.jobs import MAX_LOSSES
-from hpmpi.master import Master
+from hpmpi.master import LEAVE_S, NO_TIME, NOTHING_FITS, Master
 from hpmpi.messages import Assign, Beat, Failed, FailureKind, Finished, Outcome, Save, Suspended
+from hpmpi.pace import NEWEST
 from hpmpi.trial import WORST, Config, Held, JobKey
 from tests.build import Study
 
@@ -40,6 +42,7 @@ class Entry(msgspec.Struct):
     lost: set[int] = set()
     said: str | None = None
     holder: int | None = None
+    begun_at: float = 0.0
     loss: float | None = None
 
 
@@ -79,10 +82,13 @@ class Ledger:
         self._now = -math.inf
         self._arrivals = 0
         self._least = WORST
+        self.deadline: Deadline | None = None
+        self._due: Due | None = None
+        self._saves = False
+        self._took_s: list[list[float]] = [[] for _ in self.resources]
         self._drained_at: float | None = None
         self._drains = 0
         self._asked_to_save: set[int] = set()
-        self._recorded_drain = False
         self._held_before: Held | None = None
 
     # -- what happens -----------------------------------------------------------------------------
@@ -96,7 +102,8 @@ class Ledger:
         match event:
             case Drain():
                 self._drains += 1
-                self._drained_at = now if self._drained_at is None else self._drained_at
+            case Due():
+                self._due = event
             case Heard(rank, report):
                 self.ranks[rank].heard_at = now
                 self.ranks[rank].known = True
@@ -126,6 +133,8 @@ class Ledger:
                 self._suspension(decision)
             case Late():
                 self._late(decision)
+            case Deadline():
+                self._learn_end(decision)
             case Draining(why=why):
                 self._begin_to_drain(why)
 
@@ -154,6 +163,7 @@ class Ledger:
         assert order.config == self._configs[order.trial]
         assert order.seed == self._seeds.setdefault(order.trial, order.seed)
         assert order.saved == self._saved.get(order.trial, 0)
+        assert order.deadline_s == (self._due and self._due.ends_at - self._now)
 
     def discard(self, trial: int) -> None:
         """Check that a trial's checkpoints may go."""
@@ -166,7 +176,7 @@ class Ledger:
         ranks = self.ranks.values()
         match outcome:
             case Outcome.DRAINED:
-                assert self._recorded_drain, "that a run drains is recorded"
+                assert self._drained_at is not None, "that a run drains is recorded"
                 assert self._winding_up_is_over()
             case Outcome.UNFIT:
                 assert all(rank.unfit for rank in ranks)
@@ -174,7 +184,7 @@ class Ledger:
                 assert all(rank.unfit or rank.lost for rank in ranks)
                 assert any(rank.lost for rank in ranks)
             case Outcome.COMPLETE:
-                assert self._over() or self.exhausted
+                assert self._over() or self.exhausted, "there may be more when there is time"
 
     # -- what must be so between events -----------------------------------------------------------
 
@@ -190,18 +200,33 @@ class Ledger:
     def compare_duties(self) -> None:
         """Assert that nothing is left undone, and nobody idle who could work."""
         assert not self._over()
+        assert self._due == (self.deadline and Due(self.deadline.ends_at, self.deadline.epoch_s))
+        assert self._drained_at is not None or not self._drains, "who asks for a drain gets one"
         if self._drained_at is not None:
             assert not self._winding_up_is_over(), "a drain comes to its end"
             assert self._asked_to_save >= self._holders(), "who has a job is asked to save"
-        elif idle := [number for number, rank in self.ranks.items() if rank.idle]:
-            waiting = any(self._waiting_for(rank) for rank in idle)
-            assert not waiting, "no rank is idle while work waits that it may be given"
-            assert self._next() is None, "no rank is idle while there is work to ask for"
-            assert self._open(), "nothing is left, so it is over"
+        else:
+            assert not self._no_time(), "a drain begins in time"
+            self._compare_idle([number for number, rank in self.ranks.items() if rank.idle])
         if isinstance(self._event, Tick):
             missed = [rank for rank, it in self.ranks.items() if not it.lost and self._silent(rank)]
             assert missed == [], "silence is noticed"
             assert not all(rank.unfit or rank.lost for rank in self.ranks.values())
+
+    def _is_full(self) -> bool:
+        """Whether no more may be in work; ranks that have only what was given up on don't count."""
+        busy = sum(rank.held is not None and not rank.lost for rank in self.ranks.values())
+        most = self.study.max_concurrent
+        return most is not None and bool(self._holders()) and busy >= most
+
+    def _compare_idle(self, idle: list[int]) -> None:
+        if not idle or self._is_full():
+            return
+        waiting = any(self._waiting_for(rank) for rank in idle)
+        assert not waiting, "no rank is idle while work waits that it may be given"
+        assert self._next(self._rungs()) is None, "no rank is idle while there is work to ask for"
+        fits = any(key.rung < self._rungs() for key in self._open())
+        assert self._holders() or fits, "nothing is left that there is time for, so it is over"
 
     @property
     def incumbent(self) -> tuple[int, float, int] | None:
@@ -211,7 +236,7 @@ class Ledger:
     @property
     def exhausted(self) -> bool:
         """Whether no job is open and none can be."""
-        return not self._open() and self._next() is None
+        return not self._open() and self._next(len(self.rungs)) is None
 
     def _compare_incumbent(self, master: Master) -> None:
         found = master.jobs.incumbent
@@ -253,7 +278,7 @@ class Ledger:
         self._owed, self._event, self._now = None, Tick(), -math.inf
         self.ranks = {rank: RankEntry(started.at) for rank in range(1, started.ranks + 1)}
         self._drained_at, self._drains, self._asked_to_save = None, 0, set()
-        self._recorded_drain = False
+        self.deadline = self._due = None
         for entry in self._open().values():
             entry.holder = None
             entry.failed_on = set()
@@ -266,8 +291,10 @@ class Ledger:
         if waiting := self._waiting_for(assigned.rank):
             assert key in waiting, "work that waits goes first"
         else:
-            assert key == self._next(), "no other job is as good"
+            assert key == self._next(self._rungs()), "no other job is as good"
             self.jobs[key] = Entry()
+        assert key.rung < self._rungs(), "what can't be done in time is not begun"
+        assert not self._is_full(), "no more are in work than may be"
         if assigned.attempt == 1 and assigned.rung == 0:
             assert assigned.config is not None
             self._configs.append(assigned.config)
@@ -281,7 +308,7 @@ class Ledger:
         assert assigned.trial not in self.discarded
         assert self.ranks[assigned.rank].idle, "only an idle rank is given work"
         self.ranks[assigned.rank].held = Held(key, assigned.attempt)
-        entry.holder = assigned.rank
+        entry.holder, entry.begun_at = assigned.rank, assigned.at
 
     def _result(self, result: Result) -> None:
         assert isinstance(self._event, Heard)
@@ -296,6 +323,10 @@ class Ledger:
         assert (result.metrics, result.saved) == (report.metrics, report.saved)
         assert result.resource == self.resources[result.rung]
         loss = self._loss(report)
+        entry = self.jobs[JobKey(result.trial, result.rung)]
+        if (entry.holder, entry.attempts) == (result.rank, result.attempt):
+            self._took_s[result.rung].append(result.at - entry.begun_at)
+        self._saves = self._saves or result.saved > 0
         self._saved[result.trial] = max(result.saved, self._saved.get(result.trial, 0))
         self._close(JobKey(result.trial, result.rung), loss)
         self._least = min(self._least, loss)
@@ -346,9 +377,24 @@ class Ledger:
                 self.ranks[rank].lost = False
 
     def _begin_to_drain(self, why: str) -> None:
-        assert self._event == Drain(why)
-        assert self._drains == 1, "a drain begins once"
-        self._recorded_drain = True
+        assert self._drained_at is None, "a drain begins once"
+        self._drained_at = self._now
+        if why == NO_TIME:
+            assert self._no_time()
+        elif why == NOTHING_FITS:
+            assert not self._holders()
+            assert not any(key.rung < self._rungs() for key in self._open())
+            assert self._next(self._rungs()) is None
+            assert not self.exhausted, "what is complete does not drain"
+        else:
+            assert self._event == Drain(why)
+
+    def _learn_end(self, deadline: Deadline) -> None:
+        assert self._event == Due(deadline.ends_at, deadline.epoch_s)
+        before = self.deadline and Due(self.deadline.ends_at, self.deadline.epoch_s)
+        assert before != self._event, "what is known is not recorded"
+        assert deadline.drains_at == deadline.ends_at - (self.study.grace_s + LEAVE_S)
+        self.deadline = deadline
 
     def _suspension(self, suspension: Suspension) -> None:
         key = JobKey(suspension.trial, suspension.rung)
@@ -360,6 +406,7 @@ class Ledger:
         assert (entry.holder, entry.attempts) == (suspension.rank, suspension.attempt)
         self._saved[key.trial] = max(suspension.saved, self._saved.get(key.trial, 0))
         entry.holder = None
+        self._saves = True
 
     def _late(self, late: Late) -> None:
         held = Held(JobKey(late.trial, late.rung), late.attempt)
@@ -393,16 +440,30 @@ class Ledger:
             return WORST
         return value if self.study.mode == "min" else -value
 
-    def _next(self) -> JobKey | None:
+    def _next(self, rungs: int) -> JobKey | None:
         """Algorithm 2 as it stands in the paper: sort each rung, from the top down."""
-        for rung in reversed(range(len(self.rungs) - 1)):
+        for rung in reversed(range(rungs - 1)):
             results = sorted(self.rungs[rung])
             for loss, _, trial in results[: len(results) // self.study.eta]:
                 if loss < WORST and JobKey(trial, rung + 1) not in self.jobs:
                     return JobKey(trial, rung + 1)
         trials = len(self._configs)
         limit = self.study.limit
-        return JobKey(trials, 0) if limit is None or trials < limit else None
+        return JobKey(trials, 0) if rungs and (limit is None or trials < limit) else None
+
+    def _rungs(self) -> int:
+        """Count the lowest rungs of which most jobs would be done before the drain."""
+        if self.deadline is None or self._saves:
+            return len(self.rungs)
+        left_s = self.deadline.drains_at - self._now
+        for rung, took_s in enumerate(self._took_s):
+            newest = took_s[-NEWEST:]
+            if newest and sum(took > left_s for took in newest) >= len(newest) / 2:
+                return rung
+        return len(self.rungs)
+
+    def _no_time(self) -> bool:
+        return self.deadline is not None and self._now >= self.deadline.drains_at
 
     def _open(self) -> dict[JobKey, Entry]:
         return {key: entry for key, entry in self.jobs.items() if entry.loss is None}
@@ -414,6 +475,7 @@ class Ledger:
             key
             for key, entry in self._open().items()
             if entry.holder is None
+            and key.rung < self._rungs()
             and (rank not in entry.failed_on or len(entry.failed_on) >= len(able))
         }
 
@@ -423,7 +485,8 @@ class Ledger:
     def _winding_up_is_over(self) -> bool:
         """Whether a drain has nothing to wait for any more, now."""
         assert self._drained_at is not None
-        late = self._now >= self._drained_at + self.study.grace_s
+        ends_at = math.inf if self.deadline is None else self.deadline.ends_at
+        late = self._now >= min(self._drained_at + self.study.grace_s, ends_at - LEAVE_S)
         return late or not self._holders() or self._drains > 1
 
     def _superfluous(self) -> set[int]:

@@ -9,7 +9,9 @@ tell rank 2: train trial 2 rung 0 attempt 1 to 1
 from hpmpi.decisions import (
     Assigned,
     Back,
+    Deadline,
     Decision,
+    Draining,
     Failure,
     Joined,
     Late,
@@ -18,7 +20,7 @@ from hpmpi.decisions import (
     Result,
     Suspension,
 )
-from hpmpi.events import Command, Discard, Drain, Event, Heard, Leave, Record, Tell, Tick
+from hpmpi.events import Command, Discard, Drain, Due, Event, Heard, Leave, Record, Tell, Tick
 from hpmpi.messages import (
     Assign,
     Beat,
@@ -59,6 +61,8 @@ def event_line(event: Event, now: float) -> str:
             return f"> {now:.3f} tick"
         case Drain(why):
             return f"> {now:.3f} drain {why}"
+        case Due(ends_at):
+            return f"> {now:.3f} due {ends_at:.3f}"
 
 
 def read_event(line: str) -> tuple[Event, float]:
@@ -73,6 +77,8 @@ def read_event(line: str) -> tuple[Event, float]:
             return Tick(), float(now)
         case "drain":
             return Drain(" ".join(rest)), float(now)
+        case "due":  # the study began in 1970
+            return Due(float(rest[0]), float(rest[0])), float(now)
     raise AssertionError(f"no event: {line}")
 
 
@@ -126,7 +132,8 @@ def command_line(command: Command) -> str:
     match command:
         case Tell(rank, Assign() as order):
             start = f" from {order.saved}" if order.saved else ""
-            return f"tell rank {rank}: train {attempt(order)}{start} to {order.resource}"
+            left = "" if order.deadline_s is None else f", {order.deadline_s:g} s left"
+            return f"tell rank {rank}: train {attempt(order)}{start} to {order.resource}{left}"
         case Tell(rank, Beat() | Save() as order):
             return f"tell rank {rank}: {type(order).__name__.lower()}"
         case Record(decision):
@@ -155,6 +162,10 @@ def decision_words(decision: Decision) -> str:
             return f"late {attempt(decision)} rank {rank}"
         case Suspension(rank=rank, saved=saved):
             return f"suspension {attempt(decision)} rank {rank}{saved_words(saved)}"
+        case Deadline(ends_at=ends_at, drains_at=drains_at):
+            return f"deadline at {ends_at:g}, drains at {drains_at:g}"
+        case Draining(why=why):
+            return f"draining: {why}"
         case _:
             return type(decision).__name__.lower()
 

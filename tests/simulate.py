@@ -7,13 +7,14 @@ Ranks answer orders as real ones do, over messages that take their time and keep
 two ranks, as MPI promises. A world says what goes wrong: ranks die, stop and come back; whole hosts
 die, and links are cut, some for good; messages crawl; objectives fail; rank 0 is killed between any
 two commands, to go on from what its journal holds, of which a power failure takes what was not
-synced. The ledger checks all that is decided. A seed that fails once fails always: keep it in
-test_simulation.py.
+synced; allocations end, which the master may have been told, and told otherwise since. The ledger
+checks all that is decided. A seed that fails once fails always: keep it in test_simulation.py.
 """
 
 import argparse
 import copy
 import heapq
+import math
 import os
 import sys
 import tempfile
@@ -24,7 +25,7 @@ from random import Random
 import msgspec
 
 from hpmpi.decisions import Decision, Lost, Started
-from hpmpi.events import Command, Discard, Drain, Event, Heard, Leave, Record, Tell, Tick
+from hpmpi.events import Command, Discard, Drain, Due, Event, Heard, Leave, Record, Tell, Tick
 from hpmpi.journal import line_of
 from hpmpi.leaderboard import Leaderboard
 from hpmpi.messages import (
@@ -58,6 +59,11 @@ FIRST_KILL = 80
 DRAINS = 0.4
 """The share of those starts that are drained instead."""
 
+LONGEST_ALLOCATION_S = 90.0
+UNTOLD = 0.2
+MOVED = 0.4
+"""How long an allocation is; the shares whose end is not told, or is moved on the way."""
+
 TICKS_PER_PATIENCE = 8
 LOOP_S = 1e-6
 CHECKPOINTS = 0.01
@@ -71,7 +77,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
 
     `crawls`: the share of messages that take long, but not so long that a rank seems lost;
     `black_holes`: the share of ranks that fail whatever they are given; `powerless`: the share of
-    kills that take what was not synced.
+    kills that take what was not synced; `allocations`: how many starts are in one that ends.
     """
 
     dies: float = 0.0
@@ -86,6 +92,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     black_holes: float = 0.0
     powerless: float = 0.0
     kills: int = 0
+    allocations: int = 0
 
 
 WORLDS = {
@@ -97,6 +104,7 @@ WORLDS = {
     "crawling": World(crawls=0.2, fails=0.1),
     "restarts": World(kills=4),
     "power": World(kills=4, powerless=0.7),
+    "queue": World(allocations=5),
     "everything": World(
         dies=0.02,
         stops=0.04,
@@ -110,6 +118,7 @@ WORLDS = {
         black_holes=0.05,
         powerless=0.3,
         kills=3,
+        allocations=3,
     ),
 }
 
@@ -145,7 +154,11 @@ class Simulation:
         self._say = say
         self._kills = world.kills if kill_at is None else 1
         self._kill_at = kill_at
-        self.commands = self.decisions_lost = 0
+        self._queuing = Random(f"{seed}/queue")  # noqa: S311 - not for secrets
+        self._allocations = world.allocations
+        self._ends_at = math.inf
+        self.saves = world.allocations == 0 or self._queuing.random() < 0.3
+        self.commands = self.decisions_lost = self.forced = 0
         self._commands_left = -1
         self._safe: tuple[int, Ledger] | None = None
         self._resumes_at = 0.0
@@ -273,12 +286,42 @@ class Simulation:
         ranks = list(self.ranks.values())
         self._hosts = [ranks[at : at + HOST_RANKS] for at in range(0, count, HOST_RANKS)]
         self._tick()
+        self._ends_at = math.inf
+        if self._allocations:
+            self._allocations -= 1
+            self.at(self.now, self._allot)
         if drains:
             drained_at = self.now + self.random.uniform(0, 0.5 * self.study.start_s)
             self.at(drained_at, lambda: self.handle(Drain("signal")))
             if self.random.random() < 0.3:
                 again_at = drained_at + self.random.uniform(0, self.study.grace_s)
                 self.at(again_at, lambda: self.handle(Drain("another")))
+
+    def _allot(self) -> None:
+        """Have an allocation that ends; most are told when, and some are told otherwise later."""
+        told = self._queuing.random() >= UNTOLD
+        self._end_after(self._queuing.uniform(0, LONGEST_ALLOCATION_S), told=told)
+        if self._queuing.random() < MOVED:
+            changes_at = self._queuing.uniform(self.now, self._ends_at)
+            lasts_s = self._queuing.uniform(0, LONGEST_ALLOCATION_S)
+            self.at(changes_at, lambda: self._end_after(lasts_s, told=told))
+
+    def _end_after(self, seconds: float, *, told: bool) -> None:
+        self._ends_at = self.now + seconds
+        self.at(self._ends_at, self._end_allocation)
+        if told:
+            self.handle(Due(self._ends_at, self._ends_at))
+
+    def _end_allocation(self) -> None:
+        """Kill all, unless it is another time by now that the allocation ends at."""
+        if self.now < self._ends_at:
+            return
+        known = self.ledger.deadline
+        in_time = known is not None and known.at <= known.drains_at
+        assert self.world.held_up or not in_time, "who is told in time leaves in time"
+        self._tell_story("# the allocation ends")
+        self.forced += 1
+        raise Killed
 
     def _tick(self) -> None:
         self.handle(Tick())
@@ -383,7 +426,7 @@ class Rank:
                 self._job = order
                 takes_s = self._random.uniform(0.2, 4) * order.resource**0.5
                 self._later(takes_s, lambda: self._answer(order))
-            case Save() if self._job is not None and self._random.random() < 0.7:
+            case Save() if self._job and self._simulation.saves and self._random.random() < 0.7:
                 job = self._job
                 self._later(self._random.uniform(0, 2), lambda: self._suspend(job))
             case _:
@@ -412,7 +455,7 @@ class Rank:
         loss = round(abs(float(order.config["x"]) - 0.3) + 0.5 / order.resource, 1)
         if self._random.random() < world.no_number:
             loss = self._random.choice(LOSSES)
-        saved = self._random.choice([0, order.resource])
+        saved = self._random.choice([0, order.resource]) if self._simulation.saves else 0
         self._report(Finished(*key, study.metrics(loss), saved))
 
     def _report(self, report: Report) -> None:

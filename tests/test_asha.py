@@ -100,16 +100,16 @@ def test_a_trial_that_was_promoted_keeps_its_place_in_the_ranking() -> None:
 
 def test_higher_rungs_go_first() -> None:
     asha = Asha(Random(SPACE, 0, []), max_resource=4, eta=2)
-    jobs = [asha.ask(may_start=True) for _ in range(6)]
+    jobs = [asha.ask(may_start=True, rungs=3) for _ in range(6)]
     for loss, job in enumerate(jobs):
         assert job is not None
         asha.tell(job, float(loss))
-    lower = [asha.ask(may_start=True) for _ in range(2)]
+    lower = [asha.ask(may_start=True, rungs=3) for _ in range(2)]
     for job in lower:
         assert job is not None
         assert job.rung == 1
         asha.tell(job, float(job.trial))
-    higher = asha.ask(may_start=True)
+    higher = asha.ask(may_start=True, rungs=3)
     assert higher is not None
     assert (higher.trial, higher.rung, higher.resource) == (0, 2, 4)
 

@@ -3,11 +3,21 @@
 import msgspec
 import pytest
 
-from hpmpi.decisions import Assigned, Curve, Draining, Ended, Failure, Result, Started, Suspension
+from hpmpi.decisions import (
+    Assigned,
+    Curve,
+    Deadline,
+    Draining,
+    Ended,
+    Failure,
+    Result,
+    Started,
+    Suspension,
+)
 from hpmpi.errors import ReplayError
-from hpmpi.events import Command, Discard, Drain, Heard, Leave, Record, Tell, Tick
+from hpmpi.events import Command, Discard, Drain, Due, Heard, Leave, Record, Tell, Tick
 from hpmpi.jobs import MAX_LOSSES, JobsState
-from hpmpi.master import Master
+from hpmpi.master import LEAVE_S, NO_TIME, Master
 from hpmpi.messages import (
     Assign,
     Beat,
@@ -82,7 +92,7 @@ def test_a_beat_from_a_rank_that_is_not_ready_brings_no_work() -> None:
 def test_an_order_says_all_that_a_rank_must_know() -> None:
     study = Study(seed=5)
     order = orders(hear(study.master(), 1, Ready("host", 1)))[1]
-    config = study.scheduler().ask(may_start=True)
+    config = study.scheduler().ask(may_start=True, rungs=3)
     assert config is not None
     assert order == Assign(0, 0, 1, 1, config.config, seed_of(5, 0), 0)
 
@@ -269,6 +279,85 @@ def test_a_suspension_that_nobody_waits_for_counts_for_nothing() -> None:
     master = working(Study(ranks=2))
     assert hear(master, 1, Suspended(0, 0, 2, saved=7)) == []
     assert hear(master, 2, Suspended(0, 0, 1, saved=7)) == []
+
+
+def test_an_end_is_recorded_with_when_the_drain_begins() -> None:
+    master = Study(grace_s=20.0).master()
+    commands = master.handle(Due(100.0, 1.7e9), 3.0)
+    assert commands == [Record(Deadline(3.0, 100.0, 100.0 - 20.0 - LEAVE_S, 1.7e9))]
+    assert master.handle(Due(100.0, 1.7e9), 4.0) == []
+    assert decisions(master.handle(Due(99.0, 1.7e9), 5.0), Deadline)
+    assert decisions(master.handle(Due(99.0, 1.8e9), 6.0), Deadline)
+
+
+def test_an_end_that_is_past_drains_at_once() -> None:
+    master = working(Study(ranks=1, grace_s=20.0))
+    recorded, draining, save, leave = master.handle(Due(1.0, 1.7e9), 4.0)
+    assert recorded == Record(Deadline(4.0, 1.0, 1.0 - 20.0 - LEAVE_S, 1.7e9))
+    assert draining == Record(Draining(4.0, NO_TIME))
+    assert (save, leave) == (Tell(1, Save()), Leave(Outcome.DRAINED))
+
+
+def test_the_second_who_asks_for_a_drain_that_began_by_itself_ends_it() -> None:
+    master = working(Study(ranks=1, grace_s=20.0))
+    assert master.handle(Due(35.0, 1.7e9), 5.0)[1:] == [
+        Record(Draining(5.0, NO_TIME)),
+        Tell(1, Save()),
+    ]
+    assert master.handle(Drain("signal"), 6.0) == []
+    assert master.handle(Drain("another"), 7.0) == [Leave(Outcome.DRAINED)]
+
+
+def test_what_took_long_on_a_rank_that_was_given_up_on_tells_no_duration() -> None:
+    master = working(Study(ranks=2, limit=2))
+    for now in (4.0, 8.0, 10.1):
+        hear(master, 1, Beat(), now)
+        master.handle(Tick(), now)
+    hear(master, 1, Finished(0, 0, 1, {"loss": 0.5}), 11.0)
+    assert master.jobs.open[JobKey(1, 0)].holder == 1
+    hear(master, 2, Finished(1, 0, 1, {"loss": 0.6}), 12.0)
+    assert master.jobs.pace.state().durations[0] == [11.0]
+
+
+def test_a_job_took_as_long_as_its_last_attempt() -> None:
+    master = working(Study(ranks=1, limit=1, high=1))
+    hear(master, 1, failed(), 5.0)
+    hear(master, 1, Finished(0, 0, 2, {"loss": 0.5}), 7.0)
+    assert master.jobs.pace.state().durations == [[2.0]]
+
+
+def test_once_a_job_was_suspended_all_are_begun_that_may_not_be_finished() -> None:
+    study = Study(ranks=2, limit=9, high=1)
+    master = working(study)
+    hear(master, 1, Finished(0, 0, 1, {"loss": 0.5}), 30.0)
+    master.handle(Drain("signal"), 31.0)
+    hear(master, 2, Suspended(1, 0, 1, saved=1), 32.0)
+    again = study.master(now=40.0)
+    again.jobs.restore(master.jobs.state())
+    again.jobs.redo(Started(40.0, "", "", "", 2))
+    again.handle(Due(70.0, 1.7e9), 40.0)
+    assert orders(hear(again, 1, Ready("host", 1), 41.0))
+
+
+def test_a_study_is_complete_though_there_is_little_time() -> None:
+    master = working(Study(ranks=1, limit=1, method="full"))
+    master.handle(Due(50.0, 1.7e9), 1.0)
+    hear(master, 1, failed(), 2.0)
+    commands = hear(master, 1, Finished(0, 0, 2, {"loss": 0.5}), 30.0)
+    assert commands[-1] == Leave(Outcome.COMPLETE)
+    assert decisions(commands, Draining) == []
+
+
+def test_no_more_jobs_are_in_work_than_may_be_and_who_comes_back_takes_a_place() -> None:
+    master = working(Study(ranks=3, limit=9, max_concurrent=1))
+    assert (master.jobs.held, list(master.roster.idle)) == (1, [2, 3])
+    assert orders(hear(master, 1, Finished(0, 0, 1, {"loss": 0.5}), 1.0)).keys() == {2}
+    for now in (4.0, 8.0, 11.1):
+        hear(master, 1, Beat(), now)
+        hear(master, 3, Beat(), now)
+        commands = master.handle(Tick(), now)
+    assert orders(commands).keys() == {3}
+    assert orders(hear(master, 2, Beat(), 12.0)) == {}
 
 
 def test_the_target_is_reached_by_what_is_as_good_and_at_any_rung() -> None:

@@ -23,9 +23,10 @@ HOMES = {"asha": "schedulers/asha", "full": "schedulers/full", "random": "search
 PYTEST = ["pytest", "-x", "-q", "-p", "no:cacheprovider", "-o", "addopts=--import-mode=importlib"]
 
 CHECKS = [
-    ["tests.simulate", "--world", "everything", "--seeds", "40"],
+    ["tests.simulate", "--world", "everything", "--world", "queue", "--seeds", "40"],
     [*PYTEST, *(f"tests/test_{name}.py" for name in ("traces", "master", "roster", "leaderboard"))],
-    [*PYTEST, *(f"tests/test_{name}.py" for name in ("trial", "searchers", "asha", "schedulers"))],
+    [*PYTEST, *(f"tests/test_{name}.py" for name in ("trial", "searchers", "asha", "pace"))],
+    [*PYTEST, "tests/test_schedulers.py"],
 ]
 
 

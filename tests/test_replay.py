@@ -12,11 +12,26 @@ import pytest
 import tomli_w
 
 from hpmpi import store
-from hpmpi.decisions import Assigned, Back, Decision, Ended, Failure, Joined, Lost, Result, Started
+from hpmpi.decisions import (
+    Assigned,
+    Back,
+    Deadline,
+    Decision,
+    Draining,
+    Ended,
+    Failure,
+    Joined,
+    Lost,
+    Result,
+    Started,
+    Suspension,
+)
 from hpmpi.errors import HpmpiError, SettingsError, StoreError
 from hpmpi.journal import line_of
+from hpmpi.master import NO_TIME
 from hpmpi.messages import FailureKind, Outcome
-from hpmpi.replay import Verdict, replay, text
+from hpmpi.replay import Verdict, replay, study_of, text
+from hpmpi.resume import jobs_of
 from tests import build, runs
 from tests.runs import ROOT
 from tests.simulate import WORLDS, simulate
@@ -30,7 +45,7 @@ def settings_of(study: build.Study, **changes: object) -> str:
     scheduler: dict[str, object] = {"method": study.method, "max_resource": study.high}
     if study.method == "asha":
         scheduler |= {"min_resource": study.low, "eta": study.eta}
-    target = study.target_loss
+    target, most = study.target_loss, study.max_concurrent
     stop = {
         "max_trials": study.limit,
         "time_s": study.time_s,
@@ -51,6 +66,7 @@ def settings_of(study: build.Study, **changes: object) -> str:
             "patience_s": study.patience_s,
             "grace_s": study.grace_s,
         },
+        "run": {} if most is None else {"max_concurrent": most},
     }
     return tomli_w.dumps(told | changes)
 
@@ -201,6 +217,33 @@ def other_rungs(journal: Journal) -> tuple[Journal, int]:
     return changed(0, journal, rungs=(1, 2, 3))
 
 
+def an_earlier_drain(journal: Journal) -> tuple[Journal, int]:
+    return changed(first(journal, Deadline), journal, drains_at=0.0)
+
+
+def a_drain_without_need(journal: Journal) -> tuple[Journal, int]:
+    at = first(journal, Deadline, lambda it: it.drains_at > it.at)  # type: ignore[union-attr]
+    draining = Draining(journal[at].at, NO_TIME)
+    return [*journal[: at + 1], draining, *journal[at + 1 :]], at + 2
+
+
+def an_end_without_a_drain(journal: Journal) -> tuple[Journal, int]:
+    at = first(journal, Draining)
+    return [*journal[:at], Ended(journal[at].at, Outcome.DRAINED, "")], at + 1
+
+
+def a_deadline_told_twice(journal: Journal) -> tuple[Journal, int]:
+    at = first(journal, Deadline)
+    return [*journal[: at + 1], *journal[at:]], at + 2
+
+
+IN_A_QUEUE = [
+    an_earlier_drain,
+    a_drain_without_need,
+    an_end_without_a_drain,
+    a_deadline_told_twice,
+]
+
 CHANGES = [
     another_configuration,
     another_attempt,
@@ -231,6 +274,37 @@ def test_what_was_changed_is_named_by_its_line(change: Change, tmp_path: Path) -
     told = replayed(tmp_path, decisions).difference
     assert told is not None
     assert told.startswith(f"decision {number} differs (line {number} of journal.jsonl): ")
+
+
+@pytest.mark.parametrize("change", IN_A_QUEUE)
+def test_what_was_changed_about_a_deadline_is_named(change: Change, tmp_path: Path) -> None:
+    for seed in (3, 4, 5):
+        decisions, number = change(journal_of("queue", seed))
+        told = replayed(tmp_path, decisions).difference or ""
+        assert told.startswith(f"decision {number} differs (line {number} of journal.jsonl): ")
+
+
+def test_a_run_that_did_not_drain_when_it_had_to_is_named(tmp_path: Path) -> None:
+    found = 0
+    for seed in range(20):
+        journal = journal_of("queue", seed)
+        for at, it in enumerate(journal):
+            went_on = isinstance(it, Draining) and isinstance(journal[at + 1], Suspension | Result)
+            if went_on:
+                told = replayed(tmp_path, [*journal[:at], *journal[at + 1 :]]).difference or ""
+                assert "derived: draining why the end of the allocation" in told
+                found += 1
+    assert found
+
+
+def test_a_state_from_before_jobs_were_timed_is_derived_anew() -> None:
+    started, *_ = decisions = journal_of("queue", 1)
+    assert isinstance(started, Started)
+    study = study_of(started, trust=False)
+    state = jobs_of(study, store.Saved([])).state()
+    state = msgspec.structs.replace(state, pace=None)
+    derived = jobs_of(study, store.Saved(decisions, state, counted=len(decisions)))
+    assert derived.state() == jobs_of(study, store.Saved(decisions)).state()
 
 
 def test_what_is_derived_is_told_beside_what_was_handed_out(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def go_on(scheduler: Scheduler, told: list[float], ranks: int = 4) -> list[Job]:
     jobs: list[Job] = []
     for done, loss in enumerate(told):
         while len(jobs) < done + ranks:
-            job = scheduler.ask(may_start=True)
+            job = scheduler.ask(may_start=True, rungs=len(scheduler.rungs))
             assert job is not None
             jobs.append(job)
         scheduler.tell(jobs[done], loss)
@@ -112,10 +112,10 @@ def test_a_state_is_a_copy(name: str) -> None:
 def test_to_ask_in_vain_changes_nothing(name: str, told: list[float]) -> None:
     scheduler = start(name)
     go_on(scheduler, told, ranks=1)
-    while scheduler.ask(may_start=False) is not None:
+    while scheduler.ask(may_start=False, rungs=len(scheduler.rungs)) is not None:
         pass
     state = msgspec.json.encode(scheduler.state())
-    assert scheduler.ask(may_start=False) is None
+    assert scheduler.ask(may_start=False, rungs=len(scheduler.rungs)) is None
     assert msgspec.json.encode(scheduler.state()) == state
 
 
@@ -124,9 +124,59 @@ def test_to_ask_in_vain_changes_nothing(name: str, told: list[float]) -> None:
 def test_without_leave_no_trial_is_started(name: str, told: list[float]) -> None:
     scheduler = start(name)
     trials = {job.trial for job in go_on(scheduler, told, ranks=1)}
-    while (job := scheduler.ask(may_start=False)) is not None:
+    while (job := scheduler.ask(may_start=False, rungs=len(scheduler.rungs))) is not None:
         assert job.trial in trials
         assert job.rung > 0
+
+
+@every_scheduler
+@given(told=losses, data=st.data())
+def test_only_the_rungs_that_there_is_time_for_are_asked_of(
+    name: str, told: list[float], data: st.DataObject
+) -> None:
+    scheduler = start(name)
+    go_on(scheduler, told, ranks=1)
+    rungs = data.draw(st.integers(0, len(scheduler.rungs)))
+    for _ in told:
+        job = scheduler.ask(may_start=True, rungs=rungs)
+        assert (job is None) == (rungs == 0)
+        assert job is None or job.rung < rungs
+
+
+@every_scheduler
+@given(told=losses, data=st.data())
+def test_what_there_was_no_time_for_comes_when_there_is(
+    name: str, told: list[float], data: st.DataObject
+) -> None:
+    scheduler, other = start(name), start(name)
+    go_on(scheduler, told, ranks=1)
+    go_on(other, told, ranks=1)
+    rungs = data.draw(st.integers(0, len(scheduler.rungs)))
+    jobs = [promoted(other, rungs=len(other.rungs))]
+    while jobs[-1] is not None:
+        jobs.append(promoted(other, rungs=len(other.rungs)))
+    late = []
+    for within in (rungs, len(scheduler.rungs)):
+        while (job := promoted(scheduler, rungs=within)) is not None:
+            late.append(job)
+    assert {job.key for job in late} == {job.key for job in jobs if job is not None}
+
+
+def promoted(scheduler: Scheduler, rungs: int) -> Job | None:
+    """Ask for a job that is no new trial."""
+    return scheduler.ask(may_start=False, rungs=rungs)
+
+
+@every_scheduler
+@given(told=losses)
+def test_it_is_known_whether_a_trial_would_be_promoted(name: str, told: list[float]) -> None:
+    scheduler = start(name)
+    go_on(scheduler, told, ranks=1)
+    for _ in range(len(told) + 1):
+        state = msgspec.json.encode(scheduler.state())
+        promotable = scheduler.promotable
+        assert msgspec.json.encode(scheduler.state()) == state, "to look changes nothing"
+        assert promotable == (promoted(scheduler, rungs=len(scheduler.rungs)) is not None)
 
 
 @every_scheduler
@@ -135,7 +185,7 @@ def test_what_is_no_number_is_over(name: str, told: list[float]) -> None:
     scheduler = start(name)
     over: set[int] = set()
     for loss in told:
-        job = scheduler.ask(may_start=True)
+        job = scheduler.ask(may_start=True, rungs=len(scheduler.rungs))
         assert job is not None
         assert job.trial not in over, "what is over is not asked for again"
         told_over = scheduler.tell(job, loss)
@@ -157,7 +207,7 @@ def test_the_top_is_over(name: str) -> None:
     scheduler = start(name)
     jobs: list[Job] = []
     for loss in range(60):
-        job = scheduler.ask(may_start=True)
+        job = scheduler.ask(may_start=True, rungs=len(scheduler.rungs))
         assert job is not None
         jobs.append(job)
         over = scheduler.tell(job, float(loss))

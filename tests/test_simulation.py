@@ -5,14 +5,25 @@ from functools import cache
 
 import pytest
 
-from hpmpi.decisions import Assigned, Back, Failure, Lost, Refused, Result, Started, Suspension
+from hpmpi.decisions import (
+    Assigned,
+    Back,
+    Draining,
+    Failure,
+    Lost,
+    Refused,
+    Result,
+    Started,
+    Suspension,
+)
+from hpmpi.master import NO_TIME, NOTHING_FITS
 from hpmpi.messages import Outcome
 from tests.simulate import WORLDS, Simulation, simulate
 
 SEEDS = range(200)
 HARD_SEEDS = [
     ("restarts", 1465),  # killed between the result that reached the target and leaving
-    ("everything", 20781),  # held up twice, and judged silence before it had heard what waited
+    ("everything", 1994),  # held up twice, and judged silence before it had heard what waited
 ]
 
 
@@ -132,6 +143,18 @@ def test_restarts_are_many_and_all_come_to_the_end() -> None:
     assert decided("restarts")[Started] > 3 * len(SEEDS)
 
 
+def test_allocations_end_by_force_only_where_nobody_was_told_in_time() -> None:
+    assert outcomes("queue") == {Outcome.COMPLETE}
+    assert sum(each.forced for each in simulations("queue")) > 20
+
+
+def test_runs_drain_before_the_end_and_when_nothing_else_fits() -> None:
+    drains = [it for each in simulations("queue") for it in each.decisions]
+    whys = Counter(it.why for it in drains if isinstance(it, Draining))
+    assert whys.keys() == {NO_TIME, NOTHING_FITS}
+    assert min(whys.values()) > 20
+
+
 def test_a_study_whose_ranks_are_all_there_is_not_deserted() -> None:
-    for world in ("calm", "failures", "restarts", "crawling", "power"):
+    for world in ("calm", "failures", "restarts", "crawling", "power", "queue"):
         assert Outcome.DESERTED not in outcomes(world)

@@ -20,10 +20,15 @@ class Scheduler(Protocol):
     def rungs(self) -> tuple[int, ...]:
         """The resource of each rung, lowest first."""
 
-    def ask(self, *, may_start: bool) -> Job | None:
+    @property
+    def promotable(self) -> bool:
+        """Whether `ask` would promote a trial, were all rungs looked at."""
+
+    def ask(self, *, may_start: bool, rungs: int) -> Job | None:
         """Choose a job for a free rank; None when there is none now, which changes nothing.
 
-        With `may_start` false no new trial is started.
+        Only the lowest `rungs` rungs are looked at: for jobs of the others no time is left. With
+        `may_start` false no new trial is started.
         """
 
     def tell(self, job: Job, loss: float) -> list[int]:

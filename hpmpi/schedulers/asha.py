@@ -67,14 +67,19 @@ class Asha:
         """The resource of each rung, lowest first."""
         return self._resources
 
-    def ask(self, *, may_start: bool) -> Job | None:
+    @property
+    def promotable(self) -> bool:
+        """Whether any rung has a trial that may go on."""
+        return any(rung.promotable for rung in self._rungs[:-1])
+
+    def ask(self, *, may_start: bool, rungs: int) -> Job | None:
         """Promote if any rung allows it, else start a trial (Algorithm 2, get_job)."""
-        for rung in reversed(range(len(self._rungs) - 1)):
+        for rung in reversed(range(rungs - 1)):
             trial = self._rungs[rung].promote()
             if trial is not None:
                 above = rung + 1
                 return Job(trial, above, self._resources[above], self._trials.configs[trial])
-        return self._trials.new(self._resources[0]) if may_start else None
+        return self._trials.new(self._resources[0]) if may_start and rungs else None
 
     def tell(self, job: Job, loss: float) -> list[int]:
         """Rank a result in its rung."""
@@ -134,11 +139,16 @@ class Rung:
             heappush(self._waiting, place)
         self._rank(place)
 
+    @property
+    def promotable(self) -> bool:
+        """Whether a trial of this rung may go on."""
+        if not self._waiting or not self._top:
+            return False
+        return self._waiting[0] <= negated(self._top[0])
+
     def promote(self) -> int | None:
         """Mark as promoted, and return, the best trial that may be (Algorithm 2, line 15)."""
-        if not self._waiting or not self._top:
-            return None
-        if self._waiting[0] > negated(self._top[0]):
+        if not self.promotable:
             return None
         trial = self._results[heappop(self._waiting)[1]][0]
         self._promoted.append(trial)

@@ -30,9 +30,14 @@ class Full:
         """The one rung."""
         return (self._max_resource,)
 
-    def ask(self, *, may_start: bool) -> Job | None:
+    @property
+    def promotable(self) -> bool:
+        """There is nowhere to go."""
+        return False
+
+    def ask(self, *, may_start: bool, rungs: int) -> Job | None:
         """Start a trial."""
-        return self._trials.new(self._max_resource) if may_start else None
+        return self._trials.new(self._max_resource) if may_start and rungs else None
 
     def tell(self, job: Job, loss: float) -> list[int]:
         """Pass a result on to the searcher."""

@@ -1,0 +1,120 @@
+"""What there is time for before the allocation ends."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hpmpi.audit import audit
+from hpmpi.decisions import Deadline, Started
+from hpmpi.errors import ReplayError
+from hpmpi.pace import NEWEST, Pace, PaceState
+
+DEADLINE = Deadline(0.0, ends_at=130.0, drains_at=100.0, epoch_s=1.7e9)
+
+durations = st.lists(st.floats(0.0, 200.0), max_size=2 * NEWEST)
+
+
+def pace_of(*took_s: list[float]) -> Pace:
+    """Know what the jobs of each rung took, and when the allocation ends."""
+    pace = Pace(len(took_s))
+    pace.deadline = DEADLINE
+    for rung, each in enumerate(took_s):
+        for one in each:
+            pace.learn(rung, one)
+    return pace
+
+
+def test_a_rung_fits_as_long_as_half_of_its_jobs_would_be_done() -> None:
+    pace = pace_of([1.0, 10.0, 50.0])
+    assert [pace.rungs_at(at) for at in (0.0, 90.0, 90.1, 200.0)] == [1, 1, 0, 0]
+
+
+def test_of_two_jobs_the_longer_one_tells() -> None:
+    pace = pace_of([1.0, 10.0])
+    assert (pace.rungs_at(90.0), pace.rungs_at(95.0)) == (1, 0)
+
+
+def test_all_above_a_rung_that_does_not_fit_are_out() -> None:
+    pace = pace_of([1.0], [20.0], [1.0], [])
+    assert [pace.rungs_at(at) for at in (80.0, 85.0, 99.5)] == [4, 1, 0]
+
+
+def test_what_is_not_known_fits() -> None:
+    assert pace_of([], [], []).rungs_at(99.0) == 3
+    assert pace_of([1.0], [], [50.0]).rungs_at(90.0) == 2
+
+
+@pytest.mark.parametrize("left_s", [1.0, 0.0, -1e9])
+def test_without_a_deadline_all_fit(left_s: float) -> None:
+    pace = pace_of([1e9], [1e9])
+    pace.deadline = None
+    assert pace.rungs_at(DEADLINE.drains_at - left_s) == 2
+
+
+def test_where_jobs_save_all_fit() -> None:
+    pace = pace_of([1e9], [1e9])
+    assert pace.rungs_at(0.0) == 0
+    pace.saves = True
+    assert pace.rungs_at(0.0) == 2
+
+
+def test_jobs_that_have_become_short_fit_again() -> None:
+    pace = pace_of([90.0] * NEWEST)
+    assert pace.rungs_at(50.0) == 0
+    for _ in range(NEWEST):
+        pace.learn(0, 10.0)
+    assert pace.rungs_at(50.0) == 1
+
+
+@given(st.lists(durations, min_size=1, max_size=4), st.floats(-10.0, 150.0))
+def test_only_the_newest_count(took_s: list[list[float]], at: float) -> None:
+    assert pace_of(*took_s).rungs_at(at) == pace_of(*(it[-NEWEST:] for it in took_s)).rungs_at(at)
+
+
+@given(st.lists(durations, min_size=1, max_size=4), st.floats(0.0, 100.0), st.floats(0.0, 100.0))
+def test_the_less_time_is_left_the_less_fits(
+    took_s: list[list[float]], one: float, other: float
+) -> None:
+    pace = pace_of(*took_s)
+    assert pace.rungs_at(max(one, other)) <= pace.rungs_at(min(one, other))
+
+
+@given(st.lists(durations, min_size=1, max_size=4), st.booleans())
+def test_a_pace_goes_on_from_its_state(took_s: list[list[float]], saves: bool) -> None:  # noqa: FBT001 - drawn
+    pace, loaded = pace_of(*took_s), Pace(len(took_s))
+    pace.saves = saves
+    text = msgspec.json.encode(pace.state())
+    loaded.restore(msgspec.json.decode(text, type=PaceState))
+    loaded.learn(0, 1.0)
+    assert msgspec.json.encode(pace.state()) == text, "a state is a copy"
+    pace.learn(0, 1.0)
+    assert loaded.state() == pace.state()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ends_at": float("nan")},
+        {"ends_at": float("inf")},
+        {"ends_at": 1e11},
+        {"drains_at": float("nan")},
+        {"drains_at": float("-inf")},
+        {"drains_at": 131.0},
+        {"epoch_s": float("nan")},
+        {"epoch_s": -1.0},
+        {"epoch_s": 1e11},
+        {"at": float("nan")},
+    ],
+)
+def test_a_deadline_that_can_not_be_is_nonsense(wrong: dict[str, float]) -> None:
+    started = Started(0.0, "", "", "", 2)
+    audit([started, DEADLINE], "loss")
+    with pytest.raises(ReplayError, match=r"no (deadline|time) \(line 2\)"):
+        audit([started, msgspec.structs.replace(DEADLINE, **wrong)], "loss")
+
+
+@pytest.mark.parametrize("ends_at", [-1e6, 0.0, 3e9])
+def test_an_allocation_may_have_ended_or_end_in_a_hundred_years(ends_at: float) -> None:
+    deadline = Deadline(0.0, ends_at, ends_at - 30.0, 1.7e9 + ends_at)
+    audit([Started(0.0, "", "", "", 2), deadline], "loss")
