@@ -11,15 +11,17 @@ the file says counts as well, as a lease: it lives for as long as it changes.
     of this host   take                 refuse                     look whether it changes
     of another     look                 look, wait for the server  look
 
-Rules: time is only ever compared with this process's own clock. While the lock is held the file is
-not opened again in this process, for closing it would free the kernel lock. A holder that finds
-another's lease writes nothing any more: it was held up for so long that it was taken for dead.
+Rules: time is only ever compared with this process's own clock, but by `sign_of_life`, which takes
+nothing and is not so exact. While the lock is held the file is not opened again in this process,
+for closing it would free the kernel lock. A holder that finds another's lease writes nothing any
+more: it was held up for so long that it was taken for dead.
 """
 
 import contextlib
 import errno
 import fcntl
 import os
+import struct
 import time
 from enum import Enum
 from pathlib import Path
@@ -43,6 +45,10 @@ SERVER_S = 120.0
 LOOK_S = 0.5
 """How often a lease is looked at."""
 
+SILENCE_S = 60.0
+"""A lease that has not changed for so long is of somebody who is gone, as far as can be seen from
+outside: the clocks of hosts and file servers differ by less."""
+
 LINE_BYTES = 512
 """The length of the file: always the same, so that a line is replaced in one write."""
 
@@ -64,6 +70,19 @@ class Lease(msgspec.Struct, frozen=True):
 
 UNREADABLE = Lease("an unknown host", "", 0, "", "an unknown time")
 """What is no lease: half of one that is being written, or something else that nobody changes."""
+
+
+class Sign(msgspec.Struct, frozen=True):
+    """A sign of life: whose, how old, and whether the kernel knows that its process is gone."""
+
+    lease: Lease
+    age_s: float
+    gone: bool
+
+    @property
+    def alive(self) -> bool:
+        """Whether somebody has the folder, as far as can be seen."""
+        return not self.gone and self.age_s < SILENCE_S
 
 
 class Guarded(Enum):
@@ -187,6 +206,29 @@ def take(folder: Path) -> Lock:
         time.sleep(LOOK_S)
 
 
+def sign_of_life(folder: Path) -> Sign | None:
+    """Find the last sign of life of who has a folder, None where nobody has it; raises StoreError.
+
+    Takes and changes nothing. Not for the process that holds the lock: see above.
+    """
+    path = folder / NAME
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreError(f"{path} can't be read: {error.strerror}") from error
+    try:
+        lease = read(descriptor)
+        if lease is None or lease.released:
+            return None
+        age_s = time.time() - os.fstat(descriptor).st_mtime
+        gone = lease.kernel == this_kernel() and is_free(descriptor)
+    finally:
+        os.close(descriptor)
+    return Sign(lease, max(age_s, 0.0), gone)
+
+
 def look(path: Path, descriptor: int, watch: Watch, kernel: str) -> Lock | None:
     """Look at a lock once, and take it if it may be taken; raises StoreError if it may not."""
     try:
@@ -230,6 +272,17 @@ def guard(descriptor: int) -> Guarded:
             raise
         return Guarded.UNKNOWN
     return Guarded.MINE
+
+
+def is_free(descriptor: int) -> bool:
+    """Ask the kernel whether nobody has the lock, and leave it so."""
+    flock = "hhqqi"  # l_type, l_whence, l_start, l_len, l_pid: all of the file
+    asked = struct.pack(flock, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    try:
+        told = fcntl.fcntl(descriptor, fcntl.F_GETLK, asked)
+    except OSError:
+        return False  # there are no locks in this file system
+    return bool(struct.unpack(flock, told)[0] == fcntl.F_UNLCK)
 
 
 def read(descriptor: int) -> Lease | None:

@@ -1,28 +1,45 @@
-"""`hpmpi show`: the leaderboard of a run, finished or not, for people and for programs."""
+"""`hpmpi show`: how a run stands, finished or not, for people and for programs.
+
+It only reads, and may be asked from anywhere that sees the run folder: it never waits for the run,
+and the run never waits for it.
+"""
 
 import json
 import math
+import os
 import shutil
+import sys
+import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
+
+import msgspec
 
 from hpmpi.decisions import Failure
 from hpmpi.leaderboard import Standing
+from hpmpi.lock import Sign
 from hpmpi.messages import escaped, gist
+from hpmpi.progress import RankState
 from hpmpi.summary import Summary
 from hpmpi.trial import Value
 
-UNFINISHED = "unfinished"
+RUNNING = "running"
+INTERRUPTED = "interrupted"
+"""The states of a run that has not come to an end."""
 
 WIDTH = 120
-"""Of a line where there is no terminal."""
+"""Of a line that may be long, where there is no terminal; of all others nothing is cut there."""
 
 MOST_NAMED = 5
-"""How many of the trials that were given up are named, the newest."""
+"""How many are named of what there may be many of: trials that were given up, ranks, hosts."""
 
 
 def text(summary: Summary, top: int) -> str:
-    """Write the best `top` trials as a table, and below it what the run came to."""
+    """Write the best `top` trials as a table; above it how the run goes on, below what it came to.
+
+    Of the rungs and failures there are tables as well.
+    """
     metric = summary.study.goal.metric
     ranking = summary.board.ranking()
     rows = [["rank", "trial", metric, "resource", "configuration"]]
@@ -36,22 +53,28 @@ def text(summary: Summary, top: int) -> str:
         ]
         for place, standing in enumerate(ranking[:top], start=1)
     ]
-    lines = [headline(summary), *(["", *aligned(rows)] if ranking else [])]
+    lines = [
+        headline(summary),
+        *present(summary),
+        *(["", *fitted(aligned(rows))] if ranking else []),
+    ]
     if len(ranking) > top:
         lines.append(f"... and {len(ranking) - top} more")
-    lines += ["", *setbacks(summary.failures), *conclusion(summary)]
+    lines += ["", *ladder(summary), *setbacks(summary.failures), *conclusion(summary)]
     return "\n".join(map(escaped, lines))
 
 
-def as_json(summary: Summary, top: int) -> str:
-    """Write the same as JSON; what is not finite is null."""
-    board = summary.board
+def as_json(summary: Summary, top: int, indent: int | None = 2) -> str:
+    """Write the same as JSON, on one line without `indent`; what is not finite is null."""
+    board, incumbent = summary.board, summary.board.incumbent
     told = {
         "study": summary.study.name,
         "state": state(summary),
+        **present_as_objects(summary),
         "trials": len(board.standings),
         "results": board.results,
         "elapsed_s": summary.elapsed_s,
+        "rungs": [msgspec.structs.asdict(rung) for rung in summary.rungs],
         "failures": count(summary.failures),
         "given_up": [
             {"trial": it.trial, "rung": it.rung, "kind": it.kind.value, "error": it.error}
@@ -59,6 +82,7 @@ def as_json(summary: Summary, top: int) -> str:
         ],
         "metric": summary.study.goal.metric,
         "mode": summary.study.goal.mode,
+        "incumbent": None if incumbent is None else incumbent.trial,
         "baseline": summary.baseline,
         "gain": summary.gain,
         "leaderboard": [
@@ -66,7 +90,7 @@ def as_json(summary: Summary, top: int) -> str:
             for place, standing in enumerate(board.ranking()[:top], start=1)
         ],
     }
-    return json.dumps(finite(told), indent=2, allow_nan=False)
+    return json.dumps(finite(told), indent=indent, allow_nan=False)
 
 
 def as_object(place: int, standing: Standing) -> dict[str, object]:
@@ -93,7 +117,104 @@ def headline(summary: Summary) -> str:
 
 def state(summary: Summary) -> str:
     """Name the state of a run."""
-    return summary.outcome.value if summary.outcome else UNFINISHED
+    if summary.outcome is not None:
+        return summary.outcome.value
+    return RUNNING if summary.goes_on else INTERRUPTED
+
+
+# -- what goes on ----------------------------------------------------------------------------------
+
+
+def present(summary: Summary) -> list[str]:
+    """Say what the ranks do and until when they may, or why they do nothing any more."""
+    progress = summary.progress
+    if summary.outcome is not None:
+        return []
+    if not summary.goes_on:
+        return [absence(summary.sign)]
+    lines = [f"ranks: {ranks(summary)}"]
+    if progress.deadline is not None:
+        lines.append(ending(progress.deadline.epoch_s, summary.looked_at))
+    if progress.draining is not None:
+        lines.append(f"draining: {progress.draining.why}")
+    return lines
+
+
+def present_as_objects(summary: Summary) -> dict[str, object]:
+    """Say the same for JSON; what is not there, or not any more, is null."""
+    progress, sign, deadline = summary.progress, summary.sign, summary.progress.deadline
+    holder = sign and {"host": sign.lease.host, "pid": sign.lease.pid, "age_s": sign.age_s}
+    left_s = deadline and deadline.epoch_s - summary.looked_at
+    told = {
+        "ranks": {each.value: number for each, number in progress.ranks().items()},
+        "lost": progress.ranks_that_are(RankState.LOST),
+        "unfit": progress.ranks_that_are(RankState.UNFIT),
+        "deadline": deadline and {"epoch_s": deadline.epoch_s, "left_s": left_s},
+        "draining": progress.draining and progress.draining.why,
+    }
+    return {"holder": holder, **(told if summary.goes_on else dict.fromkeys(told))}
+
+
+def absence(sign: Sign | None) -> str:
+    """Say how it is known that nobody runs a study."""
+    if sign is None:
+        return "nobody has the run folder: the same command goes on from here"
+    who = f"process {sign.lease.pid} on {sign.lease.host}"
+    if sign.gone:
+        return f"{who} is gone: the same command goes on from here"
+    return f"no sign of life for {span(sign.age_s)} ({who})"
+
+
+def ranks(summary: Summary) -> str:
+    """Count the ranks by state; name those that can't work."""
+    progress = summary.progress
+    parts = []
+    for each, number in progress.ranks().items():
+        named = each in (RankState.LOST, RankState.UNFIT)
+        where = f" ({places(progress.ranks_that_are(each), progress.hosts)})" if named else ""
+        parts += [f"{number} {each.value}{where}"] if number else []
+    return ", ".join(parts)
+
+
+def places(them: Sequence[int], hosts: dict[int, str]) -> str:
+    """Say which ranks, by host; of many on one host only how many.
+
+    >>> places([3, 5, 6], {3: "node1", 5: "node3", 6: "node3"}), places([1], {})
+    ('rank 3 on node1, ranks 5, 6 on node3', 'rank 1')
+    >>> places(range(8), dict.fromkeys(range(8), "node3"))
+    '8 ranks on node3'
+    """
+    by_host: dict[str, list[str]] = {}
+    for rank in them:
+        by_host.setdefault(hosts.get(rank, ""), []).append(str(rank))
+    told = []
+    for host, of_host in list(by_host.items())[:MOST_NAMED]:
+        named = f"ranks {', '.join(of_host)}" if len(of_host) > 1 else f"rank {of_host[0]}"
+        which = named if len(of_host) <= MOST_NAMED else f"{len(of_host)} ranks"
+        told.append(f"{which} on {host}" if host else which)
+    return ", ".join([*told, *(["..."] if len(by_host) > MOST_NAMED else [])])
+
+
+def ending(epoch_s: float, now: float) -> str:
+    """Say when the allocation ends; both in seconds since 1970."""
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(epoch_s))
+    if epoch_s <= now:
+        return f"the allocation was to end at {when}"
+    return f"the allocation ends at {when} (in {span(epoch_s - now)})"
+
+
+def ladder(summary: Summary) -> list[str]:
+    """Count the jobs by rung, where there is more than one; what is zero in all is left out."""
+    rungs = [msgspec.structs.asdict(rung) for rung in summary.rungs]
+    if len(rungs) < 2:  # noqa: PLR2004 - see above
+        return []
+    names = [name for name in rungs[0] if any(rung[name] for rung in rungs)]
+    rows = [[name.replace("_", " ") for name in names]]
+    rows += [[str(rung[name]) for name in names] for rung in rungs]
+    return [*aligned([[*row, ""] for row in rows]), ""]
+
+
+# -- what it came to -------------------------------------------------------------------------------
 
 
 def conclusion(summary: Summary) -> list[str]:
@@ -121,13 +242,12 @@ def setbacks(failures: list[Failure]) -> list[str]:
     for kind, times in count(failures).items():
         it = newest[kind]
         place = f"trial {it.trial} rung {it.rung} (rank {it.rank})"
-        rows.append([kind, str(times), place, escaped(gist(it.error))])
+        rows.append([kind, str(times), place, gist(it.error)])
     lines = aligned(rows)
     lost = [f"trial {it.trial} ({it.kind.value})" for it in reversed(given_up(failures))]
     if lost:
         lines.append(f"given up: {len(lost)}, the newest: {', '.join(lost[:MOST_NAMED])}")
-    width = shutil.get_terminal_size((WIDTH, 0)).columns
-    return [*(cut(line, width) for line in lines), ""]
+    return [*fitted(lines, WIDTH), ""]
 
 
 def count(failures: list[Failure]) -> dict[str, int]:
@@ -150,13 +270,37 @@ def short(value: Value) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+def span(seconds: float) -> str:
+    """Write a time as coarsely as people read it.
+
+    >>> span(59.9), span(720), span(11_520), span(190_000)
+    ('59 s', '12 min', '3 h 12 min', '2 d 4 h')
+    """
+    minutes, hours, days = (int(seconds // unit_s) for unit_s in (60, 3600, 86400))
+    if days:
+        return f"{days} d {hours % 24} h"
+    if hours:
+        return f"{hours} h {minutes % 60} min"
+    return f"{minutes} min" if minutes else f"{int(seconds)} s"
+
+
 def aligned(rows: list[list[str]]) -> list[str]:
     """Align the columns but the last to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
-    return [
-        "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
-        for row in rows
-    ]
+    escapes = [list(map(escaped, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*escapes, strict=True)]
+    return ["  ".join([*map(str.rjust, row[:-1], widths), row[-1]]).rstrip() for row in escapes]
+
+
+def fitted(lines: list[str], width: int = sys.maxsize) -> list[str]:
+    """Cut lines to the width of the terminal; where there is none, to `width`."""
+    columns = terminal(width).columns
+    return [cut(line, columns) for line in lines]
+
+
+def terminal(width: int = sys.maxsize) -> os.terminal_size:
+    """Measure the terminal; one that is not there, or does not say, is `width` wide and endless."""
+    size = shutil.get_terminal_size((width, sys.maxsize))
+    return os.terminal_size((size.columns or width, size.lines or sys.maxsize))
 
 
 def cut(line: str, width: int) -> str:

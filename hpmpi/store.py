@@ -5,6 +5,7 @@
     DIR/run.h5.previous    the one before it
     DIR/status             "<id of the newest start> <state>", for the guards and for people
     DIR/lock               who writes here (lock.py)
+    DIR/launch             what `hpmpi launch` tells its ranks, while it lives (lifeline.py)
 
 Rules: the journal is only appended to, so a kill at any instant loses no line; a torn last line is
 dropped. Each line ends with a checksum of itself. `run.h5` is written beside, synced and renamed,
@@ -18,6 +19,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -45,7 +47,7 @@ RESULTS = "run.h5"
 PREVIOUS = "run.h5.previous"
 STATUS = "status"
 
-FILES = (JOURNAL, RESULTS, PREVIOUS, STATUS, "lock", "logs/*", "baseline/*.log")
+FILES = (JOURNAL, RESULTS, PREVIOUS, STATUS, "lock", "launch", "logs/*", "baseline/*.log")
 FOLDERS = ("checkpoints", "logs", "baseline", "baseline/checkpoints")
 """What is ours in a run folder."""
 
@@ -200,6 +202,12 @@ def holds_run(folder: Path) -> bool:
     return any((folder / name).exists() for name in (JOURNAL, RESULTS, PREVIOUS))
 
 
+def is_begun(folder: Path) -> bool:
+    """Tell whether all that is in a folder is of a run that never came to a decision."""
+    ours = {name.partition("/")[0] for name in (*FILES, *FOLDERS)}
+    return folder.is_dir() and all(path.name in ours for path in folder.iterdir())
+
+
 def look(folder: Path) -> Seen:
     """Tell what the files that `read` reads look like: as long as that is the same, so are they."""
     seen = []
@@ -210,13 +218,20 @@ def look(folder: Path) -> Seen:
     return seen
 
 
-def read_status(folder: Path) -> str:
-    """Read the state that the newest start has come to; empty where nothing says so."""
+class Status(NamedTuple):
+    """The id of the newest start, and what it has come to; empty where nothing says so."""
+
+    start: str
+    state: str
+
+
+def read_status(folder: Path) -> Status:
+    """Read what has become of the newest start."""
     try:
         words = files.read(folder / STATUS).decode(errors="replace").split()
     except OSError:
-        return ""
-    return words[1] if len(words) > 1 else ""
+        words = []
+    return Status(*words[:2]) if len(words) > 1 else Status("", "")
 
 
 def read(folder: Path, *, needs_state: bool = True) -> Saved:

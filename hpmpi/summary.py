@@ -3,31 +3,51 @@
 Rule: a run folder may be anybody's. Nothing that it names is imported, and no nonsense is believed.
 """
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from hpmpi import settings, store
+from hpmpi import lock, settings, store
 from hpmpi.audit import audit
 from hpmpi.decisions import Baseline, Decision, Ended, Failure, Refused, Started
 from hpmpi.errors import SettingsError, StoreError
 from hpmpi.leaderboard import Leaderboard
 from hpmpi.messages import Outcome
+from hpmpi.progress import Progress, Rung
 from hpmpi.settings import Settings
 from hpmpi.trial import Metrics
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """A run; without an outcome it goes on, or died."""
+    """A run; without an outcome it goes on, or died.
+
+    `sign` is that of who has the run folder, `seen` what its files looked like at `looked_at`, in
+    seconds since 1970.
+    """
 
     study: Settings
     board: Leaderboard
+    progress: Progress
     outcome: Outcome | None
     baseline: Metrics | None
     elapsed_s: float
     failures: list[Failure]
     refusal: str
+    sign: lock.Sign | None = None
+    seen: store.Seen = []
+    looked_at: float = 0.0
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether somebody runs it, as far as can be seen."""
+        return self.outcome is None and self.sign is not None and self.sign.alive
+
+    @property
+    def rungs(self) -> list[Rung]:
+        """What became of the jobs of each rung."""
+        return self.progress.rungs(going_on=self.goes_on)
 
     @property
     def gain(self) -> float | None:
@@ -38,8 +58,21 @@ class Summary(msgspec.Struct, frozen=True):
         return goal.signed(self.baseline[goal.metric]) - self.board.incumbent.loss
 
 
-def look(folder: Path) -> Summary:
-    """Sum up the run in a folder; raises StoreError where none is, ReplayError for nonsense."""
+def look(folder: Path, before: Summary | None = None) -> Summary:
+    """Sum up the run in a folder; raises StoreError where none is, ReplayError for nonsense.
+
+    The journal is not read again where nothing has changed since it was seen `before`.
+    """
+    seen = store.look(folder)
+    summary = read(folder) if before is None or before.seen != seen else before
+    sign = lock.sign_of_life(folder)
+    if sign is None and summary.outcome is None and store.look(folder) != seen:
+        return look(folder)  # it ended in between, and has said so
+    return msgspec.structs.replace(summary, sign=sign, seen=seen, looked_at=time.time())
+
+
+def read(folder: Path) -> Summary:
+    """Sum up what a folder holds, whoever has it; raises as `look` does."""
     decisions = store.read(folder, needs_state=False).decisions
     if not decisions:
         raise StoreError(f"there is no run in {folder}: it has neither a journal nor run.h5")
@@ -55,6 +88,7 @@ def sum_up(study: Settings, decisions: list[Decision]) -> Summary:
     return Summary(
         study=study,
         board=board_of(study, decisions),
+        progress=progress_of(decisions),
         outcome=last.outcome if isinstance(last, Ended) else None,
         baseline=baseline_of(decisions),
         elapsed_s=last.at,
@@ -85,6 +119,14 @@ def board_of(
     for decision in decisions:
         board.add(decision)
     return board
+
+
+def progress_of(decisions: Sequence[Decision]) -> Progress:
+    """Tell how far a journal leads."""
+    progress = Progress()
+    for decision in decisions:
+        progress.add(decision)
+    return progress
 
 
 def baseline_of(decisions: list[Decision]) -> Metrics | None:

@@ -129,6 +129,54 @@ def test_a_stopped_holder_still_holds(tmp_path: Path, holder: subprocess.Popen[s
         lock.take(tmp_path)
 
 
+def test_a_sign_of_life_tells_who_has_a_folder_and_touches_nothing(
+    tmp_path: Path, holder: subprocess.Popen[str]
+) -> None:
+    before = (tmp_path / lock.NAME).stat()
+    sign = lock.sign_of_life(tmp_path)
+    assert sign is not None
+    assert sign.alive
+    assert (sign.lease.pid, sign.gone) == (holder.pid, False)
+    after = (tmp_path / lock.NAME).stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    with pytest.raises(StoreError, match="going on"):
+        lock.take(tmp_path)
+
+
+def test_a_killed_holder_is_seen_to_be_gone(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+    holder.kill()
+    holder.wait()
+    sign = lock.sign_of_life(tmp_path)
+    assert sign is not None
+    assert sign.gone
+    assert not sign.alive
+
+
+def test_a_holder_of_another_host_shows_its_life_by_the_age_of_its_lease(tmp_path: Path) -> None:
+    path = tmp_path / lock.NAME
+    path.write_bytes(msgspec.json.encode(THERE))
+    sign = lock.sign_of_life(tmp_path)
+    assert sign is not None
+    assert sign.alive
+    os.utime(path, (1e9, 1e9))
+    sign = lock.sign_of_life(tmp_path)
+    assert sign is not None
+    assert not sign.alive
+    assert not sign.gone
+    os.utime(path, (4e9, 4e9))  # a clock that is ahead
+    sign = lock.sign_of_life(tmp_path)
+    assert sign is not None
+    assert sign.age_s == 0.0
+
+
+def test_there_is_no_sign_of_life_where_nobody_has_the_folder(tmp_path: Path) -> None:
+    assert lock.sign_of_life(tmp_path) is None
+    lock.take(tmp_path).release()
+    assert lock.sign_of_life(tmp_path) is None
+    (tmp_path / lock.NAME).write_bytes(b"")
+    assert lock.sign_of_life(tmp_path) is None
+
+
 def test_a_killed_holder_leaves_the_folder_at_once(
     tmp_path: Path, holder: subprocess.Popen[str]
 ) -> None:
