@@ -111,7 +111,7 @@ def test_a_slow_rank_is_not_lost(tmp_path: Path) -> None:
     process = study.start(study.mpirun(4, "--set", f"limits.patience_s={patience_s}"))
     study.until(lambda: len(study.busy()) == 3, process)
     slow = study.ranks()[1]
-    for _ in range(10):
+    for _ in range(4):
         os.kill(slow, signal.SIGSTOP)
         time.sleep(patience_s / 2)
         os.kill(slow, signal.SIGCONT)
