@@ -2,7 +2,8 @@
 
 The map of the package; imports go down the list, never up:
 
-- front doors: `cli` (the command line), `show`, `export`, `replay`
+- front doors: `cli` (the command line), `show`, `export`, `replay`, `submission` (to Slurm, made of
+  `needs` and `batch`)
 - a run: `settings` (one TOML file, checked), `run` (lead or serve), `leader` (rank 0's loop),
   `resume` (where a folder says that a study is), `summary` (what a run came to)
 - I/O, one dangerous thing each: `guard` (between the launcher and the rank), `transports` (MPI,
@@ -20,7 +21,18 @@ The map of the package; imports go down the list, never up:
 The one idea: a job is "train trial t up to the resource of rung k", and the master is a pure
 function of what it hears. Everything that can fail is outside of it.
 
-Nothing is imported here: the guard starts before MPI is, and pays for every import of this file.
+Nothing of ours is imported here before it is used: the guard starts before MPI is, and pays for
+every import of this file.
 """
 
+import importlib
+from typing import Any
+
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Find `hpmpi.submit`, the one function that is used from Python."""
+    if name != "submit":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return importlib.import_module("hpmpi.submission").submit

@@ -198,9 +198,10 @@ def discard(run_folder: Path, trial: int) -> None:
     remove(trial_folder(run_folder, trial))
 
 
-def discard_all_but(run_folder: Path, trial: int | None) -> None:
-    """Remove the checkpoints of all trials but one."""
+def discard_all_but(run_folder: Path, trial: int | None) -> Iterator[None]:
+    """Remove the checkpoints of all trials but one, which may take its time."""
     everything = run_folder / "checkpoints"
     for folder in everything.iterdir() if is_folder(everything) else ():
         if folder.name != str(trial):
             remove(folder)
+            yield

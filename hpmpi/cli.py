@@ -8,20 +8,13 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from hpmpi import __version__, export, replay, run, show
-from hpmpi.errors import HpmpiError
+from hpmpi import __version__, export, launch, replay, run, show, watch
+from hpmpi.errors import HpmpiError, TransportError
 from hpmpi.messages import Outcome
 from hpmpi.summary import look
 
 DIFFERENT = 1
-BAD_INPUT = 2
-NO_SUCCESS = 3
-EXIT_CODES = {
-    Outcome.COMPLETE: 0,
-    Outcome.UNFIT: BAD_INPUT,
-    Outcome.DESERTED: 4,
-    Outcome.DRAINED: run.TRY_AGAIN,
-}
+INTERRUPTED = 128 + signal.SIGINT
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -46,7 +39,10 @@ def main(arguments: list[str]) -> int:
         print(f"hpmpi: {show.printable(str(error))}", file=sys.stderr)
         if error.may_pass:
             print("hpmpi: the same command goes on from here", file=sys.stderr)
-        return run.TRY_AGAIN if error.may_pass else BAD_INPUT
+        if error.may_pass:
+            return run.TRY_AGAIN
+        apart = isinstance(error, TransportError) and getattr(options, "launched", None) is not None
+        return run.NO_WORLD if apart else run.BAD_INPUT
     return code
 
 
@@ -76,11 +72,19 @@ def parser() -> argparse.ArgumentParser:
     each.add_argument(
         "--workers", type=positive, metavar="N", help="N local processes instead of MPI ranks"
     )
+    each.add_argument(
+        "--ranks",
+        dest="launched",
+        type=positive,
+        help=argparse.SUPPRESS,  # said by `launch`
+    )
     each.set_defaults(do=do_run)
-    each = commands.add_parser("show", help="print the leaderboard of a run")
+    add_launch(commands.add_parser("launch", help="start the ranks of a study, and see it through"))
+    each = commands.add_parser("show", help="print how a run stands, and its leaderboard")
     each.add_argument("folder", type=Path, metavar="DIR")
     each.add_argument("--top", type=positive, default=10, metavar="N", help="default: 10")
     each.add_argument("--json", action="store_true", help="for programs")
+    each.add_argument("--watch", action="store_true", help="again when it changes, until its end")
     each.set_defaults(do=alone(do_show))
     each = commands.add_parser("export", help="write the trials, or the best configuration")
     each.add_argument("folder", type=Path, metavar="DIR")
@@ -90,29 +94,92 @@ def parser() -> argparse.ArgumentParser:
     each.add_argument("folder", type=Path, metavar="DIR")
     each.add_argument("--trust", action="store_true", help="run the code that the folder names")
     each.set_defaults(do=alone(do_replay))
+    add_submit(commands.add_parser("submit", help="have Slurm run a study, through submitit"))
     return top
+
+
+def add_launch(each: argparse.ArgumentParser) -> None:
+    """Name what may be said of a launch."""
+    each.add_argument("study", nargs="?", type=Path, help="a TOML file; default: the digits")
+    each.add_argument("-n", "--ranks", type=positive, help="default: Slurm's tasks, or cores + 1")
+    each.add_argument("--hosts", type=hosts, default=(), metavar="A,B,C", help="over ssh")
+    each.add_argument("--launcher", choices=["srun", "mpirun"], help="default: what loses least")
+    each.add_argument(
+        "--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help="change a setting"
+    )
+    each.add_argument("--out", type=Path, metavar="DIR", help="default: results/<study name>")
+    each.add_argument("--fresh", action="store_true", help="move the run that is there aside")
+    each.set_defaults(do=alone(do_launch))
+
+
+def add_submit(each: argparse.ArgumentParser) -> None:
+    """Name what may be asked of Slurm, as sbatch does."""
+    each.add_argument("study", type=Path, help="a TOML file")
+    for size in ("--nodes", "--ntasks-per-node"):
+        each.add_argument(size, type=positive, metavar="N", required=True)
+    each.add_argument("--time", metavar="HH:MM:SS", required=True, help="or minutes, or D-HH:MM:SS")
+    each.add_argument("--cpus-per-task", type=positive, metavar="N")
+    for name in ("gpus-per-task", "gpus-per-node", "mem", "partition", "account", "qos"):
+        each.add_argument(f"--{name}", help="as sbatch has it")
+    each.add_argument("--constraint", help="as sbatch has it")
+    each.add_argument("--job-name", metavar="NAME", help="default: the study's name")
+    each.add_argument("--array", metavar="0-3%2", help="a run for each, with a seed of its own")
+    each.add_argument("--after", metavar="JOBID", help="start when that one is over")
+    each.add_argument(
+        "--setup", action="append", default=[], metavar="LINE", help="of shell, to come first"
+    )
+    each.add_argument(
+        "--sbatch", action="append", default=[], metavar="KEY=VALUE", help="any other option"
+    )
+    each.add_argument("--dry-run", action="store_true", help="print the script, and write nothing")
+    each.add_argument("--wait", action="store_true", help="follow it, and exit as the run does")
+    each.add_argument(
+        "--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help="change a setting"
+    )
+    each.add_argument("--out", type=Path, metavar="DIR", help="default: results/<study name>")
+    each.add_argument("--fresh", action="store_true", help="move the run that is there aside")
+    each.set_defaults(do=alone(do_submit))
 
 
 def do_run(options: argparse.Namespace) -> int:
     """Run a study; print the leaderboard."""
     study = options.study or builtin_study()
     plan = partial(run.prepare, study, options.set, options.out, fresh=options.fresh)
-    summary = run.lead(plan, options.workers)
+    summary = run.lead(plan, options.workers, options.launched)
     if summary.outcome is Outcome.UNFIT:
         refusal = show.printable(summary.refusal)
-        print(f"hpmpi: no rank can load the objective:\n{refusal}", file=sys.stderr)
+        print(f"hpmpi: no rank can work:\n{refusal}", file=sys.stderr)
     else:
         print(show.text(summary, top=10))
-    if summary.outcome is Outcome.COMPLETE and summary.board.incumbent is None:
-        return NO_SUCCESS
-    assert summary.outcome is not None, "a run that was led has ended"
-    return EXIT_CODES[summary.outcome]
+    return run.exit_code(summary)
+
+
+def do_launch(options: argparse.Namespace) -> int:
+    """Start a study's ranks, and see it through."""
+    study = options.study or builtin_study()
+    order = launch.Order(
+        study=study,
+        changes=options.set,
+        out=options.out,
+        fresh=options.fresh,
+        ranks=options.ranks,
+        hosts=tuple(options.hosts),
+        launcher=options.launcher,
+    )
+    return launch.launch(order)
 
 
 def do_show(options: argparse.Namespace) -> int:
-    """Print a leaderboard."""
-    summary = look(options.folder)
-    print(show.as_json(summary, options.top) if options.json else show.text(summary, options.top))
+    """Print how a run stands, once or until it has ended."""
+    if not options.watch:
+        tell = show.as_json if options.json else show.text
+        print(tell(look(options.folder), options.top))
+        return 0
+    again = partial(show.as_json, indent=None) if options.json else watch.page
+    try:
+        watch.watch(options.folder, lambda summary: again(summary, options.top))
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return 0
 
 
@@ -130,6 +197,26 @@ def do_export(options: argparse.Namespace) -> int:
     return 0
 
 
+def do_submit(options: argparse.Namespace) -> int:
+    """Submit a study; print the id that Slurm gives it."""
+    from hpmpi import batch, needs, submission  # noqa: PLC0415 - submitit is not everywhere
+
+    given = {name: getattr(options, name) for name in needs.Needs.__struct_fields__}
+    asked = {name: value for name, value in given.items() if value is not None}
+    request = submission.prepare(
+        options.study, options.set, options.out, asked, fresh=options.fresh
+    )
+    if options.dry_run:
+        print(batch.Batch(request).script(), end="")
+        return 0
+    jobs = batch.send(request)
+    number = jobs[0].job_id.partition("_")[0]
+    print(number, flush=True)
+    log = str(request.log).replace("%j", number).replace("%A", number)
+    print(f"hpmpi: the results will be in {request.folder}, the log in {log}", file=sys.stderr)
+    return submission.follow(request, jobs) if options.wait else 0
+
+
 def alone(do: Command) -> Command:
     """Do without ranks, under mpirun too; end quietly where nobody reads, as in `... | head`."""
 
@@ -139,6 +226,14 @@ def alone(do: Command) -> Command:
         return do(options)
 
     return do_alone
+
+
+def hosts(text: str) -> tuple[str, ...]:
+    """Read names of hosts."""
+    names = tuple(name for name in text.split(",") if name)
+    if not names:
+        raise argparse.ArgumentTypeError(f"{text!r} must be names of hosts, with commas between")
+    return names
 
 
 def positive(text: str) -> int:

@@ -18,12 +18,13 @@ from types import FrameType
 
 import msgspec
 
-from hpmpi import __version__, guard, tables
+from hpmpi import __version__, allocation, guard, lifeline, tables
+from hpmpi.allocation import Deadline
 from hpmpi.baseline import BaselineRun
 from hpmpi.checkpoints import discard, discard_all_but
-from hpmpi.decisions import Baseline, Decision, Ended, Lost, Started
+from hpmpi.decisions import Baseline, Decision, Draining, Ended, Lost, Started
 from hpmpi.errors import DiskError, StoreError
-from hpmpi.events import Command, Discard, Drain, Event, Heard, Leave, Record, Tell, Tick
+from hpmpi.events import Command, Discard, Drain, Due, Event, Heard, Leave, Record, Tell, Tick
 from hpmpi.jobs import Jobs
 from hpmpi.master import Master
 from hpmpi.messages import Beat, Goodbye, Order, Outcome, Report, Stop, Welcome
@@ -81,6 +82,9 @@ class Leader:
         self._signals: deque[str] = deque()
         self._signalled_at = -math.inf
         self._why: str | None = None
+        self._is_launched = False
+        self._asked = 0
+        self._deadline = Deadline(allocation.here())
         self._checkpoint_due = 0.0
         self._board = board_of(study, store.decisions, jobs.scheduler.rungs)
         self._baseline = baseline_of(store.decisions)
@@ -88,6 +92,10 @@ class Leader:
         patience_s = study.limits.patience_s
         roster = Roster(self._ranks, patience_s, max(patience_s, START_S), self._now())
         self._master = Master(jobs, roster, rules_of(study), study.seed)
+
+    def heed_launch(self) -> None:
+        """Let `hpmpi launch` say when to drain."""
+        self._is_launched = True
 
     def run(self) -> None:
         """Lead until the end; raises StoreError where the run folder lets nobody go on."""
@@ -155,6 +163,7 @@ class Leader:
             keep_all=self._study.run.keep == "all",
             time_s=limits.trial_time_s,
             memory_mb=limits.trial_memory_mb,
+            gpus_per_trial=self._study.run.gpus_per_trial,
         )
 
     def _start_baseline(self, welcome: Welcome) -> BaselineRun | None:
@@ -177,9 +186,10 @@ class Leader:
             for rank, message in self._transport.poll(TICK_S, wake):
                 self._handle(Heard(rank, decode(message)))
             if self._signals:
-                self._drain(self._signals.popleft())
+                self._handle(Drain(self._signals.popleft()))
             elif self._now() - ticked_at >= TICK_S:
                 ticked_at = self._now()
+                self._look_around()
                 self._handle(Tick())
             if baseline is not None and self._awaits(baseline):
                 self._watch(baseline)
@@ -188,12 +198,14 @@ class Leader:
                 self._checkpoint("running")
         return self._master.outcome
 
-    def _drain(self, why: str) -> None:
-        self._why = why
-        self._handle(Drain(why))
-        if self._master.outcome is None:
-            grace_s = self._study.limits.grace_s
-            log.warning("%s: draining, for at most %g s; again, and at once", why, grace_s)
+    def _look_around(self) -> None:
+        """Find out what becomes of the allocation, and whether somebody wants the run to end."""
+        if self._is_launched and lifeline.asked(self._store.folder) > self._asked:
+            self._asked += 1
+            self._signals.append("hpmpi launch")
+        epoch_s = self._deadline.poll(time.monotonic())
+        if epoch_s is not None:
+            self._handle(Due(self._now() + epoch_s - time.time(), epoch_s))
 
     def _handle(self, event: Event) -> None:
         for command in self._master.handle(event, self._now()):
@@ -214,8 +226,15 @@ class Leader:
     def _record(self, decision: Decision) -> None:
         self._patiently(lambda: self._store.append(decision))
         self._narrator.tell(decision)
-        if isinstance(decision, Lost):
-            self._transport.forget(decision.rank)
+        match decision:
+            case Lost(rank=rank):
+                self._transport.forget(rank)
+            case Draining(why=why):
+                self._why = why
+                grace_s = self._study.limits.grace_s
+                log.warning("%s: draining, for at most %g s", why, grace_s)
+            case _:
+                pass
 
     def _patiently(self, write: Callable[[], object]) -> None:
         """Write; raises DiskError when the disk has not let us for long, or a signal comes."""
@@ -271,7 +290,8 @@ class Leader:
         self._checkpoint(outcome.value)
         if outcome is Outcome.COMPLETE and self._study.run.keep == "incumbent":
             kept = self._board.incumbent.trial if self._board.incumbent else None
-            discard_all_but(self._store.folder, kept)
+            for _ in discard_all_but(self._store.folder, kept):
+                self._patiently(self._store.sync)  # keeps the lock, too
         self._patiently(lambda: self._store.status(self._start, outcome.value))
         self._store.close()
         self._part_from_ranks()

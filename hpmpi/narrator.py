@@ -45,9 +45,9 @@ class Narrator:
             case Back(rank=rank):
                 log.warning("rank %d is back", rank)
             case Refused(rank=rank, error=error):
-                log.warning("rank %d can't load the objective: %s", rank, escaped(gist(error)))
+                log.warning("rank %d can't work: %s", rank, escaped(gist(error)))
             case Ended(outcome=Outcome.DRAINED, why=why):
-                log.warning("drained by %s: the same command goes on from here", why)
+                log.warning("drained (%s): the same command goes on from here", why)
             case Ended(outcome=Outcome.DESERTED):
                 log.warning("no rank is left: the same command goes on from here")
             case _:

@@ -73,7 +73,7 @@ class Trial:
         self.seed = order.seed
         self.args = args
         self.stop = order.resource
-        self.deadline_s: float | None = None
+        self._ends_at = None if order.deadline_s is None else time.monotonic() + order.deadline_s
         self.previous = checkpoints.claim(heard_of=order.saved, limit=order.resource)
         self.start = checkpoints.newest.resource if checkpoints.newest else 0
         self._checkpoints = checkpoints
@@ -81,6 +81,11 @@ class Trial:
         self._drains = drains
         self._saved_at = time.monotonic()
         self._save_took_s = 0.0
+
+    @property
+    def deadline_s(self) -> float | None:
+        """How many seconds are left before the allocation ends; None where that is not known."""
+        return None if self._ends_at is None else self._ends_at - time.monotonic()
 
     def report(self, resource: int, /, **metrics: float) -> None:
         """Add a point to the learning curve; raises ObjectiveError for what is no number."""

@@ -17,7 +17,7 @@ import msgspec
 from hpmpi import lock, settings, store
 from hpmpi.audit import audit
 from hpmpi.decisions import Assigned, Ended
-from hpmpi.errors import HpmpiError, SettingsError, StoreError
+from hpmpi.errors import HpmpiError, SettingsError, StoreError, TransportError
 from hpmpi.files import trouble
 from hpmpi.jobs import Jobs
 from hpmpi.leader import SIGNALS, Leader
@@ -31,8 +31,23 @@ from hpmpi.worker import Worker
 NOT_SO = (LookupError, ValueError, TypeError, AttributeError, AssertionError)
 """What a state that never was raises in a scheduler, of ours or the user's."""
 
+BAD_INPUT = 2
+NO_SUCCESS = 3
+DESERTED = 4
+NO_WORLD = 69
 TRY_AGAIN = 75
-"""The exit code of a run that the same command goes on with; EX_TEMPFAIL in sysexits.h."""
+"""Exit codes; the last two are EX_UNAVAILABLE and EX_TEMPFAIL in sysexits.h.
+
+Of ranks that `launch` has started and that do not form one world; and of a run that the same
+command goes on with.
+"""
+
+EXIT_CODES = {
+    Outcome.COMPLETE: 0,
+    Outcome.UNFIT: BAD_INPUT,
+    Outcome.DESERTED: DESERTED,
+    Outcome.DRAINED: TRY_AGAIN,
+}
 
 log = logging.getLogger("hpmpi")
 
@@ -64,18 +79,23 @@ def serve() -> int:
     try:
         transport = local.join() or join_mpi()
     except HpmpiError:
-        return 2  # rank 0 says it
+        return BAD_INPUT  # rank 0 says it
     return Worker(transport).serve()
 
 
 def prepare(study: Path, changes: list[str], out: Path | None, *, fresh: bool) -> Plan:
     """Check everything that a run needs, and read what its folder holds; raises HpmpiError."""
     checked = settings.read(study, changes)
-    folder = out or Path("results") / checked.name
+    folder = out or folder_of(checked)
     if fresh:
         move_aside(folder.absolute())
     seen = store.look(folder)
     return Plan(checked, study.parent.absolute(), folder, seen, read(folder, checked))
+
+
+def folder_of(study: Settings) -> Path:
+    """Name the run folder of a study for which none is named."""
+    return Path("results") / study.name
 
 
 def read(folder: Path, study: Settings) -> store.Saved:
@@ -92,10 +112,11 @@ def read(folder: Path, study: Settings) -> store.Saved:
     return saved
 
 
-def lead(make_plan: Callable[[], Plan], workers: int | None) -> Summary:
+def lead(make_plan: Callable[[], Plan], workers: int | None, ranks: int | None = None) -> Summary:
     """Lead a run; raises HpmpiError, the other ranks having been sent away.
 
     With `workers`, or where no launcher has started other ranks, the ranks are local processes.
+    `ranks`: how many have been started by `launch`, which they have to listen to.
     """
     for number in SIGNALS:
         signal.signal(number, leave_early)
@@ -103,6 +124,8 @@ def lead(make_plan: Callable[[], Plan], workers: int | None) -> Summary:
     try:
         if workers is not None and seen is not None and seen.size > 1:
             raise SettingsError(["--workers is for a run without mpirun: use one or the other"])
+        if ranks is not None and ranks != (seen.size if seen is not None else 1):
+            raise TransportError(f"{ranks} ranks were started, and they do not know of each other")
         plan = make_plan()
         if is_complete(plan):
             dismiss()
@@ -116,6 +139,8 @@ def lead(make_plan: Callable[[], Plan], workers: int | None) -> Summary:
     else:
         transport = local.lead(workers or local.cores())
     leader = Leader(plan.study, plan.origin, jobs, writer, transport)
+    if ranks is not None:
+        leader.heed_launch()
     leader.run()
     return sum_up(plan.study, writer.decisions)
 
@@ -175,6 +200,8 @@ def move_aside(folder: Path) -> None:
     if not folder.exists():
         return
     if not store.holds_run(folder):
+        if store.is_begun(folder):
+            return
         raise StoreError(f"{folder} is no run folder: --fresh moves nothing else aside")
     number = 1
     while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
@@ -188,13 +215,21 @@ def move_aside(folder: Path) -> None:
         held.release()
 
 
+def exit_code(summary: Summary) -> int:
+    """Tell the exit code of a run that has ended."""
+    assert summary.outcome is not None, "a run that was led has ended"
+    if summary.outcome is Outcome.COMPLETE and summary.board.incumbent is None:
+        return NO_SUCCESS
+    return EXIT_CODES[summary.outcome]
+
+
 def is_complete(plan: Plan) -> bool:
     """Tell whether the run that is there is complete by `[stop]` as it is now.
 
     The status is written last: one that was killed before that has more to do.
     """
     there = plan.saved.decisions and (plan.folder / store.RESULTS).exists()
-    if not there or store.read_status(plan.folder) != Outcome.COMPLETE.value:
+    if not there or store.read_status(plan.folder).state != Outcome.COMPLETE.value:
         return False
     last = plan.saved.decisions[-1]
     complete = isinstance(last, Ended) and last.outcome is Outcome.COMPLETE

@@ -280,12 +280,12 @@ def test_discarding_all_but_one_leaves_one(
 ) -> None:
     for trial in (1, 2, 12):
         save(Checkpoints(trial_folder(tmp_path, trial), 0, 1), 3)
-    discard_all_but(tmp_path, kept)
+    list(discard_all_but(tmp_path, kept))
     assert names(tmp_path / "checkpoints") == left
 
 
 def test_discarding_in_a_run_without_checkpoints_does_nothing(tmp_path: Path) -> None:
-    discard_all_but(tmp_path, 1)
+    list(discard_all_but(tmp_path, 1))
     assert names(tmp_path) == set()
 
 
@@ -332,7 +332,7 @@ def test_discarding_takes_strays_and_not_what_they_lead_to(tmp_path: Path, kind:
         stray(trial_folder(tmp_path, trial), precious, kind)
     discard(tmp_path, 1)
     assert names(tmp_path / "checkpoints") == {"2"}
-    discard_all_but(tmp_path, None)
+    list(discard_all_but(tmp_path, None))
     assert names(tmp_path / "checkpoints") == set()
     assert precious.exists() == (kind == "link")
     assert names(precious) <= {"3-0.1"}

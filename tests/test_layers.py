@@ -14,15 +14,18 @@ LAYERS = {
     "words": ["errors", "trial", "messages", "decisions", "events", "space", "names", "forms"],
     "decisions": [
         *("roster", "searchers", "schedulers", "jobs", "master", "leaderboard", "tables"),
-        *("audit",),
+        *("audit", "pace", "progress"),
     ],
     "I/O": [
         *("family", "guard", "frames", "transports", "checkpoints", "objective", "perform"),
         *("output", "child", "worker", "baseline", "journal", "store", "narrator", "trainables"),
-        *("files", "lock", "results"),
+        *("files", "lock", "place", "results", "allocation", "lifeline", "team", "launchers"),
     ],
     "a run": ["settings", "summary", "resume", "leader", "run"],
-    "front doors": ["cli", "show", "export", "replay", "__main__"],
+    "front doors": [
+        *("cli", "show", "watch", "export", "replay", "__main__"),
+        *("launch", "needs", "batch", "submission"),
+    ],
 }
 HEIGHTS = {name: height for height, names in enumerate(LAYERS.values()) for name in names}
 
@@ -42,6 +45,7 @@ HOMES = {
     "psutil": {"child"},
     "sklearn": {"trainables"},
     "skops": {"trainables"},
+    "submitit": {"batch"},
     "tomli": {"settings"},
     "tomllib": {"settings"},  # not of the standard library before 3.11
     "tomli_w": {"settings", "export"},

@@ -12,12 +12,13 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from hpmpi.decisions import Back, Lost
+from hpmpi.decisions import Back, Lost, Started
 from tests.runs import IS_OPEN_MPI, MPIRUN, Study, finish
 
 TOOLS = ("ip", "unshare", "nsenter", "setpriv")
@@ -55,8 +56,8 @@ def train(config, trial):
 """
 
 AGENT = """#!/bin/sh
-# AGENT [OPTION...] ADDRESS COMMAND...
-while [ "${1#-}" != "$1" ]; do shift; done
+# ssh [-o WORD | OPTION...] ADDRESS COMMAND...
+while [ "${1#-}" != "$1" ]; do [ "$1" = -o ] && shift; shift; done
 address=$1; shift
 exec nsenter --target "$(cat "$0.$address")" --net --uts --ipc sh -c "$*"
 """
@@ -103,7 +104,7 @@ class Hosts:
     def __init__(self, folder: Path, stack: contextlib.ExitStack) -> None:
         """Have none yet; `stack` is what switches them off at the end."""
         self._stack = stack
-        self._agent = folder / "agent"
+        self._agent = folder / "ssh"
         self._agent.write_text(AGENT)
         self._agent.chmod(0o700)
         self._hosts: dict[int, Host] = {}
@@ -118,7 +119,7 @@ class Hosts:
         host.ip("address", "add", f"{host.address}/24", "dev", "eth0")
         for device in ("eth0", "lo"):
             host.ip("link", "set", device, "up")
-        self._agent.with_name(f"agent.{host.address}").write_text(str(host.pid))
+        self._agent.with_name(f"ssh.{host.address}").write_text(str(host.pid))
 
     def cut(self, number: int) -> None:
         """Pull a host's cable."""
@@ -144,6 +145,21 @@ class Hosts:
         else:
             how = ["-hosts", places, "-launcher", "ssh", "-launcher-exec", agent, "-iface", "eth0"]
         return [*on[0].enter(), str(MPIRUN), *how, "-n", str(2 * len(on)), *words]
+
+    def launch(self, study: Study, launch_on: int) -> list[str]:
+        """Say how to launch a study on all hosts that are on, from one of them."""
+        on = [host.address for number, host in sorted(self._hosts.items()) if number > 0]
+        words = ["launch", str(study.file), "--out", str(study.out), "--hosts", ",".join(on)]
+        env = {
+            "PATH": f"{self._agent.parent}:{os.environ['PATH']}",
+            "HYDRA_LAUNCHER_EXEC": str(self._agent),
+            "HYDRA_IFACE": "eth0",
+            "PRTE_MCA_plm_ssh_agent": str(self._agent),
+            "PRTE_MCA_prte_tmpdir_base": str(self._agent.parent),
+        }
+        settings = [f"{name}={value}" for name, value in env.items()]
+        python = [sys.executable, "-m", "hpmpi", *words, "-n", str(2 * len(on))]
+        return [*self._hosts[launch_on].enter(), "env", *settings, *python]
 
     def _on(self, number: int) -> Host:
         host = self._hosts[number] = Host(number)
@@ -221,6 +237,28 @@ def test_a_host_powered_off_ends_the_launcher_and_loses_no_result(
     assert (done.returncode, study.left()) == (0, []), done.stderr
     assert study.results[: len(before)] == before
     check_complete(study)
+
+
+@pytest.mark.parametrize("number", [pytest.param(1, id="of-rank-0"), pytest.param(3, id="other")])
+def test_a_launch_goes_on_by_itself_on_the_hosts_that_are_left(
+    hosts: Hosts, study: Study, number: int
+) -> None:
+    process = study.start(hosts.launch(study, launch_on=2))
+    study.until(lambda: len(study.busy()) == 5 and len(study.results) >= FREE, process)
+    before = study.results
+    hosts.off(number)
+    study.until(lambda: len(ranks_started(study)) == 2, process)
+    open_gate(study)
+    done = finish(process)
+    assert (done.returncode, study.left()) == (0, []), done.stderr
+    assert ranks_started(study) == [5, 3]
+    assert study.results[: len(before)] == before
+    check_complete(study)
+
+
+def ranks_started(study: Study) -> list[int]:
+    """Count the worker ranks of each start."""
+    return [each.ranks for each in study.decisions if isinstance(each, Started)]
 
 
 def ranks_of(study: Study, kind: type[Lost | Back]) -> list[int]:

@@ -1,0 +1,25 @@
+#!/bin/bash
+# Run a study to its end: through the time limit, preemption and dead nodes.
+#
+#   sbatch slurm/tune.sh STUDY.toml [options of hpmpi launch]
+#   sbatch --nodes=8 --time=12:00:00 --array=0-4 slurm/tune.sh STUDY.toml
+#
+# What is here can be said on sbatch's command line as well; slurm/README.md says what each is for.
+#
+#SBATCH --job-name=hpmpi
+#SBATCH --nodes=2
+#SBATCH --ntasks-per-node=4
+#SBATCH --cpus-per-task=1
+#SBATCH --time=04:00:00
+#SBATCH --requeue
+#SBATCH --no-kill
+#SBATCH --signal=B:USR1@60
+#SBATCH --open-mode=append
+#SBATCH --output=hpmpi-%j.log
+
+# Modules and the environment: `python` must be one that has hpmpi, on all nodes.
+#
+# module load python openmpi
+# source "$HOME/venvs/hpmpi/bin/activate"
+
+exec python -m hpmpi launch "$@"

@@ -1,0 +1,151 @@
+"""Laws of the team: where ranks may be, and which nodes answer."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hpmpi import team
+from hpmpi.errors import SettingsError
+from hpmpi.place import here
+from hpmpi.team import Team, gather, living, task_counts
+from tests.test_allocation import Fake
+
+TWO_BY_TWO = {"SLURM_JOB_ID": "17", "SLURM_JOB_NODELIST": "n[1-2]", "SLURM_TASKS_PER_NODE": "2(x2)"}
+WHOLE = Team(6, {"n1": 2, "n2": 2, "n3": 2}, in_slurm=True)
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
+    """Have a folder first on PATH, and no Slurm."""
+    for name in [name for name in os.environ if name.startswith("SLURM_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    return Fake(tmp_path / "bin")
+
+
+@pytest.fixture
+def slurm(programs: Fake, monkeypatch: pytest.MonkeyPatch) -> Fake:
+    """Be in an allocation of two nodes with two tasks each."""
+    for name, value in TWO_BY_TWO.items():
+        monkeypatch.setenv(name, value)
+    programs.program("scontrol", 'case "$*" in "show hostnames n[1-2]") echo n1; echo n2;; esac')
+    return programs
+
+
+# -- where ranks may be ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("told", "counts"),
+    [("4", [4]), ("1,2(x2)", [1, 2, 2]), ("2(x3),1,16(x2)", [2, 2, 2, 1, 16, 16]), ("", [])],
+)
+def test_slurm_writes_equal_counts_once(told: str, counts: list[int]) -> None:
+    assert task_counts(told) == counts
+
+
+@pytest.mark.usefixtures("programs")
+def test_here_there_is_a_rank_for_each_core_and_one_that_leads() -> None:
+    assert gather(None, ()) == Team(here().cpus + 1, {}, in_slurm=False)
+    assert gather(99, ()) == Team(99, {}, in_slurm=False)
+
+
+@pytest.mark.usefixtures("slurm")
+def test_an_allocation_has_a_seat_for_each_task() -> None:
+    assert gather(None, ()) == gather(4, ()) == Team(4, {"n1": 2, "n2": 2}, in_slurm=True)
+
+
+@pytest.mark.usefixtures("slurm")
+@pytest.mark.parametrize(
+    ("ranks", "nodes"), [(3, {"n1": 2, "n2": 1}), (2, {"n1": 2}), (1, {"n1": 1})]
+)
+def test_fewer_ranks_than_tasks_have_the_first_seats(ranks: int, nodes: dict[str, int]) -> None:
+    assert gather(ranks, ()) == Team(ranks, nodes, in_slurm=True)
+
+
+@pytest.mark.usefixtures("slurm")
+def test_more_ranks_than_tasks_are_refused() -> None:
+    with pytest.raises(SettingsError, match="-n 5: the allocation has 4 tasks"):
+        gather(5, ())
+
+
+@pytest.mark.parametrize("script", ["exit 1", ":", "echo n1"])
+def test_nodes_that_slurm_does_not_name_are_an_error(slurm: Fake, script: str) -> None:
+    slurm.program("scontrol", script)
+    with pytest.raises(SettingsError, match=r"n\[1-2\]|does not fit 1 nodes"):
+        gather(None, ())
+
+
+@pytest.mark.usefixtures("slurm")
+def test_hosts_are_used_in_an_allocation_too() -> None:
+    assert gather(2, ("a", "b")) == Team(2, {"a": 1, "b": 1}, in_slurm=False)
+
+
+@pytest.mark.usefixtures("programs")
+@pytest.mark.parametrize(
+    ("ranks", "nodes"),
+    [(6, {"a": 2, "b": 2, "c": 2}), (4, {"a": 2, "b": 1, "c": 1}), (2, {"a": 1, "b": 1})],
+)
+def test_hosts_share_the_ranks_evenly(ranks: int, nodes: dict[str, int]) -> None:
+    assert gather(ranks, ("a", "b", "c")) == Team(ranks, nodes, in_slurm=False)
+
+
+@pytest.mark.usefixtures("programs")
+def test_a_host_that_is_named_twice_is_one() -> None:
+    cpus = here().cpus
+    assert gather(None, ("a", "b", "a")) == Team(2 * cpus, {"a": cpus, "b": cpus}, in_slurm=False)
+
+
+def test_both_mpis_read_where_ranks_are_to_be() -> None:
+    assert WHOLE.places == "n1:2,n2:2,n3:2"
+    assert (WHOLE.told, Team(3, {}, in_slurm=False).told) == ("n1, n2, n3", "this machine")
+
+
+# -- who answers -----------------------------------------------------------------------------------
+
+
+def test_a_node_that_does_not_answer_is_left_out(
+    programs: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it says so, or says nothing."""
+    programs.program("srun", 'case "$*" in *"n1 true") exit 1;; *"n2 true") exec sleep 600;; esac')
+    monkeypatch.setattr(team, "ANSWER_S", 0.5)
+    assert living(WHOLE) == Team(2, {"n3": 2}, in_slurm=True)
+    words = "--overlap --no-kill --quiet --mpi=none -N1 -n1 -w"
+    assert set(programs.asked("srun")) <= {f"{words} n{number} true" for number in (1, 2, 3)}
+
+
+def test_all_are_kept_where_nobody_answers(programs: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs.program("srun", "exit 1")
+    assert living(WHOLE) == WHOLE
+    assert len(programs.asked("srun")) == 2 * 3
+    programs.program("srun", "exec sleep 600")
+    monkeypatch.setattr(team, "ANSWER_S", 0.1)
+    monkeypatch.setattr(team, "PATIENT_S", 0.2)
+    assert living(WHOLE) == WHOLE
+
+
+@pytest.mark.parametrize("in_slurm", [True, False])
+def test_all_are_kept_where_nobody_can_be_asked(
+    programs: Fake,
+    monkeypatch: pytest.MonkeyPatch,
+    in_slurm: bool,  # noqa: FBT001
+) -> None:
+    monkeypatch.setenv("PATH", str(programs.folder))
+    whole = WHOLE._replace(in_slurm=in_slurm)
+    assert living(whole) == whole
+
+
+def test_hosts_are_asked_over_ssh_and_without_a_password(programs: Fake) -> None:
+    programs.program("srun", "exit 1")
+    programs.program("ssh", 'case "$*" in *"n2 true") exit 255;; esac')
+    assert living(WHOLE._replace(in_slurm=False)) == Team(4, {"n1": 2, "n3": 2}, in_slurm=False)
+    assert all("-o BatchMode=yes" in words for words in programs.asked("ssh"))
+    assert programs.asked("srun") == []
+
+
+def test_on_this_machine_nobody_is_asked(programs: Fake) -> None:
+    programs.program("ssh", "exit 1")
+    alone = Team(3, {}, in_slurm=False)
+    assert living(alone) is alone
+    assert programs.asked("ssh") == []
