@@ -39,7 +39,6 @@ def main(arguments: list[str]) -> int:
         print(f"hpmpi: {show.printable(str(error))}", file=sys.stderr)
         if error.may_pass:
             print("hpmpi: the same command goes on from here", file=sys.stderr)
-        if error.may_pass:
             return run.TRY_AGAIN
         apart = isinstance(error, TransportError) and getattr(options, "launched", None) is not None
         return run.NO_WORLD if apart else run.BAD_INPUT
@@ -62,24 +61,17 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"hpmpi {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    each = commands.add_parser("run", help="run a study, or go on with it")
+    of_study = [study_options()]
+    each = commands.add_parser("run", parents=of_study, help="run a study, or go on with it")
     each.add_argument("study", nargs="?", type=Path, help="a TOML file; default: the digits")
-    each.add_argument(
-        "--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help="change a setting"
-    )
-    each.add_argument("--out", type=Path, metavar="DIR", help="default: results/<study name>")
-    each.add_argument("--fresh", action="store_true", help="move the run that is there aside")
     each.add_argument(
         "--workers", type=positive, metavar="N", help="N local processes instead of MPI ranks"
     )
-    each.add_argument(
-        "--ranks",
-        dest="launched",
-        type=positive,
-        help=argparse.SUPPRESS,  # said by `launch`
-    )
+    # Said by `launch`:
+    each.add_argument("--ranks", dest="launched", type=positive, help=argparse.SUPPRESS)
     each.set_defaults(do=do_run)
-    add_launch(commands.add_parser("launch", help="start the ranks of a study, and see it through"))
+    said = "start the ranks of a study, and see it through"
+    add_launch(commands.add_parser("launch", parents=of_study, help=said))
     each = commands.add_parser("show", help="print how a run stands, and its leaderboard")
     each.add_argument("folder", type=Path, metavar="DIR")
     each.add_argument("--top", type=positive, default=10, metavar="N", help="default: 10")
@@ -94,8 +86,20 @@ def parser() -> argparse.ArgumentParser:
     each.add_argument("folder", type=Path, metavar="DIR")
     each.add_argument("--trust", action="store_true", help="run the code that the folder names")
     each.set_defaults(do=alone(do_replay))
-    add_submit(commands.add_parser("submit", help="have Slurm run a study, through submitit"))
+    said = "have Slurm run a study, through submitit"
+    add_submit(commands.add_parser("submit", parents=of_study, help=said))
     return top
+
+
+def study_options() -> argparse.ArgumentParser:
+    """Name what `run`, `launch` and `submit` may be told of a study."""
+    each = argparse.ArgumentParser(add_help=False)
+    each.add_argument(
+        "--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help="change a setting"
+    )
+    each.add_argument("--out", type=Path, metavar="DIR", help="default: results/<study name>")
+    each.add_argument("--fresh", action="store_true", help="move the run that is there aside")
+    return each
 
 
 def add_launch(each: argparse.ArgumentParser) -> None:
@@ -104,11 +108,6 @@ def add_launch(each: argparse.ArgumentParser) -> None:
     each.add_argument("-n", "--ranks", type=positive, help="default: Slurm's tasks, or cores + 1")
     each.add_argument("--hosts", type=hosts, default=(), metavar="A,B,C", help="over ssh")
     each.add_argument("--launcher", choices=["srun", "mpirun"], help="default: what loses least")
-    each.add_argument(
-        "--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help="change a setting"
-    )
-    each.add_argument("--out", type=Path, metavar="DIR", help="default: results/<study name>")
-    each.add_argument("--fresh", action="store_true", help="move the run that is there aside")
     each.set_defaults(do=alone(do_launch))
 
 
@@ -133,11 +132,6 @@ def add_submit(each: argparse.ArgumentParser) -> None:
     )
     each.add_argument("--dry-run", action="store_true", help="print the script, and write nothing")
     each.add_argument("--wait", action="store_true", help="follow it, and exit as the run does")
-    each.add_argument(
-        "--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help="change a setting"
-    )
-    each.add_argument("--out", type=Path, metavar="DIR", help="default: results/<study name>")
-    each.add_argument("--fresh", action="store_true", help="move the run that is there aside")
     each.set_defaults(do=alone(do_submit))
 
 

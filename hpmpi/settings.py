@@ -30,7 +30,6 @@ else:
     import tomli as tomllib
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
-NotNegative = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -68,16 +67,15 @@ class Limits(msgspec.Struct, frozen=True):
 
     patience_s: Positive = 30.0
     max_failures: Count = 3
-    grace_s: NotNegative = 20.0
+    grace_s: Annotated[float, msgspec.Meta(ge=0, le=1e9)] = 20.0
     trial_time_s: Positive | None = None
     trial_memory_mb: Positive | None = None
 
 
 class Run(msgspec.Struct, frozen=True):
-    """`[run]`: what is kept of the checkpoints, how often the results file is written, and placing.
+    """`[run]`: what is kept of the checkpoints, how often run.h5 is written, who may be busy.
 
-    `gpus_per_trial`: without it, a node's GPUs are split among its ranks; `max_concurrent`: how
-    many ranks may be busy at once.
+    Without `gpus_per_trial`, the ranks of a node share its GPUs.
     """
 
     keep: Literal["incumbent", "newest", "all"] = "incumbent"
@@ -299,9 +297,8 @@ def found(method: object, package: ModuleType) -> Callable[..., Any]:
     if not isinstance(method, str):
         raise NameNotFoundError(f"{method!r} must be a name")
     kind = find(method, package)
-    verbs = VERBS[package]
-    if not isinstance(kind, type) or not all(hasattr(kind, verb) for verb in verbs):
-        raise NameNotFoundError(f"{method!r} is not a class that has: {', '.join(verbs)}")
+    if not isinstance(kind, type) or not all(hasattr(kind, verb) for verb in VERBS[package]):
+        raise NameNotFoundError(f"{method!r} is not a class that has: {', '.join(VERBS[package])}")
     return kind
 
 
@@ -342,7 +339,7 @@ def attempt(check: Callable[[], None], where: str, problems: list[str]) -> None:
 
 
 def as_table(value: object) -> Table:
-    """Take what is no table as an empty one: that it is none is said elsewhere."""
+    """Take what is no table as an empty one: that is said elsewhere."""
     return value if isinstance(value, dict) else {}
 
 
