@@ -7,13 +7,11 @@ from xdist.scheduler import LoadScopeScheduling
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 settings.load_profile("repeatable")
 
-SHARING = (
-    "tests/slurm/",
-    "tests/test_cli.py",
-    "tests/test_simulation.py",
-    "tests/test_transports.py",
-)
-"""Where tests look at the same Slurm, runs or simulations, which are made once in a process."""
+SHARING = ("tests/test_cli.py", "tests/test_simulation.py", "tests/test_transports.py")
+"""Where tests look at the same runs or simulations, which are made once in a process."""
+
+SLOWEST = "tests/slurm/"
+"""Where tests wait longest; each process has a Slurm of its own for them."""
 
 
 class Groups(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
@@ -21,6 +19,11 @@ class Groups(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
 
     def _split_scope(self, nodeid: str) -> str:
         return next((group for group in SHARING if nodeid.startswith(group)), nodeid)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest."""
+    items.sort(key=lambda item: not item.nodeid.startswith(SLOWEST))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -37,7 +37,7 @@ def test_a_time_limit_that_is_known_is_met_twice_without_a_signal(
     cluster: Cluster, tmp_path: Path
 ) -> None:
     tuning = Tuning(cluster, tmp_path, gated=True)
-    tuning.submit("--signal=B:USR1@1")
+    tuning.submit("--signal=B:CONT@1")
     for restart in (0, 1):
         tuning.until_restarted(restart)
         cluster.ask("scontrol", "update", f"jobid={tuning.job}", "endtime=now+17")
@@ -53,7 +53,7 @@ def test_a_time_limit_that_strikes_without_notice_costs_no_result(
     cluster: Cluster, tmp_path: Path
 ) -> None:
     tuning = Tuning(cluster, tmp_path, gated=True)
-    tuning.submit("--signal=B:USR1@1")
+    tuning.submit("--signal=B:CONT@1")
     tuning.until_results(6)
     cluster.ask("scontrol", "update", f"jobid={tuning.job}", "endtime=now+1")
     tuning.until_restarted()
