@@ -55,6 +55,11 @@ def restarts() -> int:
     return number(os.environ.get("SLURM_RESTART_COUNT", ""))
 
 
+def tasks() -> int:
+    """Tell how many tasks were asked for in all; 0 where that was not said."""
+    return number(os.environ.get("SLURM_NTASKS", ""))
+
+
 def look(allocation: str) -> Allocation | None:
     """Ask what has become of an allocation; None where Slurm does not say."""
     return parsed(" ".join(answer(question(allocation))))

@@ -55,6 +55,9 @@ ALWAYS: dict[str, str | int | bool] = {
     "signal": "B:USR1@60",  # to the batch step, in time to drain
 }
 
+UNTIL_HEARD = "trap '' USR1"
+"""A signal that comes before launch listens must not end the script."""
+
 log = logging.getLogger("hpmpi")
 
 
@@ -127,7 +130,7 @@ class Batch(SlurmExecutor):
             constraint=needs.constraint,
             job_name=needs.job_name or request.name,
             time=minutes(str(needs.time)),
-            setup=needs.setup or None,
+            setup=[UNTIL_HEARD, *needs.setup],
             dependency=None if needs.after is None else f"afterany:{needs.after}",
             wckey=None,
             stderr_to_stdout=True,

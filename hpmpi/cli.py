@@ -207,7 +207,8 @@ def do_submit(options: argparse.Namespace) -> int:
     number = jobs[0].job_id.partition("_")[0]
     print(number, flush=True)
     log = str(request.log).replace("%j", number).replace("%A", number)
-    print(f"hpmpi: the results will be in {request.folder}, the log in {log}", file=sys.stderr)
+    folders = ", ".join(str(request.folder_of(job.job_id)) for job in jobs)
+    print(f"hpmpi: the results will be in {folders}; the log in {log}", file=sys.stderr)
     return submission.follow(request, jobs) if options.wait else 0
 
 

@@ -141,6 +141,8 @@ class Launch:
     def run(self, signals: deque[signal.Signals]) -> int:
         """Start ranks until there is no reason to, heeding signals; return the exit code."""
         self._signals = signals
+        if signals:  # nothing was started
+            return TRY_AGAIN if signal.SIGINT in signals else requeue()
         now, barren = self._whole, min(allocation.restarts(), barren_starts(self._folder))
         while True:
             gained = gains(self._folder)
@@ -162,7 +164,8 @@ class Launch:
         """Start the ranks once, by the first launcher that brings them together."""
         while True:
             launcher = self._launchers[0]
-            log.info("launch: %s starts %d ranks on %s", launcher.name, now.ranks, now.told)
+            ranks = f"{now.ranks} rank{'s' if now.ranks > 1 else ''}"
+            log.info("launch: %s starts %s on %s", launcher.name, ranks, now.told)
             before = store.read_status(self._folder)
             code = come_to(self._folder, before, self._oversee(launcher, now, before))
             if code == NO_WORLD and len(self._launchers) > 1:
@@ -203,7 +206,7 @@ class Launch:
     def _pass_on(self, number: signal.Signals) -> None:
         log.warning("launch: %s: the ranks are told to drain", number.name)
         self._heeded.add(number)
-        self._lifeline.ask()
+        self._lifeline.pass_on(number.name)
 
     def _give_up(self, code: int) -> int:
         if code == NO_WORLD:

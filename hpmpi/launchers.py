@@ -111,6 +111,7 @@ def find_mpi() -> Mpi:
             text=True,
             timeout=ANSWER_S,
             check=True,
+            start_new_session=True,  # Ctrl-C is for launch
         )
     except subprocess.CalledProcessError as error:
         why = error.stderr.strip().rpartition("\n")[2] or f"exit code {error.returncode}"

@@ -19,10 +19,9 @@ from types import FrameType
 import msgspec
 
 from hpmpi import __version__, allocation, guard, lifeline, tables
-from hpmpi.allocation import Deadline
 from hpmpi.baseline import BaselineRun
 from hpmpi.checkpoints import discard, discard_all_but
-from hpmpi.decisions import Baseline, Decision, Draining, Ended, Lost, Started
+from hpmpi.decisions import Baseline, Deadline, Decision, Draining, Ended, Lost, Started
 from hpmpi.errors import DiskError, StoreError
 from hpmpi.events import Command, Discard, Drain, Due, Event, Heard, Leave, Record, Tell, Tick
 from hpmpi.jobs import Jobs
@@ -83,8 +82,8 @@ class Leader:
         self._signalled_at = -math.inf
         self._why: str | None = None
         self._is_launched = False
-        self._asked = 0
-        self._deadline = Deadline(allocation.here())
+        self._passed_on = 0
+        self._allocation = allocation.Deadline(allocation.here())
         self._checkpoint_due = 0.0
         self._board = board_of(study, store.decisions, jobs.scheduler.rungs)
         self._baseline = baseline_of(store.decisions)
@@ -200,10 +199,11 @@ class Leader:
 
     def _look_around(self) -> None:
         """Find out what becomes of the allocation, and whether somebody wants the run to end."""
-        if self._is_launched and lifeline.asked(self._store.folder) > self._asked:
-            self._asked += 1
-            self._signals.append("hpmpi launch")
-        epoch_s = self._deadline.poll(time.monotonic())
+        if self._is_launched:
+            passed_on = lifeline.signals(self._store.folder)
+            self._signals.extend(passed_on[self._passed_on :])
+            self._passed_on = len(passed_on)
+        epoch_s = self._allocation.poll(time.monotonic())
         if epoch_s is not None:
             self._handle(Due(self._now() + epoch_s - time.time(), epoch_s))
 
@@ -231,8 +231,10 @@ class Leader:
                 self._transport.forget(rank)
             case Draining(why=why):
                 self._why = why
-                grace_s = self._study.limits.grace_s
-                log.warning("%s: draining, for at most %g s", why, grace_s)
+                log.warning("%s: draining, for at most %g s", why, self._study.limits.grace_s)
+            case Deadline(at=at, ends_at=ends_at, drains_at=drains_at) if drains_at <= at:
+                said = "the allocation ends in %.0f s, and a drain takes %.0f s (grace_s + 10)"
+                log.warning(said, ends_at - at, ends_at - drains_at)
             case _:
                 pass
 

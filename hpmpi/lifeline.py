@@ -1,6 +1,6 @@
 """What `hpmpi launch` tells its ranks, in the run folder: that it lives, and to drain.
 
-    DIR/launch      "<allocation> <drains asked for> <beats>", one line, written anew in place
+    DIR/launch      "<allocation> <beats> <signals...>", one line, written anew in place
 
 A signal may come when a rank has no ears for it, and may not get through a launcher; a file is
 there when it is looked for. It is there from the beginning: what is written into a file is seen on
@@ -24,6 +24,8 @@ LIFE_S = 5 * BEAT_S
 
 LOOK_S = 1.0
 WIDTH = 64
+MOST = 2
+"""How often a rank looks, how long a line is, and how many signals are in it."""
 
 
 class Lifeline:
@@ -32,7 +34,7 @@ class Lifeline:
     def __init__(self, folder: Path, allocation: str) -> None:
         """Have a folder's ranks know that launch lives; raises OSError."""
         self._allocation = allocation
-        self._asked = 0
+        self._signals: list[str] = []
         self._beats = 0
         self._closed = threading.Event()
         folder.mkdir(parents=True, exist_ok=True)
@@ -43,9 +45,9 @@ class Lifeline:
         self._beating = threading.Thread(target=self._beat, daemon=True)
         self._beating.start()
 
-    def ask(self) -> None:
-        """Ask the ranks to drain; once more, and they leave at once."""
-        self._asked += 1
+    def pass_on(self, signal: str) -> None:
+        """Have the ranks drain, as a signal asks for; with another, they leave at once."""
+        self._signals = [*self._signals, signal][:MOST]
         self._write()
 
     def close(self) -> None:
@@ -63,7 +65,7 @@ class Lifeline:
 
     def _write(self) -> None:
         with contextlib.suppress(OSError):  # the next comes soon
-            os.pwrite(self._descriptor, line_of(self._allocation, self._asked, self._beats), 0)
+            os.pwrite(self._descriptor, line_of(self._allocation, self._beats, *self._signals), 0)
             os.fsync(self._descriptor)
 
 
@@ -72,10 +74,9 @@ def line_of(*words: object) -> bytes:
     return " ".join(map(str, words)).ljust(WIDTH - 1).encode() + b"\n"
 
 
-def asked(folder: Path) -> int:
-    """Read how often the ranks were asked to drain."""
-    words = read(folder)
-    return int(words[1]) if len(words) > 1 and words[1].isdecimal() else 0
+def signals(folder: Path) -> list[str]:
+    """Read the signals that were passed on."""
+    return read(folder)[2 : 2 + MOST]
 
 
 class Pulse:

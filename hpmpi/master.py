@@ -236,7 +236,8 @@ class Master:
             no_time = deadline is not None and now >= deadline.drains_at
             commands = self._begin_to_drain(NO_TIME, now) if no_time else self._work(now)
         if self.drains_until is not None and self._drained(self.drains_until, now):
-            commands.append(self._leave(Outcome.DRAINED))
+            more = self.jobs.open or self._may_start() or self.jobs.scheduler.promotable
+            commands.append(self._leave(Outcome.DRAINED if more else Outcome.COMPLETE))
         return commands
 
     def _drained(self, drains_until: float, now: float) -> bool:

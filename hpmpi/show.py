@@ -19,7 +19,7 @@ import msgspec
 from hpmpi.decisions import Failure
 from hpmpi.leaderboard import Standing
 from hpmpi.lock import Sign
-from hpmpi.messages import escaped, gist
+from hpmpi.messages import Outcome, escaped, gist
 from hpmpi.progress import RankState
 from hpmpi.summary import Summary
 from hpmpi.trial import Value
@@ -220,8 +220,11 @@ def ladder(summary: Summary) -> list[str]:
 def conclusion(summary: Summary) -> list[str]:
     """Say what is best, and by how much it beats the baseline."""
     incumbent, metric = summary.board.incumbent, summary.study.goal.metric
+    if summary.outcome is Outcome.UNFIT:
+        return [f"no rank can work: {gist(summary.refusal)}"]
     if incumbent is None:
-        return ["no trial has succeeded" + ("" if summary.outcome else " yet")]
+        over = summary.outcome is Outcome.COMPLETE
+        return ["no trial has succeeded" + ("" if over else " yet")]
     reached = incumbent.metrics[metric]
     lines = [f"best: trial {incumbent.trial}, {metric} {reached:.6g} at {incumbent.resource}"]
     if summary.baseline is not None and summary.gain is not None:

@@ -48,28 +48,28 @@ def gather(ranks: int | None, hosts: tuple[str, ...]) -> Team:
     """
     if allocation.here() is not None and not hosts:
         seats = slurm_seats()
-        most = sum(seats.values())
+        most = min(sum(seats.values()), allocation.tasks() or sum(seats.values()))
         if ranks is not None and ranks > most:
             said = f"-n {ranks}: the allocation has {most} tasks; ask sbatch for more"
             raise SettingsError([said])
-        return seated(seats, ranks or most, in_slurm=True)
+        return dealt(seats, ranks or most, in_slurm=True)
     if not hosts:
         return Team(ranks or here().cpus + 1, {}, in_slurm=False)
-    nodes = list(dict.fromkeys(hosts))
-    each, more = divmod(ranks or here().cpus * len(nodes), len(nodes))
-    seats = {node: each + (turn < more) for turn, node in enumerate(nodes)}
-    return seated(seats, sum(seats.values()), in_slurm=False)
+    each = ranks or here().cpus
+    nodes = dict.fromkeys(hosts, each)
+    return dealt(nodes, ranks or each * len(nodes), in_slurm=False)
 
 
-def seated(seats: dict[str, int], ranks: int, *, in_slurm: bool) -> Team:
-    """Give the first seats to so many ranks."""
-    nodes = {}
+def dealt(seats: dict[str, int], ranks: int, *, in_slurm: bool) -> Team:
+    """Deal out ranks to nodes that have so many seats."""
+    nodes = dict.fromkeys(seats, 0)
     left = ranks
-    for node, there in seats.items():
-        if left > 0:
-            nodes[node] = min(there, left)
-            left -= nodes[node]
-    return Team(ranks - left, nodes, in_slurm)
+    while left > 0:
+        for node, there in seats.items():
+            if left > 0 and nodes[node] < there:
+                nodes[node] += 1
+                left -= 1
+    return Team(ranks, {node: count for node, count in nodes.items() if count}, in_slurm)
 
 
 def living(whole: Team) -> Team:

@@ -17,6 +17,8 @@
 #SBATCH --open-mode=append
 #SBATCH --output=hpmpi-%j.log
 
+trap '' USR1  # until hpmpi listens
+
 # Modules and the environment: `python` must be one that has hpmpi, on all nodes.
 #
 # module load python openmpi

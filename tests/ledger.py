@@ -178,6 +178,7 @@ class Ledger:
             case Outcome.DRAINED:
                 assert self._drained_at is not None, "that a run drains is recorded"
                 assert self._winding_up_is_over()
+                assert not self.exhausted, "what is complete is not called drained"
             case Outcome.UNFIT:
                 assert all(rank.unfit for rank in ranks)
             case Outcome.DESERTED:

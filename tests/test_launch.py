@@ -322,7 +322,7 @@ def test_a_launch_that_finds_the_folder_held_does_no_harm(study: Study) -> None:
     process.terminate()
     done = finish(process)
     assert (done.returncode, study.left()) == (TRY_AGAIN, []), done.stderr
-    assert [each.why for each in study.decisions if isinstance(each, Ended)] == ["hpmpi launch"]
+    assert [each.why for each in study.decisions if isinstance(each, Ended)] == ["SIGTERM"]
 
 
 def test_ranks_go_on_without_their_launch_and_keep_the_folder(study: Study) -> None:

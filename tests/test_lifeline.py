@@ -7,34 +7,34 @@ from pathlib import Path
 import pytest
 
 from hpmpi import lifeline
-from hpmpi.lifeline import BEAT_S, LIFE_S, NAME, WIDTH, Lifeline, Pulse, asked
+from hpmpi.lifeline import BEAT_S, LIFE_S, NAME, WIDTH, Lifeline, Pulse, signals
 
 
 def test_what_is_asked_is_counted(tmp_path: Path) -> None:
     line = Lifeline(tmp_path / "made" / "here", "17")
-    assert asked(tmp_path / "made" / "here") == 0
-    line.ask()
-    line.ask()
-    assert asked(tmp_path / "made" / "here") == 2
+    assert signals(tmp_path / "made" / "here") == []
+    line.pass_on("SIGUSR1")
+    line.pass_on("SIGUSR1")
+    assert signals(tmp_path / "made" / "here") == ["SIGUSR1"] * 2
     line.close()
 
 
 def test_nothing_is_asked_where_nobody_is(tmp_path: Path) -> None:
-    assert asked(tmp_path) == asked(tmp_path / "nowhere") == 0
+    assert signals(tmp_path) == signals(tmp_path / "nowhere") == []
     Lifeline(tmp_path, "17").close()
-    assert asked(tmp_path) == 0
+    assert signals(tmp_path) == []
 
 
-@pytest.mark.parametrize("text", ["", "\n", "17", "17 many 1\n", "\xff\xfe \x00", "17 -3 1\n"])
+@pytest.mark.parametrize("text", ["", "\n", "17", "17 1\n", "\xff\xfe \x00"])
 def test_what_is_no_line_asks_nothing(tmp_path: Path, text: str) -> None:
     (tmp_path / NAME).write_bytes(text.encode("latin-1"))
-    assert asked(tmp_path) == 0
+    assert signals(tmp_path) == []
 
 
 def test_a_line_is_never_read_in_part(tmp_path: Path) -> None:
     line = Lifeline(tmp_path, "17")
     for _ in range(12):
-        line.ask()
+        line.pass_on("SIGUSR1")
         assert len((tmp_path / NAME).read_bytes()) == WIDTH
     line.close()
     assert len((tmp_path / NAME).read_bytes()) == WIDTH
@@ -51,8 +51,8 @@ def test_a_line_is_not_written_through_a_link(tmp_path: Path) -> None:
 def test_one_that_finds_the_folder_held_takes_nothing_with_it(tmp_path: Path) -> None:
     holder = Lifeline(tmp_path, "17")
     Lifeline(tmp_path, "18").close()
-    holder.ask()
-    assert asked(tmp_path) == 1
+    holder.pass_on("SIGUSR1")
+    assert signals(tmp_path) == ["SIGUSR1"]
     holder.close()
 
 
@@ -145,10 +145,10 @@ def test_a_disk_that_is_full_is_for_the_next_beat(
     line = Lifeline(tmp_path, "17")
     with monkeypatch.context() as patch:
         patch.setattr(os, "pwrite", full)
-        line.ask()
-    assert asked(tmp_path) == 0
-    line.ask()
-    assert asked(tmp_path) == 2
+        line.pass_on("SIGUSR1")
+    assert signals(tmp_path) == []
+    line.pass_on("SIGUSR1")
+    assert signals(tmp_path) == ["SIGUSR1"] * 2
     line.close()
 
 

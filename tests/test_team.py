@@ -57,9 +57,9 @@ def test_an_allocation_has_a_seat_for_each_task() -> None:
 
 @pytest.mark.usefixtures("slurm")
 @pytest.mark.parametrize(
-    ("ranks", "nodes"), [(3, {"n1": 2, "n2": 1}), (2, {"n1": 2}), (1, {"n1": 1})]
+    ("ranks", "nodes"), [(3, {"n1": 2, "n2": 1}), (2, {"n1": 1, "n2": 1}), (1, {"n1": 1})]
 )
-def test_fewer_ranks_than_tasks_have_the_first_seats(ranks: int, nodes: dict[str, int]) -> None:
+def test_fewer_ranks_than_tasks_are_dealt_out(ranks: int, nodes: dict[str, int]) -> None:
     assert gather(ranks, ()) == Team(ranks, nodes, in_slurm=True)
 
 

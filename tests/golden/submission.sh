@@ -24,6 +24,7 @@
 #SBATCH --time=2160
 
 # setup
+trap '' USR1
 module load gcc
 source "$HOME/venv/bin/activate"
 
