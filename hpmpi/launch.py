@@ -28,9 +28,8 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-from hpmpi import allocation, lock, run, settings, show, store, team
+from hpmpi import allocation, run, settings, show, store, team
 from hpmpi.decisions import Result, Started, Suspension
-from hpmpi.errors import StoreError
 from hpmpi.files import trouble
 from hpmpi.launchers import STEPS, Launcher, choose
 from hpmpi.leader import SIGNALS
@@ -39,6 +38,7 @@ from hpmpi.messages import Outcome
 from hpmpi.run import BAD_INPUT, NO_SUCCESS, NO_WORLD, TRY_AGAIN, Plan
 from hpmpi.summary import look, sum_up
 from hpmpi.team import Team
+from hpmpi.vigil import Vigil
 
 STUCK = 5
 """The exit code where starting again brings nothing."""
@@ -49,9 +49,7 @@ LOST = -1
 MOST_BARREN = 3
 
 TICK_S = 0.5
-START_S = 300.0
-LEAVE_S = 10.0
-"""How often to look; and how long ranks may take to begin, and a launcher to end after them."""
+"""How often to look."""
 
 PAUSE_S = 2.0
 """How long to wait, for each start in a row that brought nothing, before the next."""
@@ -185,7 +183,7 @@ class Launch:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        vigil = Vigil(self._folder, before, self._patience_s, time.monotonic())
+        vigil = Vigil(self._folder, before, self._patience_s, lambda: team.missing(now))
         try:
             while (code := ended(process, TICK_S)) is None:
                 while self._signals:
@@ -220,37 +218,6 @@ class Launch:
             self._folder,
         )
         return code if code == run.DESERTED else STUCK
-
-
-class Vigil:
-    """Judges whether a launcher stays for no reason; times are those of one monotonic clock."""
-
-    def __init__(self, folder: Path, before: store.Status, patience_s: float, now: float) -> None:
-        """Begin to look, as the ranks are started; `before` is what was there then."""
-        self._folder = folder
-        self._before = before
-        self._silence_s = max(patience_s, lock.LEASE_S)
-        self._looked_at = now
-        self._since = now
-        self._seen: tuple[store.Status, lock.Lease | None] | None = None
-
-    def judge(self, now: float) -> str | None:
-        """Say why there is no hope; None while there is some."""
-        if now - self._looked_at > self._silence_s / 2:  # this process itself was held up
-            self._since = now
-        self._looked_at = now
-        status, sign = store.read_status(self._folder), None
-        with contextlib.suppress(StoreError):
-            sign = lock.sign_of_life(self._folder)
-        seen = status, None if sign is None else sign.lease
-        if seen != self._seen:
-            self._seen, self._since = seen, now
-        silent_s = now - self._since
-        if status.start == self._before.start:
-            return "no rank 0 has begun" if silent_s > START_S else None
-        if status.state != "running":
-            return "the ranks have ended" if silent_s > LEAVE_S else None
-        return "rank 0 is silent" if silent_s > self._silence_s else None
 
 
 def come_to(folder: Path, before: store.Status, code: int) -> int:

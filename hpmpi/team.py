@@ -85,6 +85,12 @@ def living(whole: Team) -> Team:
     return whole
 
 
+def missing(now: Team) -> list[str]:
+    """List the nodes of a team that do not answer, where others do."""
+    answering = living(now).nodes
+    return [node for node in now.nodes if node not in answering]
+
+
 def ask(nodes: Iterable[str], how: tuple[str, ...], limit_s: float) -> list[str]:
     """List the nodes on which a program can be run, within a time."""
     asked = {

@@ -15,10 +15,11 @@ import pytest
 
 from hpmpi import launch, lock, store
 from hpmpi.decisions import Ended, Started
-from hpmpi.launch import LEAVE_S, LOST, START_S, STUCK, Order, Vigil, come_to
+from hpmpi.launch import LOST, STUCK, Order, come_to
 from hpmpi.lock import LEASE_S
 from hpmpi.run import BAD_INPUT, DESERTED, NO_SUCCESS, NO_WORLD, TRY_AGAIN
 from hpmpi.store import Status
+from hpmpi.vigil import ASK_S, LEAVE_S, START_S, Vigil
 from tests.runs import IS_OPEN_MPI, MPIRUN, Study, finish, left, start
 
 pytestmark = [
@@ -352,7 +353,8 @@ class Sight:
         self._folder = folder
         self._beats = 0
         self.status(*BEFORE)
-        self._vigil = Vigil(folder, BEFORE, patience_s=1.0, now=100.0)
+        self.missing: list[str] = []
+        self._vigil = Vigil(folder, BEFORE, 1.0, lambda: self.missing)
 
     def status(self, start: str, state: str) -> None:
         """Say what has become of the newest start."""
@@ -380,6 +382,14 @@ def sight(tmp_path: Path) -> Sight:
 def test_a_start_may_take_its_time_and_not_for_ever(sight: Sight) -> None:
     assert sight.look(100, 100 + START_S) is None
     assert sight.look(101 + START_S, 101 + START_S) == "no rank 0 has begun"
+
+
+def test_a_start_that_waits_for_a_node_that_is_gone_is_given_up(sight: Sight) -> None:
+    sight.missing = ["node3"]
+    assert sight.look(100, 99 + ASK_S) is None
+    assert sight.look(100 + ASK_S, 100 + ASK_S) == (
+        "no rank 0 has begun, and there is no answer from node3"
+    )
 
 
 def test_rank_0_that_is_silent_is_given_up_and_one_that_beats_is_not(sight: Sight) -> None:

@@ -19,7 +19,17 @@ LAYERS = {
     "I/O": [
         *("family", "guard", "frames", "transports", "checkpoints", "objective", "perform"),
         *("output", "child", "worker", "baseline", "journal", "store", "narrator", "trainables"),
-        *("files", "lock", "place", "results", "allocation", "lifeline", "team", "launchers"),
+        *(
+            "files",
+            "lock",
+            "place",
+            "results",
+            "allocation",
+            "lifeline",
+            "team",
+            "launchers",
+            "vigil",
+        ),
     ],
     "a run": ["settings", "summary", "resume", "leader", "run"],
     "front doors": [
