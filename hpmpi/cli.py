@@ -11,6 +11,7 @@ from pathlib import Path
 from hpmpi import __version__, export, launch, replay, run, show, watch
 from hpmpi.errors import HpmpiError, TransportError
 from hpmpi.messages import Outcome
+from hpmpi.standby import stand_by
 from hpmpi.summary import look
 
 DIFFERENT = 1
@@ -87,6 +88,9 @@ def parser() -> argparse.ArgumentParser:
     each.add_argument("--trust", action="store_true", help="run the code that the folder names")
     each.set_defaults(do=alone(do_replay))
     said = "have Slurm run a study, through submitit"
+    each = commands.add_parser("standby")  # said by `launch`
+    each.add_argument("folder", type=Path)
+    each.set_defaults(do=do_stand_by)
     add_submit(commands.add_parser("submit", parents=of_study, help=said))
     return top
 
@@ -161,6 +165,12 @@ def do_launch(options: argparse.Namespace) -> int:
         launcher=options.launcher,
     )
     return launch.launch(order)
+
+
+def do_stand_by(options: argparse.Namespace) -> int:
+    """Be the standby of a launch."""
+    stand_by(options.folder)
+    return 0
 
 
 def do_show(options: argparse.Namespace) -> int:

@@ -24,6 +24,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
@@ -36,6 +37,7 @@ from hpmpi.leader import SIGNALS
 from hpmpi.lifeline import Lifeline
 from hpmpi.messages import Outcome
 from hpmpi.run import BAD_INPUT, NO_SUCCESS, NO_WORLD, TRY_AGAIN, Plan
+from hpmpi.standby import Standby
 from hpmpi.summary import look, sum_up
 from hpmpi.team import Team
 from hpmpi.vigil import Vigil
@@ -93,10 +95,8 @@ def launch(order: Order) -> int:
         lifeline = Lifeline(plan.folder, allocation.here() or "none")
     except OSError as error:
         raise trouble(plan.folder, error) from error
-    try:
-        return Launch(order, plan, whole, launchers, lifeline).run(signals)
-    finally:
-        lifeline.close()
+    with closing(lifeline), closing(Standby(plan.folder, whole)) as standby:
+        return Launch(order, plan, whole, launchers, lifeline).run(signals, standby)
 
 
 def for_array_task(order: Order) -> Order:
@@ -136,9 +136,9 @@ class Launch:
         self._signals: deque[signal.Signals] = deque()
         self._heeded: set[signal.Signals] = set()
 
-    def run(self, signals: deque[signal.Signals]) -> int:
+    def run(self, signals: deque[signal.Signals], standby: Standby) -> int:
         """Start ranks until there is no reason to, heeding signals; return the exit code."""
-        self._signals = signals
+        self._signals, self._standby = signals, standby
         if signals:  # nothing was started
             return TRY_AGAIN if signal.SIGINT in signals else requeue()
         now, barren = self._whole, min(allocation.restarts(), barren_starts(self._folder))
@@ -186,8 +186,10 @@ class Launch:
         vigil = Vigil(self._folder, before, self._patience_s, lambda: team.missing(now))
         try:
             while (code := ended(process, TICK_S)) is None:
+                self._standby.check(time.monotonic())
                 while self._signals:
                     self._pass_on(self._signals.popleft())
+                    vigil.hurry()
                 if why := vigil.judge(time.monotonic()):
                     log.warning("launch: %s: ending the launcher", why)
                     return LOST

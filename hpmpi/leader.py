@@ -58,6 +58,10 @@ DISK_PATIENCE_S = 600.0
 ECHO_S = 1.0
 """A signal that follows another so soon is the same, by another way: mpirun's, and the shell's."""
 
+NOTICE = "SIGUSR1"
+NOTICE_S = 150.0
+"""What slurm/tune.sh has Slurm send before the end of the allocation; at most so long before."""
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 log = logging.getLogger("hpmpi")
@@ -201,11 +205,19 @@ class Leader:
         """Find out what becomes of the allocation, and whether somebody wants the run to end."""
         if self._is_launched:
             passed_on = lifeline.signals(self._store.folder)
-            self._signals.extend(passed_on[self._passed_on :])
+            new = passed_on[self._passed_on :]
+            self._signals.extend(each for each in new if not self._tells_what_is_known(each))
             self._passed_on = len(passed_on)
         epoch_s = self._allocation.poll(time.monotonic())
         if epoch_s is not None:
             self._handle(Due(self._now() + epoch_s - time.time(), epoch_s))
+
+    def _tells_what_is_known(self, signal_name: str) -> bool:
+        """Tell whether a signal is Slurm's notice of an end that is known, and drained for."""
+        deadline = self._master.jobs.pace.deadline
+        if signal_name != NOTICE or deadline is None:
+            return False
+        return deadline.ends_at - self._now() < NOTICE_S
 
     def _handle(self, event: Event) -> None:
         for command in self._master.handle(event, self._now()):

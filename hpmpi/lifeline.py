@@ -90,6 +90,11 @@ class Pulse:
         self._line: list[str] = []
         self._since = math.inf
 
+    @property
+    def is_there(self) -> bool:
+        """Whether there was a launch of this allocation when it was last looked for."""
+        return self._line[:1] == [self._allocation]
+
     def stopped(self, now: float) -> float:
         """Tell for how long launch has said nothing, while this was asked; 0 where there was none.
 
@@ -102,7 +107,7 @@ class Pulse:
             if line != self._line or now - self._looked_at > LIFE_S / 2:  # nobody watched before
                 self._line, self._since = line, now
             self._looked_at = now
-        return now - self._since if self._line[:1] == [self._allocation] else 0.0
+        return now - self._since if self.is_there else 0.0
 
 
 def read(folder: Path) -> list[str]:

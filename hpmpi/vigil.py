@@ -33,8 +33,13 @@ class Vigil:
         self._before = before
         self._missing = missing
         self._silence_s = max(patience_s, lock.LEASE_S)
+        self._start_s = START_S
         self._looked_at = self._since = self._asked_at = -math.inf
         self._seen: tuple[store.Status, lock.Lease | None] | None = None
+
+    def hurry(self) -> None:
+        """Wait no longer for ranks that have not begun: they would only be told to drain."""
+        self._start_s = LEAVE_S
 
     def judge(self, now: float) -> str | None:
         """Say why there is no hope; None while there is some."""
@@ -55,7 +60,7 @@ class Vigil:
         return "rank 0 is silent" if silent_s > self._silence_s else None
 
     def _wait_for_start(self, silent_s: float, now: float) -> str | None:
-        if silent_s > START_S:
+        if silent_s > self._start_s:
             return "no rank 0 has begun"
         if silent_s < ASK_S or now - self._asked_at < ASK_S:
             return None

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hpmpi import show
+from hpmpi.messages import Outcome
 from hpmpi.summary import Summary, look
 
 WATCH_S = 2.0
@@ -18,14 +19,17 @@ WATCH_S = 2.0
 WATCH_SHARE = 0.05
 """The share of the time that reading may take."""
 
+OVER = (Outcome.COMPLETE, Outcome.UNFIT)
+"""What nothing comes after."""
+
 CLEAR = "\x1b[H\x1b[J"
 """What makes a terminal empty, but for what has left it at the top."""
 
 
 def watch(folder: Path, tell: Callable[[Summary], str]) -> None:
-    """Print what there is to tell of a run, and again when that changes, until the run has ended.
+    """Print what there is to tell of a run, and again when that changes, until it is over for good.
 
-    One that was interrupted may be gone on with at any time, and is watched as well.
+    One that was interrupted, drained or deserted may be gone on with at any time: it is watched.
     """
     clear = CLEAR if sys.stdout.isatty() else ""
     summary, told = None, ""
@@ -37,7 +41,7 @@ def watch(folder: Path, tell: Callable[[Summary], str]) -> None:
         if told != before:
             sys.stdout.write(f"{clear}{told}\n")
             sys.stdout.flush()
-        if summary.outcome is not None:
+        if summary.outcome in OVER:
             return
         time.sleep(max(WATCH_S, took_s / WATCH_SHARE))
 

@@ -15,10 +15,9 @@ from pathlib import Path
 
 import msgspec
 
-from hpmpi import allocation, guard
+from hpmpi import guard
 from hpmpi.child import Child
 from hpmpi.errors import TransportError
-from hpmpi.lifeline import LIFE_S, Pulse
 from hpmpi.messages import (
     Assign,
     Beat,
@@ -41,10 +40,6 @@ FIRST_WORD_S = 600.0
 
 SILENCES = 10
 """A rank leaves when rank 0 was silent for so many times `patience_s`."""
-
-TURN_S = 1.0
-MOST_TURNS = 60
-"""How the ranks that have outlived rank 0 take turns."""
 
 LOOK_EVERY_S = 0.1
 """How often the child's limits are looked at."""
@@ -104,10 +99,9 @@ class Worker:
         return None
 
     def _work(self, welcome: Welcome, child: Child) -> int:
-        pulse = Pulse(Path(welcome.folder), allocation.here())
         while True:
             now = time.monotonic()
-            if self._is_alone(welcome, pulse, now):
+            if now - self._heard_at > SILENCES * welcome.patience_s:
                 return 0  # an error would have the guard wait for the end of the run
             if now - self._beat_at >= welcome.beat_s:
                 self._beat_at = now
@@ -132,23 +126,6 @@ class Worker:
                         return 0
                     case _:
                         pass
-
-    def _is_alone(self, welcome: Welcome, pulse: Pulse, now: float) -> bool:
-        """Tell whether rank 0 is gone for good.
-
-        Where `hpmpi launch` is gone with it, as when their node dies, Slurm would keep the
-        allocation until its time is over, with nobody in it to go on: it is requeued.
-        """
-        silent_s, patience_s = now - self._heard_at, welcome.patience_s
-        ours = allocation.here()
-        if ours is None:
-            return silent_s > SILENCES * patience_s
-        # The ranks take turns: the first that asks for it is enough.
-        stopped_s = LIFE_S + min(self._transport.rank, MOST_TURNS) * TURN_S
-        if silent_s > 2 * patience_s and pulse.stopped(now) > stopped_s:
-            allocation.requeue(ours)
-            return True
-        return silent_s > max(SILENCES * patience_s, 2 * (patience_s + stopped_s))
 
     def _listen(self, limit_s: float, wake: Sequence[int] = ()) -> None:
         for _, message in self._transport.poll(limit_s, wake):

@@ -19,17 +19,8 @@ LAYERS = {
     "I/O": [
         *("family", "guard", "frames", "transports", "checkpoints", "objective", "perform"),
         *("output", "child", "worker", "baseline", "journal", "store", "narrator", "trainables"),
-        *(
-            "files",
-            "lock",
-            "place",
-            "results",
-            "allocation",
-            "lifeline",
-            "team",
-            "launchers",
-            "vigil",
-        ),
+        *("files", "lock", "place", "results", "allocation", "lifeline", "team", "launchers"),
+        *("vigil", "standby"),
     ],
     "a run": ["settings", "summary", "resume", "leader", "run"],
     "front doors": [

@@ -127,13 +127,13 @@ def test_waiting_ends_with_the_exit_code_of_the_run(cluster: Cluster, tmp_path: 
 def test_waiting_goes_on_through_a_requeue_and_fresh_moves_aside_once(
     cluster: Cluster, tmp_path: Path
 ) -> None:
-    study = Study(tmp_path, epoch_s=0.2)
+    study = Study(tmp_path, epoch_s=0.5)
     first = study.run(study.command("--workers", "2", "--set", "stop.max_trials=1"))
     assert first.returncode == 0, first.stderr
     submission = Submission(study, cluster, "--wait", "--fresh")
     submission.until("results, incumbent")
     cluster.run("scancel", "--batch", "--signal=USR1", submission.number)
-    submission.until("pending (BeginTime)")
+    cluster.wait_for(lambda: cluster.job(submission.number)["Restarts"] == "1", "a requeue")
     assert submission.wait() == 0
     assert outcome(study.out) is Outcome.COMPLETE
     assert outcome(tmp_path / "out.1") is Outcome.COMPLETE

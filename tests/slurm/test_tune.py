@@ -33,11 +33,11 @@ def test_a_study_runs_to_its_end(cluster: Cluster, tmp_path: Path, launcher: str
     assert len(tuning.deadlines) == 1
 
 
-def test_a_time_limit_that_is_known_is_met_twice_without_a_signal(
+def test_a_time_limit_that_is_known_is_met_twice_whether_or_not_a_signal_comes(
     cluster: Cluster, tmp_path: Path
 ) -> None:
     tuning = Tuning(cluster, tmp_path, gated=True)
-    tuning.submit("--signal=B:CONT@1")
+    tuning.submit()
     for restart in (0, 1):
         tuning.until_restarted(restart)
         cluster.ask("scontrol", "update", f"jobid={tuning.job}", "endtime=now+17")
@@ -127,14 +127,15 @@ def test_ranks_whose_step_is_killed_are_started_again(
     assert tuning.restarts == 0
 
 
+@pytest.mark.parametrize("dies", ["crash", "kill"])
 @by_each_launcher
 def test_a_dead_node_of_rank_0_has_the_allocation_requeued(
-    cluster: Cluster, tmp_path: Path, launcher: str
+    cluster: Cluster, tmp_path: Path, launcher: str, dies: str
 ) -> None:
     tuning = Tuning(cluster, tmp_path)
-    tuning.submit(hpmpi=("--launcher", launcher, "--set", "limits.patience_s=0.7"))
+    tuning.submit(hpmpi=("--launcher", launcher))
     tuning.until_results(4)
-    cluster.crash("node1")
+    getattr(cluster, dies)("node1")
     tuning.finish()
     assert (tuning.restarts, tuning.starts) == (1, 2)
 

@@ -1,0 +1,78 @@
+"""The standby: on another node than launch, it has the allocation requeued when launch is gone.
+
+Under `--no-kill`, Slurm keeps an allocation whose first node has died, with its batch script and
+rank 0, until its time is over. The ranks that are left can't be relied on: an mpirun takes them
+along, and others may hang in MPI. So launch has one more process, in a step of its own, which reads
+the lifeline, and needs nothing else.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from hpmpi import allocation
+from hpmpi.lifeline import LIFE_S, LOOK_S, Pulse
+from hpmpi.team import Team
+
+STEP = "hpmpi-standby"
+
+AGAIN_S = 30.0
+"""How long after its start another may be started, on another node."""
+
+
+class Standby:
+    """Launch's end: sees to it that there is one."""
+
+    def __init__(self, folder: Path, whole: Team) -> None:
+        """Have one on one of the other nodes, where there are any."""
+        ours = os.environ.get("SLURMD_NODENAME")
+        self._nodes = [node for node in whole.nodes if node != ours] if whole.in_slurm else []
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started_at = 0.0
+        if self._nodes:
+            self._start()
+
+    def check(self, now: float) -> None:
+        """Start another, if it has ended; `now` is of a monotonic clock."""
+        ended = self._process is not None and self._process.poll() is not None
+        if ended and now - self._started_at > AGAIN_S:
+            self._nodes.append(self._nodes.pop(0))
+            self._start()
+
+    def close(self) -> None:
+        """Need none any more."""
+        if self._process is not None:
+            allocation.cancel_steps({STEP})
+            self._process.kill()
+            self._process.wait()
+
+    def _start(self) -> None:
+        self._started_at = time.monotonic()
+        where = ["--nodes=1", "--ntasks=1", "--ntasks-per-node=1", f"--nodelist={self._nodes[0]}"]
+        how = ["--overlap", "--no-kill", "--kill-on-bad-exit=0", "--mpi=none", "--input=none"]
+        what = [sys.executable, "-m", "hpmpi", "standby", str(self._folder.absolute())]
+        command = ["srun", f"--job-name={STEP}", *where, *how, *what]
+        with contextlib.suppress(OSError):  # there is no srun: then there is none
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+
+def stand_by(folder: Path) -> None:
+    """Stay until launch says no more, or is gone: then have the allocation requeued."""
+    ours = allocation.here()
+    pulse = Pulse(folder, ours)
+    while pulse.stopped(time.monotonic()) <= LIFE_S:
+        if not pulse.is_there:
+            return
+        time.sleep(LOOK_S)
+    if ours is not None:
+        allocation.requeue(ours)
