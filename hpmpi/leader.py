@@ -39,6 +39,9 @@ from hpmpi.trial import seed_of
 TICK_S = 0.1
 """How often silence and signals are looked at."""
 
+LOOK_S = 0.5
+"""How often it is looked for what launch has to say: a file server may have to be asked."""
+
 START_S = 60.0
 """The least that a rank has for its first word: a file system may be slow to give it its files."""
 
@@ -56,7 +59,9 @@ DISK_PATIENCE_S = 600.0
 """How long to wait for a disk that is full; the ranks go on with their jobs meanwhile."""
 
 ECHO_S = 1.0
-"""A signal that follows another so soon is the same, by another way: mpirun's, and the shell's."""
+PASSING_ON_S = 5.0
+"""A signal that follows another so soon is the same, by another way: mpirun's, and the shell's; or
+launch's, which takes longer."""
 
 NOTICE = "SIGUSR1"
 NOTICE_S = 150.0
@@ -87,6 +92,7 @@ class Leader:
         self._why: str | None = None
         self._is_launched = False
         self._passed_on = 0
+        self._looked_at = -math.inf
         self._allocation = allocation.Deadline(allocation.here())
         self._checkpoint_due = 0.0
         self._board = board_of(study, store.decisions, jobs.scheduler.rungs)
@@ -203,21 +209,22 @@ class Leader:
 
     def _look_around(self) -> None:
         """Find out what becomes of the allocation, and whether somebody wants the run to end."""
-        if self._is_launched:
+        if self._is_launched and self._now() - self._looked_at >= LOOK_S:
+            self._looked_at = self._now()
             passed_on = lifeline.signals(self._store.folder)
             new = passed_on[self._passed_on :]
-            self._signals.extend(each for each in new if not self._tells_what_is_known(each))
+            self._signals.extend(each for each in new if not self._is_known(each))
             self._passed_on = len(passed_on)
         epoch_s = self._allocation.poll(time.monotonic())
         if epoch_s is not None:
             self._handle(Due(self._now() + epoch_s - time.time(), epoch_s))
 
-    def _tells_what_is_known(self, signal_name: str) -> bool:
-        """Tell whether a signal is Slurm's notice of an end that is known, and drained for."""
+    def _is_known(self, passed_on: str) -> bool:
+        """Tell whether rank 0 got a signal itself, or it is Slurm's notice of an end it knows."""
         deadline = self._master.jobs.pace.deadline
-        if signal_name != NOTICE or deadline is None:
-            return False
-        return deadline.ends_at - self._now() < NOTICE_S
+        echo = time.monotonic() - self._signalled_at < PASSING_ON_S
+        noticed = deadline is not None and deadline.ends_at - self._now() < NOTICE_S
+        return echo or (passed_on == NOTICE and noticed)
 
     def _handle(self, event: Event) -> None:
         for command in self._master.handle(event, self._now()):

@@ -77,24 +77,24 @@ def test_nothing_is_printed_twice(
     def tell(summary: Summary) -> str:
         told.append(state(summary))
         if len(told) == 3:
-            write(tmp_path, 1, Ended(3.0, Outcome.DRAINED, "SIGTERM"))
+            write(tmp_path, 1, Ended(3.0, Outcome.COMPLETE, "complete"))
         return told[-1]
 
     watch.watch(tmp_path, tell)
-    assert told == ["interrupted"] * 3 + ["drained"]
-    assert capsys.readouterr().out == "interrupted\ndrained\n"
+    assert told == ["interrupted"] * 3 + ["complete"]
+    assert capsys.readouterr().out == "interrupted\ncomplete\n"
 
 
 def test_for_programs_each_look_is_a_line(tmp_path: Path) -> None:
-    write(tmp_path, 1, Ended(3.0, Outcome.DRAINED, "SIGTERM"))
+    write(tmp_path, 1, Ended(3.0, Outcome.COMPLETE, "complete"))
     done = finish(start(watched(str(tmp_path), "--json"), tmp_path))
     assert done.returncode == 0
-    assert done.stdout.startswith('{"study": "mine", "state": "drained", ')
+    assert done.stdout.startswith('{"study": "mine", "state": "complete", ')
     assert done.stdout.count("\n") == 1
 
 
 def test_a_terminal_is_cleared_before_each_page(tmp_path: Path) -> None:
-    write(tmp_path, 1, Ended(3.0, Outcome.DRAINED, "SIGTERM"))
+    write(tmp_path, 1, Ended(3.0, Outcome.COMPLETE, "complete"))
     terminal, program = pty.openpty()
     subprocess.run(
         watched(str(tmp_path)),
@@ -106,7 +106,7 @@ def test_a_terminal_is_cleared_before_each_page(tmp_path: Path) -> None:
     os.close(program)
     seen = os.read(terminal, 100_000).decode()
     os.close(terminal)
-    assert seen.startswith(f"{CLEAR}mine: drained; ")
+    assert seen.startswith(f"{CLEAR}mine: complete; ")
     assert seen.count("\x1b") == CLEAR.count("\x1b")
 
 

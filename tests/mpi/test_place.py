@@ -15,8 +15,10 @@ def train(config, trial):
     log = Path(trial.args["log"])
     with log.open("a") as file:
         file.write(os.environ.get("CUDA_VISIBLE_DEVICES", "all") + "\\n")
-    while len(log.read_text().splitlines()) < trial.args["ranks"]:
-        time.sleep(0.02)  # each rank is to have one
+    journal, fit = log.with_name("out") / "journal.jsonl", trial.args["ranks"]
+    # Each rank is to have one, or to have said that it can't.
+    while len(log.read_text().splitlines()) < fit or journal.read_text().count("refused") < 4 - fit:
+        time.sleep(0.02)
     return {"loss": 0.0}
 """
 
