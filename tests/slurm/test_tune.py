@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from hpmpi.launchers import STEPS
 from hpmpi.store import read
 from hpmpi.summary import stored_study
 from tests.runs import IS_OPEN_MPI, MPIRUN
@@ -120,7 +121,9 @@ def test_ranks_whose_step_is_killed_are_started_again(
     tuning = Tuning(cluster, tmp_path, gated=True)
     tuning.submit(hpmpi=("--launcher", launcher))
     tuning.until_results(6)
-    cluster.ask("scancel", "--signal=KILL", f"{tuning.job}.0")
+    steps = cluster.ask("squeue", "--steps", "--noheader", f"--job={tuning.job}", "--format=%i %j")
+    ours = [line.split()[0] for line in steps.splitlines() if line.split()[1] in STEPS]
+    cluster.ask("scancel", "--signal=KILL", *ours)
     cluster.wait_for(lambda: tuning.starts == 2, "another start")
     tuning.open_gate()
     tuning.finish()
