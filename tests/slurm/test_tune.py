@@ -34,11 +34,11 @@ def test_a_study_runs_to_its_end(cluster: Cluster, tmp_path: Path, launcher: str
     assert len(tuning.deadlines) == 1
 
 
-def test_a_time_limit_that_is_known_is_met_twice_whether_or_not_a_signal_comes(
+def test_a_time_limit_that_is_known_is_met_twice_without_a_signal(
     cluster: Cluster, tmp_path: Path
 ) -> None:
     tuning = Tuning(cluster, tmp_path, gated=True)
-    tuning.submit()
+    tuning.submit("--signal=B:CONT@1")
     for restart in (0, 1):
         tuning.until_restarted(restart)
         cluster.ask("scontrol", "update", f"jobid={tuning.job}", "endtime=now+17")
@@ -73,7 +73,7 @@ def test_a_time_limit_that_strikes_without_notice_costs_no_result(
 def test_an_allocation_that_is_taken_away_is_gone_on_with(
     cluster: Cluster, tmp_path: Path, how: tuple[str, ...]
 ) -> None:
-    tuning = Tuning(cluster, tmp_path)
+    tuning = Tuning(cluster, tmp_path, epoch_s=0.5)
     tuning.submit()
     tuning.until_results(4)
     cluster.ask(*how, tuning.job)
@@ -86,11 +86,12 @@ def test_an_allocation_that_is_taken_away_is_gone_on_with(
 def test_a_preempted_study_goes_on_when_there_is_room(
     cluster: Cluster, tmp_path: Path, partition: str
 ) -> None:
-    tuning = Tuning(cluster, tmp_path)
+    tuning = Tuning(cluster, tmp_path, gated=True)
     tuning.submit(f"--partition={partition}")
-    tuning.until_results(4)
+    tuning.until_results(6)
     other = cluster.sbatch("--nodes=3", "--exclusive", "--output=/dev/null", "--wrap=true")
     cluster.until(other, "COMPLETED")
+    tuning.open_gate()
     tuning.finish()
     assert (tuning.restarts, tuning.starts) == (1, 2)
 
@@ -135,7 +136,7 @@ def test_ranks_whose_step_is_killed_are_started_again(
 def test_a_dead_node_of_rank_0_has_the_allocation_requeued(
     cluster: Cluster, tmp_path: Path, launcher: str, dies: str
 ) -> None:
-    tuning = Tuning(cluster, tmp_path)
+    tuning = Tuning(cluster, tmp_path, epoch_s=0.5)
     tuning.submit(hpmpi=("--launcher", launcher))
     tuning.until_results(4)
     getattr(cluster, dies)("node1")
@@ -144,7 +145,7 @@ def test_a_dead_node_of_rank_0_has_the_allocation_requeued(
 
 
 def test_a_cancelled_allocation_stays_cancelled(cluster: Cluster, tmp_path: Path) -> None:
-    tuning = Tuning(cluster, tmp_path)
+    tuning = Tuning(cluster, tmp_path, epoch_s=0.5)
     tuning.submit()
     tuning.until_results(4)
     cluster.ask("scancel", tuning.job)
