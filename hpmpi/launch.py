@@ -23,14 +23,14 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
 from hpmpi import allocation, run, settings, show, store, team
-from hpmpi.decisions import Result, Started, Suspension
+from hpmpi.decisions import Decision, Result, Started, Suspension
 from hpmpi.files import trouble
 from hpmpi.launchers import STEPS, Launcher, choose
 from hpmpi.leader import SIGNALS
@@ -141,13 +141,14 @@ class Launch:
         self._signals, self._standby = signals, standby
         if signals:  # nothing was started
             return TRY_AGAIN if signal.SIGINT in signals else requeue()
-        now, barren = self._whole, min(allocation.restarts(), barren_starts(self._folder))
+        now, decisions = self._whole, self._read()
+        gained, barren = gains(decisions), min(allocation.restarts(), barren_starts(decisions))
         while True:
-            gained = gains(self._folder)
             code = self._start(now)
             if code in (0, BAD_INPUT, NO_SUCCESS):
                 return code
-            barren = 0 if gains(self._folder) > gained else barren + 1
+            before, gained = gained, gains(self._read())
+            barren = 0 if gained > before else barren + 1
             if signal.SIGINT in self._heeded:
                 return TRY_AGAIN
             if barren >= MOST_BARREN or code == NO_WORLD:
@@ -197,6 +198,9 @@ class Launch:
             end(process, in_slurm=now.in_slurm)
         return code
 
+    def _read(self) -> Sequence[Decision]:
+        return store.read(self._folder, needs_state=False).decisions
+
     def _words(self, ranks: int) -> list[str]:
         order = self._order
         changes = [word for change in order.changes for word in ("--set", change)]
@@ -234,16 +238,15 @@ def come_to(folder: Path, before: store.Status, code: int) -> int:
     return run.EXIT_CODES[Outcome(status.state)]
 
 
-def gains(folder: Path) -> int:
+def gains(decisions: Sequence[Decision]) -> int:
     """Count what a study has come to: results, and checkpoints to go on from."""
-    decisions = store.read(folder, needs_state=False).decisions
     return sum(isinstance(each, Result | Suspension) for each in decisions)
 
 
-def barren_starts(folder: Path) -> int:
+def barren_starts(decisions: Sequence[Decision]) -> int:
     """Count the newest starts of a study that brought nothing."""
     count = 0
-    for each in reversed(store.read(folder, needs_state=False).decisions):
+    for each in reversed(decisions):
         if isinstance(each, Result | Suspension):
             break
         count += isinstance(each, Started)

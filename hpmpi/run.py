@@ -197,12 +197,9 @@ def derive(study: Settings, saved: store.Saved) -> Jobs:
 
 def move_aside(folder: Path) -> None:
     """Give a run folder another name, `NAME.1` or the next that is free; raises StoreError."""
-    if not folder.exists():
-        return
+    check_movable(folder)
     if not store.holds_run(folder):
-        if store.is_begun(folder):
-            return
-        raise StoreError(f"{folder} is no run folder: --fresh moves nothing else aside")
+        return
     number = 1
     while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
         number += 1
@@ -213,6 +210,12 @@ def move_aside(folder: Path) -> None:
         raise StoreError(f"{folder} can't be moved to {aside}: {error.strerror}") from error
     finally:
         held.release()
+
+
+def check_movable(folder: Path) -> None:
+    """Raise StoreError for what is there, and no run."""
+    if folder.exists() and not store.holds_run(folder) and not store.is_begun(folder):
+        raise StoreError(f"{folder} is no run folder: --fresh moves nothing else aside")
 
 
 def exit_code(summary: Summary) -> int:

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from hpmpi import allocation
+from hpmpi.launchers import KEEP_STEP
 from hpmpi.lifeline import LIFE_S, LOOK_S, Pulse
 from hpmpi.team import Team
 
@@ -53,7 +54,7 @@ class Standby:
     def _start(self) -> None:
         self._started_at = time.monotonic()
         where = ["--nodes=1", "--ntasks=1", "--ntasks-per-node=1", f"--nodelist={self._nodes[0]}"]
-        how = ["--overlap", "--no-kill", "--kill-on-bad-exit=0", "--mpi=none", "--input=none"]
+        how = [*KEEP_STEP, "--mpi=none", "--input=none"]
         what = [sys.executable, "-m", "hpmpi", "standby", str(self._folder.absolute())]
         command = ["srun", f"--job-name={STEP}", *where, *how, *what]
         with contextlib.suppress(OSError):  # there is no srun: then there is none

@@ -14,7 +14,7 @@ from typing import Any
 
 from hpmpi import batch, needs, run, settings, store
 from hpmpi.batch import Allocation, Request
-from hpmpi.errors import HpmpiError, SettingsError, StoreError
+from hpmpi.errors import HpmpiError, SettingsError
 from hpmpi.launch import Order
 from hpmpi.show import printable
 from hpmpi.summary import Summary, look
@@ -68,10 +68,10 @@ def prepare(
 
 def check_folder(study: Path, changes: list[str], folder: Path, *, fresh: bool) -> None:
     """Refuse now what the run would refuse when its time has come; raises HpmpiError."""
-    if not fresh:
+    if fresh:
+        run.check_movable(folder)
+    else:
         run.prepare(study, changes, folder, fresh=False)
-    elif folder.exists() and not store.holds_run(folder):
-        raise StoreError(f"{folder} is no run folder: --fresh moves nothing else aside")
 
 
 def progress(summary: Summary) -> str:
