@@ -1,5 +1,7 @@
 """Have hypothesis try the same examples each time, in its time; keep together what shares much."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
@@ -12,6 +14,19 @@ SHARING = ("tests/test_cli.py", "tests/test_simulation.py", "tests/test_transpor
 
 SLOWEST = "tests/slurm/"
 """Where tests wait longest; each process has a Slurm of its own for them."""
+
+
+@pytest.fixture(autouse=True)
+def _own_sessions(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Have Open MPI keep what it knows of its processes where no other test left anything.
+
+    It does so in /tmp/ompi.PID, and does not start where a killed one left a folder of that name.
+    A Slurm of ours has a folder for each node.
+    """
+    if request.node.get_closest_marker("slurm") is None:
+        monkeypatch.setenv("PRTE_MCA_prte_tmpdir_base", str(tmp_path))
 
 
 class Groups(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
