@@ -31,6 +31,9 @@ INTERRUPTED = "interrupted"
 WIDTH = 120
 """Of a line that may be long, where there is no terminal; of all others nothing is cut there."""
 
+LONGEST_VALUE = 1000
+"""Of a configuration, in characters."""
+
 MOST_NAMED = 5
 """How many are named of what there may be many of: trials that were given up, ranks, hosts."""
 
@@ -228,12 +231,16 @@ def conclusion(summary: Summary) -> list[str]:
     reached = incumbent.metrics[metric]
     lines = [f"best: trial {incumbent.trial}, {metric} {reached:.6g} at {incumbent.resource}"]
     if summary.baseline is not None and summary.gain is not None:
-        compared = "better" if summary.gain > 0 else "worse" if summary.gain < 0 else "different"
-        lines.append(
-            f"baseline: {metric} {summary.baseline[metric]:.6g}; "
-            f"the best is {compared} by {abs(summary.gain):.4g}"
-        )
+        what = "baseline" if summary.study.baseline else "tried first"
+        lines.append(f"{what}: {metric} {summary.baseline[metric]:.6g}; {comparison(summary.gain)}")
     return lines
+
+
+def comparison(gain: float) -> str:
+    """Say how the best compares with what it is measured by."""
+    if gain == 0:
+        return "nothing is better"
+    return f"the best is {'better' if gain > 0 else 'worse'} by {abs(gain):.4g}"
 
 
 def setbacks(failures: list[Failure]) -> list[str]:
@@ -270,7 +277,7 @@ def configuration(standing: Standing) -> str:
 
 def short(value: Value) -> str:
     """Write a value with as many digits as people read."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else cut(str(value), LONGEST_VALUE)
 
 
 def span(seconds: float) -> str:

@@ -17,7 +17,7 @@ from hpmpi.leaderboard import Leaderboard
 from hpmpi.messages import Outcome
 from hpmpi.progress import Progress, Rung
 from hpmpi.settings import Settings
-from hpmpi.trial import Metrics
+from hpmpi.trial import WORST, Metrics
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -32,6 +32,7 @@ class Summary(msgspec.Struct, frozen=True):
     progress: Progress
     outcome: Outcome | None
     baseline: Metrics | None
+    """Of the baseline; without one, of the first trial, where the study says what to try first."""
     elapsed_s: float
     failures: list[Failure]
     refusal: str
@@ -87,12 +88,13 @@ def sum_up(study: Settings, decisions: list[Decision]) -> Summary:
     """Sum up a journal."""
     last = decisions[-1]
     refusals = [each.error for each in decisions if isinstance(each, Refused)]
+    board = board_of(study, decisions)
     return Summary(
         study=study,
-        board=board_of(study, decisions),
+        board=board,
         progress=progress_of(decisions),
         outcome=last.outcome if isinstance(last, Ended) else None,
-        baseline=baseline_of(decisions),
+        baseline=baseline_of(decisions) or tried_first(study, board),
         elapsed_s=last.at,
         failures=[each for each in decisions if isinstance(each, Failure)],
         refusal=refusals[-1] if refusals else "",
@@ -134,3 +136,12 @@ def progress_of(decisions: Sequence[Decision]) -> Progress:
 def baseline_of(decisions: list[Decision]) -> Metrics | None:
     """Find what the baseline reached."""
     return next((each.metrics for each in decisions if isinstance(each, Baseline)), None)
+
+
+def tried_first(study: Settings, board: Leaderboard) -> Metrics | None:
+    """Find what was reached by what was tried first, where it compares with the incumbent."""
+    if study.baseline is not None or not study.searcher.get("first") or board.incumbent is None:
+        return None
+    first = board.standings[0]
+    comparable = first.loss < WORST and first.resource == board.incumbent.resource
+    return first.metrics if comparable else None

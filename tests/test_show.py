@@ -1,6 +1,7 @@
 """What `hpmpi show` tells of a run, finished or not, and what it keeps from the terminal."""
 
 import json
+import math
 import os
 import pty
 import shutil
@@ -62,6 +63,45 @@ def summary(failures: list[Failure], config: str = "0.5") -> Summary:
         Ended(1.0, Outcome.DRAINED, "SIGTERM"),
     )
     return msgspec.structs.replace(summed, failures=failures)
+
+
+@pytest.mark.parametrize(
+    ("losses", "says"),
+    [
+        ([0.5, 0.25], ["tried first: loss 0.5; the best is better by 0.25"]),
+        ([0.5, 0.75], ["tried first: loss 0.5; nothing is better"]),
+        ([math.nan, 0.75], []),
+    ],
+)
+def test_without_a_baseline_the_best_is_compared_with_what_was_tried_first(
+    losses: list[float], says: list[str]
+) -> None:
+    study = Settings("mine", "train.py:train", {}, searcher={"first": [{"x": 0.5}]})
+    decisions: list[Decision] = [Started(0.0, "", "", "cafe", 4, (1,), store.FORMAT)]
+    for trial, loss in enumerate(losses):
+        decisions += [
+            Assigned(0.0, trial, 0, 1, 1, 1, {"x": 0.5}),
+            Result(0.5, trial, 0, 1, 1, 1, {"loss": loss}),
+        ]
+    lines = text(sum_up(study, decisions), top=10).splitlines()
+    assert [line for line in lines if line.startswith(("baseline", "tried"))] == says
+    unasked = msgspec.structs.replace(study, searcher={})
+    assert "tried first" not in text(sum_up(unasked, decisions), top=10)
+
+
+def test_what_was_tried_first_is_compared_at_the_same_resource_only() -> None:
+    study = Settings("mine", "train.py:train", {}, searcher={"first": [{"x": 0.5}]})
+    decisions: list[Decision] = [Started(0.0, "", "", "cafe", 4, (1, 3), store.FORMAT)]
+    for trial in range(2):
+        decisions += [
+            Assigned(0.0, trial, 0, 1, 1, 1, {"x": 0.5}),
+            Result(0.5, trial, 0, 1, 1, 1, {"loss": 0.5}),
+        ]
+    decisions += [
+        Assigned(1.0, 1, 1, 1, 3, 1),
+        Result(1.5, 1, 1, 1, 3, 1, {"loss": 0.25}),
+    ]
+    assert sum_up(study, decisions).gain is None
 
 
 def test_without_failures_nothing_is_said_of_them() -> None:
