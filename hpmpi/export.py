@@ -15,8 +15,8 @@ from hpmpi.trial import Value
 
 
 def as_csv(summary: Summary) -> str:
-    """Write a row a trial; those without a result come last."""
-    columns = tables.standings(summary.board)
+    """Write a row a trial; those without a result come last, with the error that was their end."""
+    columns = tables.standings(summary.board, summary.failures)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
@@ -26,8 +26,12 @@ def as_csv(summary: Summary) -> str:
 
 def as_json(summary: Summary) -> str:
     """Write a list of objects, one a trial; what is not finite is null."""
+    errors = tables.reasons(summary.failures)
     ordered = enumerate(summary.board.ordered(), start=1)
-    rows = [as_object(place, standing) for place, standing in ordered]
+    rows = [
+        as_object(place, standing) | {"error": errors.get(standing.trial)}
+        for place, standing in ordered
+    ]
     return json.dumps(finite(rows), indent=2, allow_nan=False) + "\n"
 
 

@@ -69,12 +69,19 @@ def leaderboard(board: Leaderboard) -> Columns:
     return placed(board.ranking())
 
 
-def standings(board: Leaderboard) -> Columns:
-    """List all trials, best first, those without a result last."""
-    return placed(board.ordered())
+def standings(board: Leaderboard, failures: Sequence[Failure]) -> Columns:
+    """List all trials, best first, those without a result last, and why a trial was given up."""
+    errors = reasons(failures)
+    ordered = board.ordered()
+    return placed(ordered, {"error": [errors.get(each.trial, "") for each in ordered]})
 
 
-def placed(ranking: Sequence[Standing]) -> Columns:
+def reasons(failures: Sequence[Failure]) -> dict[int, str]:
+    """Say of each trial that was given up what its last error was."""
+    return {it.trial: it.error for it in failures if it.final}
+
+
+def placed(ranking: Sequence[Standing], more: Mapping[str, list[Value]] | None = None) -> Columns:
     """List trials in an order: place, trial, status, and a column per metric and hyperparameter."""
     ours: Columns = {
         "place": list(range(1, len(ranking) + 1)),
@@ -82,6 +89,7 @@ def placed(ranking: Sequence[Standing]) -> Columns:
         "status": [each.status.value for each in ranking],
         "rung": [each.rung for each in ranking],
         "resource": [each.resource for each in ranking],
+        **(more or {}),
     }
     metrics = spread([each.metrics for each in ranking], "metric", ours)
     return ours | metrics | spread([each.config for each in ranking], "config", ours | metrics)

@@ -89,9 +89,28 @@ def test_export_json_agrees_with_csv(complete: Study) -> None:
     for row, record in zip(csv.DictReader(io.StringIO(text)), told, strict=True):
         told_apart = record.pop("metrics") | record.pop("config")
         assert int(row["place"]) == record.pop("rank")
-        assert {name: str(value) for name, value in (record | told_apart).items()} == {
-            name: value for name, value in row.items() if name != "place"
+        told_apart = {
+            name: "" if value is None else str(value)
+            for name, value in (record | told_apart).items()
         }
+        assert told_apart == {name: value for name, value in row.items() if name != "place"}
+
+
+def test_export_says_why_a_trial_was_given_up(tmp_path: Path) -> None:
+    study = Study(tmp_path)
+    (tmp_path / "train.py").write_text(
+        "def train(config):\n    assert config['x'] < 0.5, 'too large'\n    return config['x']\n"
+    )
+    study.run(study.command("--workers", "2", "--set", "limits.max_failures=1"))
+    text = hpmpi(tmp_path, "export", str(study.out), "--format", "csv").stdout
+    told = json.loads(hpmpi(tmp_path, "export", str(study.out), "--format", "json").stdout)
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["error"] for row in rows] == [each["error"] or "" for each in told]
+    for row in rows:
+        fails = float(row["x"]) >= 0.5
+        assert (row["status"] == "given up") == fails
+        assert row["error"].endswith("AssertionError: too large" if fails else "")
+    assert {row["status"] for row in rows} > {"given up"}
 
 
 def test_export_toml_is_the_best_configuration(complete: Study) -> None:
