@@ -56,14 +56,14 @@ class Trial:
 
     `start`: the resource already spent, 0 without a checkpoint; `stop`: the resource to reach;
     `previous`: the folder of the trial's newest checkpoint, or None; `seed`: 32 bits, the same for
-    every attempt at this trial; `args`: the study's `[objective_args]`; `deadline_s`: seconds left
-    before the allocation ends, None where that is not known.
+    every attempt at this trial; `args`: the study's `[objective_args]`; `origin`: the folder of the
+    study file; `deadline_s`: seconds left before the allocation ends, None where that is not known.
     """
 
     def __init__(
         self,
+        welcome: Welcome,
         order: Assign,
-        args: dict[str, object],
         checkpoints: Checkpoints,
         publish: Publish,
         drains: Drains,
@@ -71,7 +71,8 @@ class Trial:
         """Take over the trial's newest checkpoint."""
         self.number = order.trial
         self.seed = order.seed
-        self.args = args
+        self.args = welcome.args
+        self.origin = Path(welcome.origin)
         self.stop = order.resource
         self._ends_at = None if order.deadline_s is None else time.monotonic() + order.deadline_s
         self.previous = checkpoints.claim(heard_of=order.saved, limit=order.resource)
@@ -126,7 +127,7 @@ def open_trial(
         order.attempt,
         keep_all=welcome.keep_all,
     )
-    return Trial(order, welcome.args, checkpoints, publish, drains), checkpoints
+    return Trial(welcome, order, checkpoints, publish, drains), checkpoints
 
 
 def load(reference: str, origin: Path) -> Function:

@@ -202,6 +202,7 @@ def test_a_first_attempt_starts_with_nothing(tmp_path: Path) -> None:
     trial = handle(tmp_path)
     assert (trial.start, trial.stop, trial.previous) == (0, 9, None)
     assert (trial.number, trial.seed, trial.args) == (7, 7, {"dataset": "iris"})
+    assert trial.origin == Path(__file__).parent
     assert trial.deadline_s is None
 
 
