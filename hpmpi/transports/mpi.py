@@ -19,7 +19,7 @@ from hpmpi import guard, place
 from hpmpi.errors import MeetingError, TransportError
 from hpmpi.frames import await_any
 from hpmpi.place import Place, Share
-from hpmpi.transports import LEADER, launched
+from hpmpi.transports import LEADER, Traffic, launched
 
 for variable, value in guard.DEFAULTS.items():  # where no guard has done it
     os.environ.setdefault(variable, value)
@@ -57,6 +57,7 @@ class MpiTransport:
         self.size = world.Get_size()
         self.share = share
         self.name = library()
+        self.traffic = Traffic()
         self._world = world
         self._status = MPI.Status()
         self._sending: defaultdict[int, list[tuple[MPI.Request, bytes]]] = defaultdict(list)
@@ -72,6 +73,7 @@ class MpiTransport:
             self._check(error)
         else:
             self._sending[rank].append((request, message))
+            self.traffic.send(message)
 
     def poll(self, timeout_s: float, wake: Sequence[int] = ()) -> list[tuple[int, bytes]]:
         """Return what has come in; wait for the first message at most `timeout_s`."""
@@ -80,6 +82,7 @@ class MpiTransport:
         while True:
             self._push()
             if messages := self._receive():
+                self.traffic.hear(messages)
                 return messages
             waited_s = time.monotonic() - began_at
             if waited_s >= timeout_s:
