@@ -44,6 +44,9 @@ SILENCES = 10
 LOOK_EVERY_S = 0.1
 """How often the child's limits are looked at."""
 
+SEND_EVERY_S = 0.001
+"""How often the rest of a large order is sent to the child, as much as there is room for."""
+
 MOST_POINTS = 1000
 """How many points of a learning curve may wait for the next heartbeat."""
 
@@ -112,7 +115,8 @@ class Worker:
             if self._jobs and not self._busy:
                 self._busy = True
                 child.assign(self._jobs.popleft())
-            wait_s = max(0.0, min(self._beat_at + welcome.beat_s - now, LOOK_EVERY_S))
+            look_s = SEND_EVERY_S if child.unsent else LOOK_EVERY_S
+            wait_s = max(0.0, min(self._beat_at + welcome.beat_s - now, look_s))
             self._listen(wait_s, child.descriptors())
             while self._orders:
                 match self._orders.popleft():
