@@ -110,7 +110,7 @@ def speedup(found: Sequence[Scaling], title: str) -> Figure | None:
         return None
     figure, (left, right) = new_figure(
         f"{title}: speed-up and efficiency",
-        "against the fewest workers of each model; medians",
+        "against one worker of each model; medians",
         columns=2,
     )
     workers = sorted({point.workers for each in found for point in each.points})

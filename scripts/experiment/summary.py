@@ -124,7 +124,7 @@ def loads(summaries: Sequence[Summary], along: str) -> list[list[Summary]]:
 
 
 class Point(NamedTuple):
-    """A number of workers, and what it comes to beside the fewest of its series.
+    """A number of workers, and what it comes to beside one worker.
 
     `process_s` is of all of mpirun, its start included.
     """
@@ -163,16 +163,16 @@ class Scaling(NamedTuple):
 
 
 def scalings(summaries: Sequence[Summary]) -> list[Scaling]:
-    """Find the series along workers without kills."""
+    """Find the series along workers, from one on, without kills."""
     found = []
     for line in series(summaries, "workers", "runtime_s"):
-        one_s = line[0].middle("runtime_s") * line[0].cell.workers
+        one_s = line[0].middle("runtime_s")
         points = [
             Point(each.cell.workers, spread, one_s / each.cell.workers, each.middle("process_s"))
             for each in line
             if (spread := each["runtime_s"])
         ]
-        if not line[0].cell.kills_per_min:
+        if line[0].cell.workers == 1 and not line[0].cell.kills_per_min:
             found.append(Scaling(line[0].cell, points))
     return found
 
