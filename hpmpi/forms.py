@@ -6,8 +6,8 @@ our own frozen structs and the keywords of a user's class.
 
 import difflib
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, get_type_hints
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -23,13 +23,17 @@ def fill_struct(kind: type[Form], table: object, where: str, problems: list[str]
 
 
 def fill_keywords(
-    kind: Callable[..., Any], table: object, where: str, problems: list[str]
+    kind: Callable[..., Any], table: object, where: str, problems: list[str], more: Sequence[str]
 ) -> Table | None:
-    """Check a table against the keyword-only parameters of a class; defaults are filled in."""
-    parameters = {
+    """Check a table against the keyword-only parameters of a class; defaults are filled in.
+
+    What `more` the table may have is checked elsewhere.
+    """
+    only = inspect.Parameter.KEYWORD_ONLY
+    parameters = {name: inspect.Parameter(name, only, default=None) for name in more} | {
         name: parameter
         for name, parameter in inspect.signature(kind).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY
+        if parameter.kind is only
     }
     hints = get_type_hints(kind.__init__, include_extras=True)
     values = fill(parameters, hints, table, where, problems)
@@ -70,10 +74,19 @@ def convert(value: object, hint: Any, where: str, problems: list[str]) -> object
     try:
         return msgspec.convert(value, hint)
     except msgspec.ValidationError as error:
-        said = str(error).replace("`", "").replace("$", "")
+        said = str(error).replace("`", "").replace("$", "").replace(" | null", "")
         said = said.replace("object", "table").replace("array", "list").replace("str", "text")
+        if words := choices(hint):
+            said = f"there is: {', '.join(words)}"
         problems.append(f"{where} = {value!r} is not valid: {said[0].lower()}{said[1:]}")
         return None
+
+
+def choices(hint: Any) -> list[str]:
+    """List the words that a type takes, where it takes nothing but some words, or nothing."""
+    if get_origin(hint) is Literal:
+        return list(map(repr, get_args(hint)))
+    return [word for each in get_args(hint) for word in choices(each)]
 
 
 def unknown(where: str, key: str, valid: list[str]) -> str:

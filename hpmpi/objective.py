@@ -145,6 +145,16 @@ def load(reference: str, origin: Path) -> Function:
     return found
 
 
+def check_study(function: Function, welcome: Welcome) -> None:
+    """Have an objective look at the study once, if it can: what it raises ends the run.
+
+    It can where it has an attribute `check_study`, which takes `[objective_args]`, the folder of
+    the study file, and the name of the metric.
+    """
+    if callable(look := getattr(function, "check_study", None)):
+        look(welcome.args, Path(welcome.origin), welcome.metric)
+
+
 def call(function: Function, config: Config, trial: Trial) -> object:
     """Call the objective, with the trial if it takes two; a default of its own is left alone."""
     parameters = inspect.signature(function).parameters.values()

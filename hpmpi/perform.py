@@ -63,6 +63,7 @@ class Performer:
                     case Welcome() as welcome:
                         try:
                             function = objective.load(welcome.objective, Path(welcome.origin))
+                            objective.check_study(function, welcome)
                         except BaseException as error:  # noqa: BLE001 - the user's module
                             self._say(Unfit(host, told(error)))
                             return

@@ -104,6 +104,6 @@ def written(
 ) -> list[Path]:
     """Write a figure, or say that there is none."""
     if figure is None:
-        say(f"{place / name}: nothing to show")
+        say(f"{place / name}: nothing to show, or to compare")
         return []
     return save(figure, place / name, formats)

@@ -276,7 +276,8 @@ def check_method(
     except NameNotFoundError as error:
         problems.append(f"{name}.method: {error}")
         return {}
-    options = fill_keywords(kind, table, name, problems) or {}
+    more = ("method", "first") if package is hpmpi.searchers else ("method",)
+    options = fill_keywords(kind, table, name, problems, more) or {}
     return {"method": method, **options}
 
 

@@ -77,7 +77,7 @@ def read(folder: Path) -> Summary:
     """Sum up what a folder holds, whoever has it; raises as `look` does."""
     decisions = store.read(folder, needs_state=False).decisions
     if not decisions:
-        if store.is_begun(folder):
+        if store.is_begun(folder) and any(folder.iterdir()):
             raise StoreError(f"the run in {folder} has only begun: nothing was decided yet")
         raise StoreError(f"there is no run in {folder}: it has neither a journal nor run.h5")
     study = stored_study(decisions, folder)

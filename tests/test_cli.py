@@ -507,3 +507,12 @@ def test_a_complete_run_is_printed_from_a_folder_that_can_not_be_written(complet
     done = complete.run([*unshared, *more])
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"hpmpi: {complete.out} can't be written: Read-only file system\n"
+
+
+def test_what_an_objective_finds_wrong_with_a_study_ends_it_at_once(tmp_path: Path) -> None:
+    study = Study(tmp_path)
+    text = study.file.read_text().replace("train.py:train", "hpmpi.trainables.tree:train")
+    study.file.write_text(text[: text.index("[objective_args]")])
+    done = study.run(study.command("--workers", "2", "--set", "objective_args.dataset=irs"))
+    assert (done.returncode, done.stdout, study.left()) == (2, "", [])
+    assert "the data set 'irs' is not known; there is: " in done.stderr.splitlines()[-1]

@@ -1,10 +1,8 @@
 """Laws that hold for every searcher that is built in, and those of each."""
 
 import itertools
-import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,21 +12,15 @@ from hypothesis import strategies as st
 from sklearn.model_selection import ParameterGrid
 
 import hpmpi.searchers
-from hpmpi.decisions import Assigned
 from hpmpi.errors import SettingsError
-from hpmpi.messages import Outcome
 from hpmpi.names import builtin, find
-from hpmpi.replay import replay
-from hpmpi.run import TRY_AGAIN
 from hpmpi.searchers import Searcher
 from hpmpi.searchers.grid import Grid
 from hpmpi.searchers.list import List
 from hpmpi.searchers.random import Random
 from hpmpi.space import Choice, Dimension, Float, Int, Space
-from hpmpi.summary import look
 from hpmpi.trial import Config
 from tests.build import SPACE
-from tests.runs import Study, finish
 
 Make = Callable[..., Searcher]
 
@@ -373,46 +365,6 @@ def test_levels_that_are_taken_differ_and_have_both_ends(dimension: Float) -> No
     xs = {float(each["x"]) for each in configs}
     assert len(xs) == 1000
     assert (min(xs), max(xs)) == (dimension.low, dimension.high)
-
-
-# -- a run -----------------------------------------------------------------------------------------
-
-GRID = '[searcher]\nmethod = "grid"\nresolution = 20\nfirst = [{ x = 0.7 }]\n'
-
-
-@pytest.fixture
-def study(tmp_path: Path) -> Study:
-    """Write a study of 21 configurations that says nothing of its end."""
-    study = Study(tmp_path)
-    study.file.write_text(study.file.read_text().replace("[stop]\nmax_trials = 12\n", GRID))
-    return study
-
-
-@pytest.mark.parametrize("method", ["asha", "full"])
-def test_a_study_is_complete_when_its_searcher_has_no_other(study: Study, method: str) -> None:
-    done = study.run(study.command("--workers", "3", "--set", f"scheduler.method={method}"))
-    assert done.returncode == 0, done.stderr
-    assert "grid: up to 21 trials" in done.stderr
-    summary = look(study.out)
-    assert summary.outcome is Outcome.COMPLETE
-    assert [each.rung is not None for each in summary.board.standings] == [True] * 21
-    rungs = Counter(rung for _, rung in study.results)
-    assert list(rungs) == ([0, 1, 2] if method == "asha" else [0])
-    # Promotions go on after the last start: nobody who may go on is left behind.
-    assert all(rungs[rung + 1] >= rungs[rung] // 3 for rung in list(rungs)[:-1])
-    assert replay(study.out, trust=False).difference is None
-
-
-def test_a_grid_that_is_gone_on_with_has_each_point_once(study: Study) -> None:
-    process = study.start(study.command("--workers", "2"))
-    study.until(lambda: len(study.results) > 5, process)
-    process.send_signal(signal.SIGTERM)
-    assert finish(process).returncode == TRY_AGAIN
-    assert study.run(study.command("--workers", "2")).returncode == 0
-    configs = [each.config for each in study.decisions if isinstance(each, Assigned)]
-    xs = [each["x"] for each in configs if each]
-    assert (len(xs), len(set(xs)), xs[0]) == (21, 21, 0.7)
-    assert replay(study.out, trust=False).difference is None
 
 
 # -- list ------------------------------------------------------------------------------------------

@@ -117,7 +117,7 @@ def test_every_mistake_is_reported_at_once(tmp_path: Path) -> None:
         "space.rate: low = 1.0 must be less than high = 0.0",
         "space.layers.type = 'integer' is not known; there is: float, int, choice",
         "searcher.method: 'rnadom' is not known; there is: grid, list, random",
-        "scheduler.eat is not a setting; did you mean eta? [scheduler] has: max_resource",
+        "scheduler.eat is not a setting; did you mean eta? [scheduler] has: method, max_resource",
         "scheduler.max_resource is missing",
         "limits.patience_s = -1 is not valid: expected float > 0",
         "stop.max_trails is not a setting; did you mean max_trials?",

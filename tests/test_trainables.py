@@ -19,10 +19,12 @@ from sklearn.tree import DecisionTreeClassifier
 
 from hpmpi.errors import ObjectiveError
 from hpmpi.forms import Table
+from hpmpi.objective import check_study
 from hpmpi.trainables import boosting, forest, knn, mlp, sklearn, svm, tree
 from hpmpi.trainables.snapshot import TRUSTED
 from hpmpi.trainables.training import Trainable
 from hpmpi.trial import Config
+from tests.drive import welcome
 from tests.trainables import default, saved, train
 
 FOREST = "sklearn.ensemble.RandomForestClassifier"
@@ -60,7 +62,7 @@ def test_each_score_of_a_grid_is_that_of_grid_search(tmp_path: Path) -> None:
         config = {name: "None" if value is None else value for name, value in params.items()}
         folder = tmp_path / str(number)
         args = {"dataset": "wine", "resource": "folds", "folds": 3, "scoring": names}
-        metrics, _ = train(forest.MODEL, folder, config, 3, {**args, "random_state": 5})
+        metrics, _ = train(forest.train, folder, config, 3, {**args, "random_state": 5})
         folds = json.loads(saved(folder, "scores.json").read_text())
         for name in names:
             found = search.cv_results_
@@ -78,7 +80,7 @@ def test_numbers_are_predicted_as_grid_search_does(tmp_path: Path) -> None:
         args = {"dataset": "diabetes", "folds": 3, "arguments": {"n_estimators": 4}}
         folder = tmp_path / str(number)
         metrics, _ = train(
-            forest.MODEL, folder, {"max_depth": depth}, 1, {"random_state": 5, **args}
+            forest.train, folder, {"max_depth": depth}, 1, {"random_state": 5, **args}
         )
         assert metrics["r2"] == search.cv_results_["mean_test_score"][number]
 
@@ -90,7 +92,7 @@ def test_a_hold_out_is_scored_as_by_hand(tmp_path: Path) -> None:
     )
     model = DecisionTreeClassifier(max_depth=4, random_state=7).fit(x_train, y_train)
     args = {"dataset": "digits", "test_size": 0.4, "scoring": "f1_macro"}
-    metrics, _ = train(tree.MODEL, tmp_path, {"max_depth": 4}, 1, args)
+    metrics, _ = train(tree.train, tmp_path, {"max_depth": 4}, 1, args)
     assert metrics["f1_macro"] == f1_score(y_test, model.predict(x_test), average="macro")
     assert metrics["train_rows"] == len(x_train)
 
@@ -106,33 +108,33 @@ def test_a_pipeline_has_the_scores_of_its_own(tmp_path: Path) -> None:
     configs: list[Config] = [{"kneighborsclassifier__n_neighbors": 3}, {"n_neighbors": 3}]
     for number, config in enumerate(configs):
         args = {"dataset": "wine", "estimator": paths, "folds": 3}
-        metrics, _ = train(sklearn.MODEL, tmp_path / str(number), config, 1, args)
+        metrics, _ = train(sklearn.train, tmp_path / str(number), config, 1, args)
         assert metrics["accuracy"] == search.best_score_
-    scaled, _ = train(knn.MODEL, tmp_path, {"n_neighbors": 3}, 1, {"dataset": "wine", "folds": 3})
+    scaled, _ = train(knn.train, tmp_path, {"n_neighbors": 3}, 1, {"dataset": "wine", "folds": 3})
     assert scaled["accuracy"] == search.best_score_, "the scaler sees the training rows only"
 
 
 @pytest.mark.parametrize(
     ("model", "config", "args"),
     [
-        (mlp.MODEL, {"hidden": 8}, {}),
-        (mlp.MODEL, {"hidden": 8}, {"folds": 3}),
-        (mlp.MODEL, {"hidden": 8}, {"dataset": "diabetes", "rows": 100}),
-        (sklearn.MODEL, {"alpha": 1e-3}, {"estimator": SGD, "resource": "epochs", "scale": True}),
-        (forest.MODEL, {"max_depth": 3}, {}),
-        (forest.MODEL, {"max_depth": 3}, {"folds": 3, "dataset": "diabetes"}),
-        (boosting.MODEL, {"max_features": 0.5}, {}),
+        (mlp.train, {"hidden": 8}, {}),
+        (mlp.train, {"hidden": 8}, {"folds": 3}),
+        (mlp.train, {"hidden": 8}, {"dataset": "diabetes", "rows": 100}),
+        (sklearn.train, {"alpha": 1e-3}, {"estimator": SGD, "resource": "epochs", "scale": True}),
+        (forest.train, {"max_depth": 3}, {}),
+        (forest.train, {"max_depth": 3}, {"folds": 3, "dataset": "diabetes"}),
+        (boosting.train, {"max_features": 0.5}, {}),
         (
-            sklearn.MODEL,
+            sklearn.train,
             {"subsample": 0.7},
             {"estimator": "sklearn.ensemble.GradientBoostingClassifier", "resource": "trees"},
         ),
         (
-            sklearn.MODEL,
+            sklearn.train,
             {"pca__n_components": 2, "max_depth": 2},
             {"estimator": ["sklearn.decomposition.PCA", FOREST], "resource": "trees"},
         ),
-        (tree.MODEL, {"max_depth": 2}, {"resource": "folds", "folds": 7}),
+        (tree.train, {"max_depth": 2}, {"resource": "folds", "folds": 7}),
     ],
 )
 def test_going_on_is_as_good_as_one_go(
@@ -150,7 +152,7 @@ def test_going_on_is_as_good_as_one_go(
 def test_trees_that_are_there_stay_and_predict_the_same(tmp_path: Path) -> None:
     for folder, resources in (("at once", [9]), ("in parts", [2, 9])):
         for attempt, resource in enumerate(resources, 1):
-            train(forest.MODEL, tmp_path / folder, {}, resource, attempt=attempt)
+            train(forest.train, tmp_path / folder, {}, resource, attempt=attempt)
     files = [saved(tmp_path / folder, "model.skops") for folder in ("at once", "in parts")]
     one, other = (skops.io.load(file, trusted=TRUSTED) for file in files)
     x, _ = datasets.load_iris(return_X_y=True)
@@ -162,7 +164,7 @@ def test_a_rung_of_rows_trains_on_so_many_of_those_that_there_are(tmp_path: Path
     rows = []
     for attempt, rung in enumerate([6, 60, 600], 1):
         metrics, curve = train(
-            knn.MODEL, tmp_path, {"n_neighbors": 1}, rung, {"resource": "rows"}, attempt=attempt
+            knn.train, tmp_path, {"n_neighbors": 1}, rung, {"resource": "rows"}, attempt=attempt
         )
         rows.append(metrics["train_rows"])
         assert [point.resource for point in curve] == [rung]
@@ -170,7 +172,7 @@ def test_a_rung_of_rows_trains_on_so_many_of_those_that_there_are(tmp_path: Path
 
 
 def test_the_kept_model_takes_features_as_they_are(tmp_path: Path) -> None:
-    metrics, _ = train(svm.MODEL, tmp_path, {"C": 10.0})
+    metrics, _ = train(svm.train, tmp_path, {"C": 10.0})
     model = skops.io.load(saved(tmp_path, "model.skops"), trusted=TRUSTED)
     x, y = datasets.load_iris(return_X_y=True)
     _, x_test, _, y_test = train_test_split(x, y, test_size=0.25, random_state=0, stratify=y)
@@ -187,33 +189,33 @@ def woods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_class_that_a_study_names_is_kept_and_trusted(woods: Path) -> None:
     args = {"estimator": "woods.Own", "resource": "trees"}
-    train(sklearn.MODEL, woods, {}, 20, args)
-    _, points = train(sklearn.MODEL, woods, {}, 40, args, attempt=2)
+    train(sklearn.train, woods, {}, 20, args)
+    _, points = train(sklearn.train, woods, {}, 40, args, attempt=2)
     assert [point.resource for point in points] == [32, 40], "it went on from 20"
 
 
 def test_what_can_not_be_read_safely_is_not_kept(woods: Path) -> None:
     args = {"estimator": "woods.Odd", "resource": "trees"}
     with pytest.warns(match="Odd is not kept: .*Inner") as warned:
-        metrics, _ = train(sklearn.MODEL, woods, {}, 20, args)
+        metrics, _ = train(sklearn.train, woods, {}, 20, args)
     assert len(warned) == 1
     assert metrics["accuracy"] > 0.8
     assert [path for path in woods.rglob("*") if path.is_file()] == []
 
 
 def test_a_checkpoint_of_somebody_else_runs_nothing(tmp_path: Path) -> None:
-    train(forest.MODEL, tmp_path, {}, 2)
+    train(forest.train, tmp_path, {}, 2)
     file = saved(tmp_path, "model.skops")
     harm = FunctionTransformer(func=os.mkdir).fit([[1.0]])
     skops.io.dump(harm, file)
     with pytest.raises(ObjectiveError, match=r"is none of ours: Untrusted types .*posix\.mkdir"):
-        train(forest.MODEL, tmp_path, {}, 9, attempt=2)
+        train(forest.train, tmp_path, {}, 9, attempt=2)
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dataset", ["iris", "diabetes"])
 def test_each_model_does_classes_and_numbers(tmp_path: Path, name: str, dataset: str) -> None:
-    model = importlib.import_module(f"hpmpi.trainables.{name}").MODEL
+    model = importlib.import_module(f"hpmpi.trainables.{name}").train
     metrics, curve = train(model, tmp_path, {}, 2, {"dataset": dataset})
     score = "accuracy" if dataset == "iris" else "r2"
     assert metrics.keys() >= {score, "train_rows"}
@@ -226,7 +228,7 @@ def test_each_model_does_classes_and_numbers(tmp_path: Path, name: str, dataset:
 
 def refusal(folder: Path, config: Config, stop: int, args: Table) -> str:
     """Train what can't be; return what is said, in one line."""
-    model = sklearn.MODEL if "estimator" in args else forest.MODEL
+    model = sklearn.train if "estimator" in args else forest.train
     with pytest.raises(ObjectiveError) as caught:
         train(model, folder, config, stop, args)
     said = str(caught.value)
@@ -314,11 +316,11 @@ def test_an_estimator_must_be_named(tmp_path: Path) -> None:
     with pytest.raises(
         ObjectiveError, match=r"objective_args.estimator is missing: an import path"
     ):
-        train(sklearn.MODEL, tmp_path, {})
+        train(sklearn.train, tmp_path, {})
 
 
 def test_trees_that_are_tuned_are_no_resource(tmp_path: Path) -> None:
-    train(forest.MODEL, tmp_path, {"n_estimators": 3}, 9)
+    train(forest.train, tmp_path, {"n_estimators": 3}, 9)
     assert len(skops.io.load(saved(tmp_path, "model.skops"), trusted=TRUSTED).estimators_) == 3
 
 
@@ -327,6 +329,36 @@ def test_the_default_has_nothing_tuned_and_all_folds(tmp_path: Path) -> None:
     usual = RandomForestClassifier(random_state=5, min_samples_leaf=9)
     search = GridSearchCV(usual, {}, cv=3).fit(x, y)
     args = {"folds": 3, "random_state": 5, "arguments": {"min_samples_leaf": 9}}
-    metrics = default(forest.MODEL, tmp_path, args)
+    metrics = default(forest.train, tmp_path, args)
     assert metrics["accuracy"] == search.best_score_
     assert not list(tmp_path.rglob("*.skops"))
+
+
+@pytest.mark.parametrize(
+    ("args", "metric", "said"),
+    [
+        ({"dataset": "irs"}, "accuracy", "the data set 'irs' is not known"),
+        (
+            {"folds": "three"},
+            "accuracy",
+            "objective_args.folds = 'three' is not valid: expected int",
+        ),
+        ({"resource": "epoch"}, "accuracy", "there is: 'epochs', 'trees', 'rows', 'folds', 'none'"),
+        ({"resource": "epochs"}, "accuracy", "'epochs' is nothing for RandomForestClassifier"),
+        ({}, "acuracy", "metric = 'acuracy' is none; there is: accuracy, fit_s, score_s, "),
+    ],
+)
+def test_what_is_wrong_with_a_study_is_found_before_its_first_job(
+    tmp_path: Path, args: Table, metric: str, said: str
+) -> None:
+    told = welcome(tmp_path, "x:y", metric=metric, args={"dataset": "iris", **args})
+    with pytest.raises(ObjectiveError) as caught:
+        check_study(forest.train, told)
+    assert said in str(caught.value)
+
+
+def test_a_study_that_is_right_passes(tmp_path: Path) -> None:
+    for metric in ("f1_macro", "f1_macro_std", "fit_s", "size_bytes"):
+        args = {"dataset": "iris", "scoring": "f1_macro", "folds": 3}
+        check_study(forest.train, welcome(tmp_path, "x:y", metric=metric, args=args))
+    check_study(len, welcome(tmp_path, "x:y"))

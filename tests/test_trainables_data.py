@@ -100,13 +100,13 @@ def test_validation_data_are_what_is_scored(tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text("".join(lines[::2]))
     (tmp_path / "valid.csv").write_text("".join(lines[1::2]))
     files = {"dataset": str(tmp_path / "train.csv"), "validation": str(tmp_path / "valid.csv")}
-    metrics, _ = train(tree.MODEL, tmp_path / "run", {}, 1, files)
+    metrics, _ = train(tree.train, tmp_path / "run", {}, 1, files)
     assert metrics["train_rows"] == 75
     data = load(files["dataset"], None, files["validation"], None)
     assert data.held_out == 75
     assert metrics["accuracy"] > 0.9
     with pytest.raises(ObjectiveError, match=r"validation is held out: there are no folds"):
-        train(tree.MODEL, tmp_path / "folds", {}, 1, {"folds": 3, **files})
+        train(tree.train, tmp_path / "folds", {}, 1, {"folds": 3, **files})
 
 
 @pytest.mark.parametrize(
@@ -117,6 +117,8 @@ def test_validation_data_are_what_is_scored(tmp_path: Path) -> None:
         ("a,b\n1,2\n,4\n", None, "can't be read: could not convert string '' to float64"),
         ("a,b\n1,2\n3,nan\n", None, "the target is not a number in each row"),
         ("1,2\n3\n", None, "can't be read: "),
+        ("a,b\n1,x\n3, \n", None, "can't be read: row 2 has nothing to predict"),
+        ("1,a,x\n2,b,y\n", None, "its first row has numbers and words; a header has words only"),
         ("a;b\n1;2\n", None, "must have a feature and a target, with a comma between"),
     ],
 )
@@ -128,6 +130,44 @@ def test_a_file_that_can_not_be_read_is_said(
         load(str(tmp_path / "data.csv"), target, None, None)
     assert str(caught.value).startswith(str(tmp_path / "data.csv"))
     assert said in str(caught.value)
+
+
+def test_a_file_of_words_to_predict_needs_no_header(tmp_path: Path) -> None:
+    (tmp_path / "words.csv").write_text("1,2, a\n3,4,b\n5,6,a\n")
+    data = load(str(tmp_path / "words.csv"), None, None, None)
+    assert data.x.tolist() == [[1, 2], [3, 4], [5, 6]]
+    assert data.y.tolist() == ["a", "b", "a"]
+
+
+def test_columns_to_validate_with_are_found_by_their_names(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.csv", tmp_path / "other.csv"
+    one.write_text("a,b,kind\n1,2,x\n3,4,y\n")
+    other.write_text("b,kind,a\n2,x,1\n")
+    assert load(str(one), "kind", str(other), None).x.tolist() == [[1, 2], [3, 4], [1, 2]]
+    other.write_text("c,kind,a\n2,x,1\n")
+    load.cache_clear()
+    with pytest.raises(ObjectiveError, match="have other features: b, c"):
+        load(str(one), "kind", str(other), None)
+    other.write_text("b,kind,a\n2,0,1\n")
+    with pytest.raises(ObjectiveError, match="one has words to predict, one numbers"):
+        load(str(one), "kind", str(other), None)
+
+
+def test_many_whole_numbers_are_classes_only_if_a_study_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "ages.csv"
+    file.write_text("".join(f"{number},{number % 30}\n" for number in range(300)))
+    assert load(str(file), None, None, None).task is None
+    with pytest.raises(ObjectiveError, match=r"set objective_args\.task to"):
+        train(tree.train, tmp_path / "unsaid", {}, 1, {"dataset": str(file)})
+    for task, metric in (("regression", "r2"), ("classification", "accuracy")):
+        args = {"dataset": str(file), "task": task}
+        assert metric in train(tree.train, tmp_path / task, {}, 1, args)[0]
+
+
+def test_arrays_of_other_lengths_are_none(tmp_path: Path) -> None:
+    np.savez(tmp_path / "data.npz", x=np.zeros((6, 2)), y=np.zeros(5))
+    with pytest.raises(ObjectiveError, match="x has 6 rows, and y 5"):
+        load(str(tmp_path / "data.npz"), None, None, None)
 
 
 @pytest.mark.parametrize("name", ["data.npz", "data.csv.xz", "data.csv.gz"])

@@ -30,7 +30,7 @@ def train(  # noqa: PLR0913 - a job has many sides
     told = welcome(folder, args={"dataset": "iris", **(args or {})})
     order = Assign(7, 0, attempt, stop, config, seed)
     trial, _ = open_trial(told, order, points.append, never)
-    metrics = model.train(config, trial)
+    metrics = model(config, trial)
     assert all(metrics.pop(name) >= 0 for name in COSTS)
     assert metrics.pop("size_bytes") > 500
     return metrics, points

@@ -7,9 +7,9 @@ tuned; or "rows", "folds".
 
 from hpmpi.trainables.training import Trainable
 
-MODEL = Trainable(
+train = Trainable(
     "sklearn.ensemble.HistGradientBoostingClassifier",
     "sklearn.ensemble.HistGradientBoostingRegressor",
     resource="trees",
 )
-train, default = MODEL.train, MODEL.default
+default = train.default

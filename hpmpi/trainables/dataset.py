@@ -42,6 +42,9 @@ FETCHED = {"california_housing": "the houses of California", "covtype": "the for
 UNREADABLE = (ValueError, OSError, EOFError, lzma.LZMAError, zipfile.BadZipFile, zlib.error)
 """What is raised for a file that is not what its name says."""
 
+MOST_CLASSES = 20
+"""Of whole numbers; where there are more, a study says whether they are classes."""
+
 FETCH_S = 20.0
 """How long a server may be silent."""
 
@@ -59,12 +62,20 @@ class Layout(msgspec.Struct, frozen=True):
     scaled: bool
 
 
+class Table(NamedTuple):
+    """x: (rows, features), y: (rows); the names of the features, where there is a header."""
+
+    x: Array
+    y: Array
+    names: list[str]
+
+
 class Data(NamedTuple):
     """x: (rows, features), y: (rows); the last `held_out` rows are for validation."""
 
     x: Array
     y: Array
-    task: Task
+    task: Task | None
     held_out: int
 
 
@@ -86,19 +97,38 @@ def located(name: str, origin: Path) -> str:
 @cache
 def load(dataset: str, target: str | None, validation: str | None, rows: int | None) -> Data:
     """Load a data set by name, or a file; raises ObjectiveError."""
-    x, y = table(dataset, target)
-    continuous = str(type_of_target(y)).startswith("continuous")
-    task = BUILT_IN.get(dataset, "regression" if continuous else "classification")
+    x, y, names = table(dataset, target)
+    task = BUILT_IN.get(dataset) or task_of(y)
     if rows is not None:
         kept = np.sort(spread(y, stratified=task == "classification")[:rows])
         x, y = x[kept], y[kept]
     if validation is None:
         return Data(x, y, task, 0)
-    more_x, more_y = table(validation, target)
-    if more_x.shape[1] != x.shape[1]:
+    more_x, more_y, more_names = table(validation, target)
+    if names and more_names and sorted(names) == sorted(more_names):
+        more_x = more_x[:, [more_names.index(name) for name in names]]
+    elif more_x.shape[1] != x.shape[1]:
         said = f"{validation} has {more_x.shape[1]} features, and {dataset} {x.shape[1]}"
         raise ObjectiveError(said)
+    elif names and more_names:
+        alone = ", ".join(sorted({*names} ^ {*more_names}))
+        raise ObjectiveError(f"{validation} and {dataset} have other features: {alone}")
+    if is_numeric(more_y) != is_numeric(y):
+        raise ObjectiveError(f"{validation} and {dataset}: one has words to predict, one numbers")
     return Data(np.concatenate([x, more_x]), np.concatenate([y, more_y]), task, len(more_y))
+
+
+def task_of(y: Array) -> Task | None:
+    """Tell classes from numbers; None for more whole numbers than most have classes."""
+    if str(type_of_target(y)).startswith("continuous"):
+        return "regression"
+    is_clear = not is_numeric(y) or len(np.unique(y)) <= MOST_CLASSES
+    return "classification" if is_clear else None
+
+
+def is_numeric(y: Array) -> bool:
+    """Tell numbers from words."""
+    return y.dtype.kind in "fiu"
 
 
 def whole(layout: Layout) -> Data:
@@ -150,26 +180,27 @@ def spread(y: Array, *, stratified: bool) -> Array:
     return by_class[np.argsort((places + 0.5) / np.repeat(counts, counts), kind="stable")]
 
 
-def table(name: str, target: str | None) -> tuple[Array, Array]:
-    """Load features (rows, features) and targets (rows)."""
+def table(name: str, target: str | None) -> Table:
+    """Load a data set; raises ObjectiveError."""
     path = Path(name)
     if name in FETCHED:
-        return fetch(name)
+        return Table(*fetch(name), [])
     if name in BUILT_IN:
         x, y = getattr(datasets, f"load_{name}")(return_X_y=True)
-        return x, y
+        return Table(x, y, [])
     if not path.is_file():
         raise ObjectiveError(
             f"the data set {path.name!r} is not known; there is: {', '.join(BUILT_IN)}; or a file, "
             f"and {path} is none"
         )
     try:
-        x, y = read_arrays(path, target) if path.suffix == ".npz" else read_text(path, target)
+        read = read_arrays if path.suffix == ".npz" else read_text
+        found = read(path, target)
     except UNREADABLE as error:
         raise ObjectiveError(f"{path} can't be read: {error}") from error
-    if y.dtype.kind == "f" and not np.isfinite(y).all():
+    if found.y.dtype.kind == "f" and not np.isfinite(found.y).all():
         raise ObjectiveError(f"{path}: the target is not a number in each row")
-    return x, y
+    return found
 
 
 def fetch(name: str) -> tuple[Array, Array]:
@@ -201,35 +232,47 @@ def alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def read_arrays(path: Path, target: str | None) -> tuple[Array, Array]:
+def read_arrays(path: Path, target: str | None) -> Table:
     """Read an .npz: `x` or `X`, and `y` or what `target` names."""
     with np.load(path, allow_pickle=False) as arrays:
         x = next((name for name in ("x", "X") if name in arrays), "x")
         for name in (x, target or "y"):
             if name not in arrays:
                 raise ValueError(f"there is no array {name!r}, but {', '.join(arrays)}")
-        return arrays[x], arrays[target or "y"]
+        found = Table(arrays[x], arrays[target or "y"], [])
+    if len(found.x) != len(found.y):
+        raise ValueError(f"{x} has {len(found.x)} rows, and {target or 'y'} {len(found.y)}")
+    return found
 
 
-def read_text(path: Path, target: str | None) -> tuple[Array, Array]:
+def read_text(path: Path, target: str | None) -> Table:
     """Read comma-separated numbers, also compressed (.gz, .bz2, .xz); the target may be words.
 
-    A first row in which a cell is no number is the header.
+    A first row without a number, or with the name of the target, is the header.
     """
     common = {"delimiter": ",", "comments": None, "quotechar": '"', "encoding": "utf-8-sig"}
     read: Any = partial(np.loadtxt, path, **common)
     names = [str(cell).strip() for cell in read(dtype=str, max_rows=1, ndmin=1)]
     if len(names) < 2:  # noqa: PLR2004 - a feature and the target
         raise ValueError("its first row must have a feature and a target, with a comma between")
-    header = not all(map(is_number, names))
+    header = target in names or not any(map(is_number, names))
+    if not header and not all(map(is_number, names[:-1])):
+        raise ValueError("its first row has numbers and words; a header has words only")
     if target is not None and (not header or target not in names):
         there_is = ", ".join(names) if header else "no header"
         raise ValueError(f"there is no column {target!r}: {there_is}")
     column = names.index(target) if target is not None else len(names) - 1
     features = [each for each in range(len(names)) if each != column]
-    x = read(skiprows=int(header), usecols=features, ndmin=2)
-    y = read(skiprows=int(header), usecols=column, ndmin=1, dtype=str)
-    return x, y.astype(float) if all(map(is_number, np.unique(y))) else y
+    y = np.char.strip(read(skiprows=int(header), usecols=column, ndmin=1, dtype=str))
+    if "" in y:
+        raise ValueError(f"row {1 + int(np.argmax(y == ''))} has nothing to predict")
+    try:
+        x = read(skiprows=int(header), usecols=features, ndmin=2)
+    except ValueError as error:
+        said = "rows from 0, without the header; what is not known must be nan"
+        raise ValueError(f"{error} ({said})") from error
+    y = y.astype(float) if all(map(is_number, np.unique(y))) else y
+    return Table(x, y, [names[each] for each in features] if header else [])
 
 
 def is_number(text: str) -> bool:

@@ -10,6 +10,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from hpmpi.errors import ObjectiveError
 from hpmpi.trainables.options import Task
 
+SAY_TASK = 'set objective_args.task to "classification" or "regression"'
+"""What to do where it is not known what is to be predicted."""
+
 
 def make(paths: Sequence[str]) -> Any:
     """Make an estimator as it comes, or a pipeline of several; raises ObjectiveError."""
@@ -80,7 +83,6 @@ def task_of(model: Any, said: Task | None) -> Task:
         return "regression"
     if said is None:
         raise ObjectiveError(
-            f"whether {title(model)} is for classes or numbers does not show; "
-            'set objective_args.task to "classification" or "regression"'
+            f"whether {title(model)} is for classes or numbers does not show; {SAY_TASK}"
         )
     return said

@@ -7,9 +7,9 @@ Resource: trees, each rung adds to those that are there; none where `n_estimator
 
 from hpmpi.trainables.training import Trainable
 
-MODEL = Trainable(
+train = Trainable(
     "sklearn.ensemble.RandomForestClassifier",
     "sklearn.ensemble.RandomForestRegressor",
     resource="trees",
 )
-train, default = MODEL.train, MODEL.default
+default = train.default

@@ -6,7 +6,7 @@ Resource: none; or "rows", "folds". Features are scaled to [0, 1].
 
 from hpmpi.trainables.training import Trainable
 
-MODEL = Trainable(
+train = Trainable(
     "sklearn.neighbors.KNeighborsClassifier", "sklearn.neighbors.KNeighborsRegressor", scale=True
 )
-train, default = MODEL.train, MODEL.default
+default = train.default

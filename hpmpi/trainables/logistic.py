@@ -6,7 +6,7 @@ Resource: none; or "rows", "folds". Features are scaled to [0, 1].
 
 from hpmpi.trainables.training import Trainable
 
-MODEL = Trainable(
+train = Trainable(
     "sklearn.linear_model.LogisticRegression", "sklearn.linear_model.Ridge", scale=True
 )
-train, default = MODEL.train, MODEL.default
+default = train.default

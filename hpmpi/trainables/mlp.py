@@ -53,7 +53,7 @@ def augment(x: Array, config: Config, draw: np.random.Generator) -> Array:
     return x + noise * draw.standard_normal(x.shape)
 
 
-MODEL = Trainable(
+train = Trainable(
     "sklearn.neural_network.MLPClassifier",
     "sklearn.neural_network.MLPRegressor",
     resource="epochs",
@@ -62,4 +62,4 @@ MODEL = Trainable(
     arguments=arguments,
     vary=augment,
 )
-train, default = MODEL.train, MODEL.default
+default = train.default

@@ -9,5 +9,5 @@ Resource: none; or any that it can do: "epochs", "trees", "rows", "folds".
 
 from hpmpi.trainables.training import Trainable
 
-MODEL = Trainable()
-train, default = MODEL.train, MODEL.default
+train = Trainable()
+default = train.default

@@ -6,5 +6,5 @@ Resource: none; or "rows", "folds". Features are scaled to [0, 1].
 
 from hpmpi.trainables.training import Trainable
 
-MODEL = Trainable("sklearn.svm.SVC", "sklearn.svm.SVR", scale=True)
-train, default = MODEL.train, MODEL.default
+train = Trainable("sklearn.svm.SVC", "sklearn.svm.SVR", scale=True)
+default = train.default

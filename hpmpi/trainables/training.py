@@ -6,7 +6,8 @@ What comes after a checkpoint is what would have come without it, bit by bit.
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -18,7 +19,7 @@ from hpmpi.objective import Trial
 from hpmpi.trainables import options as study
 from hpmpi.trainables import snapshot
 from hpmpi.trainables.dataset import Array, Layout, load, located, part, splits
-from hpmpi.trainables.estimator import configure, make, task_of
+from hpmpi.trainables.estimator import SAY_TASK, configure, make, task_of
 from hpmpi.trainables.options import FOLDS, Kind, Options, Task
 from hpmpi.trainables.resource import RESOURCES, choose
 from hpmpi.trainables.scoring import PLAIN, measure, over_folds, scorers
@@ -50,18 +51,31 @@ class Trainable(msgspec.Struct, frozen=True):
     arguments: Callable[[Config], Mapping[str, Any]] = as_it_is
     vary: Callable[[Array, Config, np.random.Generator], Array] = unchanged
 
-    def train(self, config: Config, trial: Trial) -> Metrics:
+    def __call__(self, config: Config, trial: Trial) -> Metrics:
         """Train up to `trial.stop`, from the trial's newest checkpoint on."""
-        return over_folds(Training(self, config, trial).run())
+        given = Given(trial.args, trial.origin, trial.seed)
+        return over_folds(Training(self, config, given).run(trial))
 
     def default(self, config: Config, trial: Trial) -> Metrics:
         """Train the estimator with nothing tuned, on all rows and folds: a baseline."""
-        return over_folds(Training(self, config, trial).at_once())
+        given = Given(trial.args, trial.origin, trial.seed)
+        return over_folds(Training(self, config, given).at_once())
 
-    def paths(self, options: Options, task: Task) -> Sequence[str]:
+    def check_study(self, args: dict[str, object], origin: Path, metric: str | None) -> None:
+        """Raise ObjectiveError where a study asks for what there is not; loads the data."""
+        there_is = Training(self, {}, Given(args, origin, seed=0)).metrics
+        if metric not in there_is:
+            raise ObjectiveError(f"metric = {metric!r} is none; there is: {', '.join(there_is)}")
+
+    def paths(self, options: Options, task: Task | None) -> Sequence[str]:
         """Say which estimator it is, or which steps of a pipeline; raises ObjectiveError."""
-        usual = self.classifier if task == "classification" else self.regressor
+        usual = self.regressor if task == "regression" else self.classifier
         said = options.estimator or usual
+        if task is None and not options.estimator and usual:
+            raise ObjectiveError(
+                f"whether the many whole numbers to predict in {options.dataset} are classes does "
+                f"not show; {SAY_TASK}"
+            )
         if not said:
             raise ObjectiveError(
                 "objective_args.estimator is missing: an import path such as "
@@ -70,14 +84,22 @@ class Trainable(msgspec.Struct, frozen=True):
         return [said] if isinstance(said, str) else said
 
 
+class Given(NamedTuple):
+    """What a study says, the folder of its file, and the seed of a trial."""
+
+    args: dict[str, object]
+    origin: Path
+    seed: int
+
+
 class Training:
     """One job: as many models as there are folds, or one of a hold-out."""
 
-    def __init__(self, kind: Trainable, config: Config, trial: Trial) -> None:
+    def __init__(self, kind: Trainable, config: Config, given: Given) -> None:
         """Check what the study asks for; raises ObjectiveError."""
-        options = study.read(trial.args)
-        dataset, beside = located(options.dataset, trial.origin), options.validation
-        validation = None if beside is None else located(beside, trial.origin)
+        options = study.read(given.args)
+        dataset, beside = located(options.dataset, given.origin), options.validation
+        validation = None if beside is None else located(beside, given.origin)
         source = (dataset, options.target, validation, options.rows)
         data = load(*source)
         self._model = make(kind.paths(options, options.task or data.task))
@@ -85,7 +107,7 @@ class Training:
         if task == "classification" and data.task == "regression":
             raise ObjectiveError(f"{options.dataset} has numbers to predict, and no classes")
         values = {**options.arguments, **kind.arguments(config)}
-        seed = trial.seed if options.random_state is None else options.random_state
+        seed = given.seed if options.random_state is None else options.random_state
         configure(self._model, values, seed, own=kind.own)
         self._name = choose(options.resource, kind.resource, self._model, values)
         self._resource = RESOURCES[self._name]
@@ -94,22 +116,28 @@ class Training:
         stratified = task == "classification"
         self._layout = Layout(*source, options.test_size, folds, stratified, scaled)
         self._scorers = scorers(options.scoring, task)
-        self._kind, self._config, self._trial = kind, config, trial
+        self._kind, self._config, self._seed = kind, config, given.seed
         self._models: dict[int, Any] = {}
         self._scalers: dict[int, Any] = {}
         self._folds: dict[int, Metrics] = {}
         self._kept = True
 
-    def run(self) -> list[Metrics]:
+    @property
+    def metrics(self) -> list[str]:
+        """The names of what comes of it, if it has several folds and tells its loss."""
+        curved = [*self._scorers, "train_loss"]
+        return [*self._scorers, *PLAIN, "train_loss", *(f"{name}_std" for name in curved)]
+
+    def run(self, trial: Trial) -> list[Metrics]:
         """Train up to where the job ends; returns the metrics of each fold."""
-        trial = self._trial
         count = len(splits(self._layout))
         if self._name == "folds" and trial.stop > count:
             raise ObjectiveError(
                 f"{trial.stop} folds are asked for by [scheduler], and there are {count}: "
                 f"set max_resource = {count}, or objective_args.folds"
             )
-        self._go_on()
+        if trial.previous is not None:
+            self._go_on(trial.previous)
         for reached in self._resource.points(trial.start, trial.stop):
             for number in [reached - 1] if self._name == "folds" else range(count):
                 self._advance(number, reached)
@@ -117,14 +145,14 @@ class Training:
             curve = {name: value for name, value in means.items() if name not in PLAIN}
             trial.report(reached, **curve)
             if self._kept and trial.should_save(reached):
-                self._save(reached)
+                self._save(trial, reached)
         return list(self._folds.values())
 
     def at_once(self) -> list[Metrics]:
         """Train as the estimator does by itself, whatever the resource is."""
         self._resource = RESOURCES["none"]
         for number in range(len(splits(self._layout))):
-            self._advance(number, self._trial.stop)
+            self._advance(number, 1)
         return list(self._folds.values())
 
     def _advance(self, number: int, reached: int) -> None:
@@ -144,23 +172,20 @@ class Training:
 
     def _vary(self, x: Array, epoch: int) -> Array:
         # A generator for each epoch: what goes on from a checkpoint draws what it would have drawn.
-        draw = np.random.default_rng([self._trial.seed, epoch])
+        draw = np.random.default_rng([self._seed, epoch])
         return self._kind.vary(x, self._config, draw)
 
-    def _go_on(self) -> None:
-        """Take over what the trial's newest checkpoint has."""
-        folder = self._trial.previous
-        if folder is None:
-            return
+    def _go_on(self, folder: Path) -> None:
+        """Take over what a checkpoint has."""
         self._folds = dict(enumerate(snapshot.load_scores(folder)))
         if self._resource.continues:
             models = snapshot.load_models(folder, self._model, scaled=self._layout.scaled)
             self._models = dict(enumerate(models))
 
-    def _save(self, reached: int) -> None:
+    def _save(self, trial: Trial, reached: int) -> None:
         """Save a checkpoint; where the model can't be kept there is none to go on from."""
         try:
-            with self._trial.checkpoint(reached) as folder:
+            with trial.checkpoint(reached) as folder:
                 snapshot.save_scores(folder, list(self._folds.values()))
                 if self._models:
                     models, scalers = self._models.values(), self._scalers.values()

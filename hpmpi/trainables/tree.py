@@ -6,5 +6,5 @@ Resource: none; or "rows", "folds".
 
 from hpmpi.trainables.training import Trainable
 
-MODEL = Trainable("sklearn.tree.DecisionTreeClassifier", "sklearn.tree.DecisionTreeRegressor")
-train, default = MODEL.train, MODEL.default
+train = Trainable("sklearn.tree.DecisionTreeClassifier", "sklearn.tree.DecisionTreeRegressor")
+default = train.default

@@ -130,8 +130,10 @@ class Hosts:
         self._hosts[0].ip("link", "set", f"port{number}", "up")
 
     def off(self, number: int) -> None:
-        """Power a host off."""
-        self._hosts.pop(number).off()
+        """Power a host off: it answers nobody from the first moment on."""
+        host = self._hosts.pop(number)
+        self._agent.with_name(f"ssh.{host.address}").unlink()
+        host.off()
 
     def mpirun(self, *words: str) -> list[str]:
         """Say how to start two ranks on each host that is on."""
