@@ -11,6 +11,7 @@ from collections.abc import Container, Mapping, Sequence
 
 from hpmpi.decisions import Assigned, Decision, Failure, Joined, Lost, Result
 from hpmpi.leaderboard import Leaderboard, Standing, curves
+from hpmpi.messages import gist
 from hpmpi.trial import Value
 
 Columns = dict[str, list[Value]]
@@ -77,8 +78,8 @@ def standings(board: Leaderboard, failures: Sequence[Failure]) -> Columns:
 
 
 def reasons(failures: Sequence[Failure]) -> dict[int, str]:
-    """Say of each trial that was given up what its last error was."""
-    return {it.trial: it.error for it in failures if it.final}
+    """Say of each trial that was given up what its last error was, in a line."""
+    return {it.trial: gist(it.error) for it in failures if it.final}
 
 
 def placed(ranking: Sequence[Standing], more: Mapping[str, list[Value]] | None = None) -> Columns:

@@ -362,3 +362,18 @@ def test_a_study_that_is_right_passes(tmp_path: Path) -> None:
         args = {"dataset": "iris", "scoring": "f1_macro", "folds": 3}
         check_study(forest.train, welcome(tmp_path, "x:y", metric=metric, args=args))
     check_study(len, welcome(tmp_path, "x:y"))
+
+
+def test_boosting_by_trees_grows_as_many_as_are_asked_for(tmp_path: Path) -> None:
+    """Of more than 10,000 rows it would stop early by itself, and after fewer if it goes on."""
+    draw = np.random.default_rng(0)
+    y = draw.integers(2, size=14_000)
+    np.savez(tmp_path / "noise.npz", x=draw.standard_normal((len(y), 2)), y=y)
+    args = {"dataset": str(tmp_path / "noise.npz"), "scoring": "neg_log_loss"}
+    config: Config = {"learning_rate": 1.0, "max_leaf_nodes": 3}
+    at_once, _ = train(boosting.train, tmp_path / "at once", config, 20, args)
+    train(boosting.train, tmp_path / "in parts", config, 9, args)
+    in_parts, _ = train(boosting.train, tmp_path / "in parts", config, 20, args, attempt=2)
+    assert in_parts == at_once
+    model = skops.io.load(saved(tmp_path / "at once", "model.skops"), trusted=TRUSTED)
+    assert model.n_iter_ == 20

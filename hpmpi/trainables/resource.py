@@ -69,8 +69,11 @@ def one_epoch(model: Any, part: Part, reached: int, vary: Vary) -> int:
 
 
 def trees(model: Any, part: Part, reached: int, _: Vary) -> int:
-    """Grow the trees that are missing."""
-    model.set_params(**{count_of_trees(model): reached, f"{last(model)}warm_start": True})
+    """Grow the trees that are missing: as many as are asked for, also where "auto" would stop."""
+    grown = {count_of_trees(model): reached, f"{last(model)}warm_start": True}
+    if model.get_params().get(stops := f"{last(model)}early_stopping") == "auto":
+        grown[stops] = False
+    model.set_params(**grown)
     model.fit(part.x_train, part.y_train)
     return len(part.y_train)
 
