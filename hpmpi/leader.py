@@ -63,6 +63,8 @@ PASSING_ON_S = 5.0
 """A signal that follows another so soon is the same, by another way: mpirun's, and the shell's; or
 launch's, which takes longer."""
 
+SILENT = "without isolation, a rank is silent while it works: is patience_s longer than a job?"
+
 NOTICE = "SIGUSR1"
 NOTICE_S = 150.0
 """What slurm/tune.sh has Slurm send before the end of the allocation; at most so long before."""
@@ -173,6 +175,7 @@ class Leader:
             time_s=limits.trial_time_s,
             memory_mb=limits.trial_memory_mb,
             gpus_per_trial=self._study.run.gpus_per_trial,
+            isolated=self._study.run.isolation == "process",
         )
 
     def _start_baseline(self, welcome: Welcome) -> BaselineRun | None:
@@ -248,6 +251,8 @@ class Leader:
         match decision:
             case Lost(rank=rank):
                 self._transport.forget(rank)
+                if self._study.run.isolation == "none":
+                    log.warning(SILENT)
             case Draining(why=why):
                 self._why = why
                 log.warning("%s: draining, for at most %g s", why, self._study.limits.grace_s)
