@@ -58,7 +58,8 @@ class Bare:
             for stream in (sys.stdout, sys.stderr):
                 os.dup2(self._output.fileno(), stream.fileno())
             origin = Path(self._welcome.origin)
-            self._function = objective.load(self._welcome.objective, origin)
+            found = objective.load(self._welcome.objective, origin)
+            self._function = objective.called_with_both(found)
         except BaseException as error:  # noqa: BLE001 - the user's module
             self._reports.append(Unfit(host(), told(error)))
         else:

@@ -63,7 +63,8 @@ class Performer:
                 match self._decoder.decode(message):
                     case Welcome() as welcome:
                         try:
-                            function = objective.load(welcome.objective, Path(welcome.origin))
+                            found = objective.load(welcome.objective, Path(welcome.origin))
+                            function = objective.called_with_both(found)
                         except BaseException as error:  # noqa: BLE001 - the user's module
                             self._say(Unfit(host, told(error)))
                             return
@@ -111,8 +112,7 @@ def attempt(
 
     try:
         trial, checkpoints = objective.open_trial(welcome, order, publish, drains)
-        returned = objective.call(function, order.config, trial)
-        metrics = objective.check(returned, welcome.metric)
+        metrics = objective.check(function(order.config, trial), welcome.metric)
     except objective.Suspend as suspend:
         return Suspended(*job, suspend.saved)
     except ObjectiveError as error:

@@ -129,7 +129,8 @@ class Worker:
         if self._jobs and not self._busy:
             limit_s = 0.0
         wait_s = max(0.0, min(self._beat_at + welcome.beat_s - now, limit_s))
-        self._listen(wait_s, child.descriptors())
+        expects = self._busy or not self._introduced
+        self._listen(wait_s, child.descriptors() if expects else ())
         return 0 if self._obey(child) else None
 
     def _breathe(self, welcome: Welcome, child: Child | Bare) -> None:

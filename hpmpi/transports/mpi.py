@@ -5,7 +5,9 @@ each with a receive from the rank that was probed; sends and receives that are n
 collective after `connect`; no MPI_Finalize. A dead rank then costs nobody else anything, with or
 without ULFM. One thread speaks MPI.
 
-Nobody spins: a rank that hears nothing sleeps, at first for 0.1 ms and then longer.
+MPI can't be waited for without spinning, so a rank looks: again and again for SPIN_S, in which it
+lets others have its core; then it sleeps between looks, the longer the longer it has waited. One
+that waits for something else as well, for its child, looks rarely, as that wakes it.
 """
 
 import contextlib
@@ -42,9 +44,15 @@ DEATHS = (
     MPI.ERR_PROC_FAILED_PENDING,
     MPI.ERR_OTHER,  # MPICH: a rank's memory was gone before a message in it was read
 )
-SPIN_S = 50e-6
+SPIN_S = 0.3e-3
 SLEEP_LEAST_S = 0.1e-3
-SLEEP_MOST_S = 5e-3
+SLEEP_SHARE = 0.25
+"""How much longer than it must a rank may wait, if it is not woken before."""
+
+SLEEP_MOST_S = 25e-3
+LEADER_SLEEP_MOST_S = 2e-3
+"""The same in seconds; all ranks wait for the leader."""
+
 SEGMENT = "/dev/shm/mpich"  # noqa: S108 - MPICH chose the name
 
 
@@ -59,6 +67,7 @@ class MpiTransport:
         self.name = library()
         self._world = world
         self._status = MPI.Status()
+        self._sleep_most_s = LEADER_SLEEP_MOST_S if self.rank == LEADER else SLEEP_MOST_S
         self._sending: defaultdict[int, list[tuple[MPI.Request, bytes]]] = defaultdict(list)
         self._receiving: defaultdict[int, deque[tuple[MPI.Request, bytearray]]]
         self._receiving = defaultdict(deque)
@@ -71,24 +80,28 @@ class MpiTransport:
         except MPI.Exception as error:
             self._check(error)
         else:
-            self._sending[rank].append((request, message))
+            if not self._sent(request):
+                self._sending[rank].append((request, message))
 
     def poll(self, timeout_s: float, wake: Sequence[int] = ()) -> list[tuple[int, bytes]]:
         """Return what has come in; wait for the first message at most `timeout_s`."""
         began_at = time.monotonic()
-        sleep_s = SLEEP_LEAST_S
         while True:
-            self._push()
+            if self._sending:
+                self._push()
             if messages := self._receive():
                 return messages
             waited_s = time.monotonic() - began_at
             if waited_s >= timeout_s:
                 return []
-            if waited_s < SPIN_S:
+            if waited_s < SPIN_S and not wake:
+                os.sched_yield()
                 continue
+            sleep_s = max(waited_s * SLEEP_SHARE, SLEEP_LEAST_S)
+            if wake or sleep_s > self._sleep_most_s:
+                sleep_s = self._sleep_most_s
             if await_any(wake, limit_s=min(sleep_s, timeout_s - waited_s)):
                 return []
-            sleep_s = min(sleep_s * 1.5, SLEEP_MOST_S)
 
     def forget(self, rank: int) -> None:
         """Stop looking after sends to a rank; MPI may still hold their buffers, so they stay."""
