@@ -49,9 +49,9 @@ def parsed(name: str) -> Checkpoint | None:
     return Checkpoint(*map(int, match.groups())) if match else None
 
 
-def trial_folder(run_folder: Path, trial: int) -> Path:
+def trial_folder(run_folder: Path | str, trial: int) -> Path:
     """Name the folder that has the checkpoints of a trial."""
-    return run_folder / "checkpoints" / str(trial)
+    return Path(f"{run_folder}/checkpoints/{trial}")  # parsed once: it is done for each job
 
 
 class Checkpoints:

@@ -122,7 +122,7 @@ def open_trial(
 ) -> tuple[Trial, Checkpoints]:
     """Make the handle for an attempt, and what keeps its checkpoints."""
     checkpoints = Checkpoints(
-        trial_folder(Path(welcome.folder), order.trial),
+        trial_folder(welcome.folder, order.trial),
         order.rung,
         order.attempt,
         keep_all=welcome.keep_all,

@@ -44,7 +44,7 @@ DEATHS = (
     MPI.ERR_PROC_FAILED_PENDING,
     MPI.ERR_OTHER,  # MPICH: a rank's memory was gone before a message in it was read
 )
-SPIN_S = 0.3e-3
+SPIN_S = 0.1e-3
 SLEEP_LEAST_S = 0.1e-3
 SLEEP_SHARE = 0.25
 """How much longer than it must a rank may wait, if it is not woken before."""
@@ -138,6 +138,8 @@ class MpiTransport:
                 self._receiving[source].append((request, message))
         except MPI.Exception as error:
             self._check(error)
+        if not self._receiving:
+            return []
         return [
             (source, bytes(message))
             for source in list(self._receiving)
