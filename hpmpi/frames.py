@@ -74,8 +74,6 @@ class Frames:
                 chunk = b""
             self._incoming += chunk
             self.closed = not chunk
-            if len(chunk) < CHUNK_BYTES:
-                break
         return list(self._whole())
 
     def wait(self) -> list[bytes]:

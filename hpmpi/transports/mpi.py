@@ -5,9 +5,9 @@ each with a receive from the rank that was probed; sends and receives that are n
 collective after `connect`; no MPI_Finalize. A dead rank then costs nobody else anything, with or
 without ULFM. One thread speaks MPI.
 
-MPI can't be waited for without spinning, so a rank looks: again and again for SPIN_S, in which it
-lets others have its core; then it sleeps between looks, the longer the longer it has waited. One
-that waits for something else as well, for its child, looks rarely, as that wakes it.
+MPI wakes nobody, so a rank looks. Where messages follow each other fast, it looks again and again
+for SPIN_S, and lets whoever wants it have its core meanwhile; else it sleeps between looks, the
+longer the longer it has waited. One that can be woken by something else, its child, looks rarely.
 """
 
 import contextlib
@@ -44,7 +44,8 @@ DEATHS = (
     MPI.ERR_PROC_FAILED_PENDING,
     MPI.ERR_OTHER,  # MPICH: a rank's memory was gone before a message in it was read
 )
-SPIN_S = 0.1e-3
+FAST_S = 3e-3
+SPIN_S = 1e-3
 SLEEP_LEAST_S = 0.1e-3
 SLEEP_SHARE = 0.25
 """How much longer than it must a rank may wait, if it is not woken before."""
@@ -67,6 +68,7 @@ class MpiTransport:
         self.name = library()
         self._world = world
         self._status = MPI.Status()
+        self._spin_s = SPIN_S
         self._sleep_most_s = LEADER_SLEEP_MOST_S if self.rank == LEADER else SLEEP_MOST_S
         self._sending: defaultdict[int, list[tuple[MPI.Request, bytes]]] = defaultdict(list)
         self._receiving: defaultdict[int, deque[tuple[MPI.Request, bytearray]]]
@@ -89,12 +91,14 @@ class MpiTransport:
         while True:
             if self._sending:
                 self._push()
-            if messages := self._receive():
-                return messages
+            messages = self._receive()
             waited_s = time.monotonic() - began_at
+            if messages:
+                self._spin_s = SPIN_S if waited_s < FAST_S else 0.0
+                return messages
             if waited_s >= timeout_s:
                 return []
-            if waited_s < SPIN_S and not wake:
+            if waited_s < self._spin_s and not wake:
                 os.sched_yield()
                 continue
             sleep_s = max(waited_s * SLEEP_SHARE, SLEEP_LEAST_S)
