@@ -44,7 +44,7 @@ FIRST_WORD_S = 600.0
 SILENCES = 10
 """A rank leaves when rank 0 was silent for so many times `patience_s`."""
 
-LOOK_EVERY_S = 0.1
+LOOK_EVERY_S = 0.2
 """How often the child's limits are looked at."""
 
 MOST_POINTS = 1000

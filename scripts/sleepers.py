@@ -40,6 +40,27 @@ def lasting(_config: object, trial: Trial) -> float:
     return 0.0
 
 
+def napping(_config: object, trial: Trial) -> dict[str, float]:
+    """Sleep, and tell when."""
+    began_at = time.monotonic()
+    time.sleep(float(str(trial.args["s"])))
+    return {"loss": 0.0, "began_at": began_at, "ended_at": time.monotonic()}
+
+
+def counted(_config: object, trial: Trial) -> dict[str, float]:
+    """Compute, and tell when."""
+    began_at, ended_at = computing(int(str(trial.args["loops"])))
+    return {"loss": 0.0, "began_at": began_at, "ended_at": ended_at}
+
+
+def computing(loops: int) -> tuple[float, float]:
+    """Keep a core busy; return when that began and ended."""
+    began_at = time.monotonic()
+    for _ in range(loops):
+        pass
+    return began_at, time.monotonic()
+
+
 def slept(for_s: float) -> dict[str, float]:
     """Sleep, and tell for how long it was: it is no fault of ours if a clock is slow to wake."""
     began_at = time.perf_counter()

@@ -5,9 +5,9 @@ each with a receive from the rank that was probed; sends and receives that are n
 collective after `connect`; no MPI_Finalize. A dead rank then costs nobody else anything, with or
 without ULFM. One thread speaks MPI.
 
-MPI wakes nobody, so a rank looks. Where messages follow each other fast, it looks again and again
-for SPIN_S, and lets whoever wants it have its core meanwhile; else it sleeps between looks, the
-longer the longer it has waited. One that can be woken by something else, its child, looks rarely.
+MPI wakes nobody, so a rank looks. Where its last word was answered within FAST_S, it looks again
+and again for SPIN_S, and lets whoever wants it have its core meanwhile; then it sleeps between
+looks, the longer the longer it is quiet. One that its child can wake looks rarely.
 """
 
 import contextlib
@@ -16,6 +16,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from hpmpi import guard, place
 from hpmpi.errors import MeetingError, TransportError
@@ -47,12 +48,18 @@ DEATHS = (
 FAST_S = 3e-3
 SPIN_S = 1e-3
 SLEEP_LEAST_S = 0.1e-3
-SLEEP_SHARE = 0.25
-"""How much longer than it must a rank may wait, if it is not woken before."""
 
-SLEEP_MOST_S = 25e-3
-LEADER_SLEEP_MOST_S = 2e-3
-"""The same in seconds; all ranks wait for the leader."""
+
+class Sleep(NamedTuple):
+    """How long a rank sleeps between two looks: a share of how long it is quiet, and the most."""
+
+    share: float
+    most_s: float
+
+
+LEADERS = Sleep(0.04, 10e-3)
+OTHERS = Sleep(0.2, 0.2)
+"""All ranks wait for the leader."""
 
 SEGMENT = "/dev/shm/mpich"  # noqa: S108 - MPICH chose the name
 
@@ -68,8 +75,9 @@ class MpiTransport:
         self.name = library()
         self._world = world
         self._status = MPI.Status()
-        self._spin_s = SPIN_S
-        self._sleep_most_s = LEADER_SLEEP_MOST_S if self.rank == LEADER else SLEEP_MOST_S
+        self._sleep = LEADERS if self.rank == LEADER else OTHERS
+        self._talked_at = 0.0
+        self._fast = False
         self._sending: defaultdict[int, list[tuple[MPI.Request, bytes]]] = defaultdict(list)
         self._receiving: defaultdict[int, deque[tuple[MPI.Request, bytearray]]]
         self._receiving = defaultdict(deque)
@@ -77,6 +85,7 @@ class MpiTransport:
 
     def send(self, rank: int, message: bytes) -> None:
         """Start a send; the message is kept until MPI has taken it."""
+        self._talked_at = time.monotonic()
         try:
             request = self._world.Isend([message, MPI.BYTE], dest=rank, tag=TAG)
         except MPI.Exception as error:
@@ -92,19 +101,20 @@ class MpiTransport:
             if self._sending:
                 self._push()
             messages = self._receive()
-            waited_s = time.monotonic() - began_at
+            now = time.monotonic()
+            quiet_s = now - self._talked_at
             if messages:
-                self._spin_s = SPIN_S if waited_s < FAST_S else 0.0
+                self._fast = quiet_s < FAST_S
+                self._talked_at = now
                 return messages
-            if waited_s >= timeout_s:
+            left_s = began_at + timeout_s - now
+            if left_s <= 0:
                 return []
-            if waited_s < self._spin_s and not wake:
+            if self._fast and quiet_s < SPIN_S and not wake:
                 os.sched_yield()
                 continue
-            sleep_s = max(waited_s * SLEEP_SHARE, SLEEP_LEAST_S)
-            if wake or sleep_s > self._sleep_most_s:
-                sleep_s = self._sleep_most_s
-            if await_any(wake, limit_s=min(sleep_s, timeout_s - waited_s)):
+            sleep_s = min(max(quiet_s * self._sleep.share, SLEEP_LEAST_S), self._sleep.most_s)
+            if await_any(wake, limit_s=min(self._sleep.most_s if wake else sleep_s, left_s)):
                 return []
 
     def forget(self, rank: int) -> None:
