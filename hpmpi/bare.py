@@ -28,6 +28,9 @@ BREATHE_EVERY_S = 0.1
 class Bare:
     """Do what a Child does, in this process and thread."""
 
+    unsent = False
+    """Nothing has to be sent anywhere."""
+
     def __init__(
         self, welcome: Welcome, output: Path, share: Share, breathe: Callable[[], None]
     ) -> None:

@@ -152,6 +152,11 @@ class Child:
             return []
         return [self._frames.fileno()]
 
+    @property
+    def unsent(self) -> bool:
+        """Whether the child is being sent more than goes at once: `poll` goes on with it."""
+        return self._frames is not None and self._frames.unsent
+
     def assign(self, order: Assign) -> None:
         """Have the child do a job, or the next child where this one is being ended."""
         assert self._job is None, "a child does one job at a time"

@@ -83,6 +83,13 @@ def parser() -> argparse.ArgumentParser:
     each.add_argument("folder", type=Path, metavar="DIR")
     each.add_argument("--format", choices=list(export.FORMATS), required=True)
     each.set_defaults(do=alone(do_export))
+    each = commands.add_parser("plot", help="draw the figures of runs, as files")
+    each.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="several are compared")
+    each.add_argument("--out", type=Path, metavar="FOLDER", help="default: DIR/plots")
+    each.add_argument(
+        "--format", type=formats, default="png,svg", metavar="png,svg", help="default: both"
+    )
+    each.set_defaults(do=alone(do_plot))
     each = commands.add_parser("replay", help="derive every decision of a run again")
     each.add_argument("folder", type=Path, metavar="DIR")
     each.add_argument("--trust", action="store_true", help="run the code that the folder names")
@@ -201,6 +208,16 @@ def do_export(options: argparse.Namespace) -> int:
     return 0
 
 
+def do_plot(options: argparse.Namespace) -> int:
+    """Draw figures; print the files."""
+    from hpmpi import plot  # noqa: PLC0415 - matplotlib is not everywhere
+
+    report = partial(print, "hpmpi:", file=sys.stderr)
+    for file in plot.plot(options.folders, options.out, options.format, report):
+        print(show.printable(str(file)), flush=True)
+    return 0
+
+
 def do_submit(options: argparse.Namespace) -> int:
     """Submit a study; print the id that Slurm gives it."""
     from hpmpi import batch, needs, submission  # noqa: PLC0415 - submitit is not everywhere
@@ -238,6 +255,14 @@ def hosts(text: str) -> tuple[str, ...]:
     names = tuple(name for name in text.split(",") if name)
     if not names:
         raise argparse.ArgumentTypeError(f"{text!r} must be names of hosts, with commas between")
+    return names
+
+
+def formats(text: str) -> tuple[str, ...]:
+    """Read which formats figures are wanted in."""
+    names = tuple(dict.fromkeys(name for name in text.split(",") if name))
+    if not names or not {"png", "svg"}.issuperset(names):
+        raise argparse.ArgumentTypeError(f"{text!r} must be png, svg, or both with a comma between")
     return names
 
 

@@ -40,6 +40,11 @@ class Frames:
         """Return the descriptor, for select."""
         return self._socket.fileno()
 
+    @property
+    def unsent(self) -> bool:
+        """Whether something waits for `flush`."""
+        return bool(self._outgoing)
+
     def send(self, message: bytes) -> None:
         """Send as much as goes; the rest goes with later calls of `flush`."""
         if not self.closed:

@@ -84,6 +84,7 @@ class Leader:
     ) -> None:
         """Go on where `jobs` and the store are; `origin` is the study file's folder."""
         self._study = study
+        self._settings = study.toml()
         self._origin = origin
         self._store = store
         self._transport = transport
@@ -140,7 +141,7 @@ class Leader:
         started = Started(
             at=self._now(),
             version=__version__,
-            settings=self._study.toml(),
+            settings=self._settings,
             start=self._start,
             ranks=len(self._ranks),
             rungs=self._master.jobs.scheduler.rungs,
@@ -159,6 +160,9 @@ class Leader:
             self._store.folder,
             f"; going on after {going_on} results" if going_on else "",
         )
+        if self._study.stop.max_trials is not None:
+            method = self._study.searcher["method"]
+            log.info("%s: up to %d trials", method, self._study.stop.max_trials)
 
     def _welcome(self) -> Welcome:
         limits = self._study.limits
@@ -309,7 +313,7 @@ class Leader:
             self._store.checkpoint(
                 self._master.jobs.state(),
                 tables.tell(self._store.decisions, self._board),
-                {"hpmpi": __version__, "settings": self._study.toml(), "state": state},
+                {"hpmpi": __version__, "settings": self._settings, "state": state},
             )
         except StoreError as error:
             log.error("%s; the journal has everything, and the run goes on", error)  # noqa: TRY400
@@ -343,6 +347,7 @@ class Leader:
                 if isinstance(decode(message), Goodbye):
                     ranks.discard(rank)
         self._transport.leave(GOODBYE_S)
+        log.info("%s: %s", self._transport.name, self._transport.traffic)
 
     def _present(self) -> list[int]:
         workers = self._master.roster.workers

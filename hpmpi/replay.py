@@ -50,6 +50,7 @@ from hpmpi.messages import (
 from hpmpi.resume import jobs_of, rules_of
 from hpmpi.roster import Roster
 from hpmpi.settings import Settings
+from hpmpi.toml import without_none
 from hpmpi.trial import Held, JobKey
 
 UNTOLD = ("type", "at", "settings", "version", "error")
@@ -279,7 +280,7 @@ def study_of(started: Started, *, trust: bool) -> Settings:
     ]
     if foreign and not trust:
         raise SettingsError(foreign)
-    return settings.check(settings.without_none(msgspec.to_builtins(study)))
+    return settings.check(without_none(msgspec.to_builtins(study)))
 
 
 def told(decision: Decision | None) -> str:

@@ -5,42 +5,39 @@ name, so a user's own class is checked as ours are.
 """
 
 import importlib.util
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Literal
 
 import msgspec
-import tomli_w
 
 import hpmpi.schedulers
 import hpmpi.searchers
+from hpmpi import candidates
 from hpmpi.errors import SettingsError, SpaceError
 from hpmpi.forms import Table, fill_keywords, fill_struct
 from hpmpi.names import NameNotFoundError, find
 from hpmpi.schedulers import Scheduler
-from hpmpi.space import Choice, Dimension, Float, Int, Space
+from hpmpi.searchers import Searcher
+from hpmpi.space import LARGEST, Choice, Dimension, Float, Int, Space
+from hpmpi.toml import apply, dump, load
 from hpmpi.trial import Goal
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
-DEPTH = 64
-"""How deep tables and lists may lie in each other."""
-
 MAX_TRIALS = 100
-"""How many trials a study has that says nothing of its end."""
+"""How many trials a study has that says nothing of its end, nor does its searcher."""
 
 LONGEST_NAME = 200
 """How long a study's name is at most, in bytes: its folder has it, with a number when moved."""
+
+LONGEST_TOLD = 200
+"""How much of a setting is told where it differs, in characters."""
 
 DIMENSIONS: dict[str, type[Dimension]] = {"float": Float, "int": Int, "choice": Choice}
 
@@ -113,7 +110,7 @@ class Settings(msgspec.Struct, frozen=True):
 
     def toml(self) -> str:
         """Write the study as it runs."""
-        return tomli_w.dumps(without_none(msgspec.to_builtins(self)))
+        return dump(msgspec.to_builtins(self))
 
 
 def read(path: Path, changes: list[str]) -> Settings:
@@ -142,54 +139,6 @@ def parse(text: str) -> Settings:
     return settings
 
 
-def load(text: str, origin: str) -> Table:
-    """Read TOML; raises SettingsError for what is none, and for what no program can work with."""
-    try:
-        table = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # ValueError: also a number without an end
-        raise SettingsError([f"{origin} is not TOML: {error}"]) from error
-    for problem in extremes(table):
-        raise SettingsError([f"{origin}: {problem}"])
-    return table
-
-
-def extremes(value: object, depth: int = 0) -> Iterator[str]:
-    """Find what TOML does not promise to be readable: larger numbers, and no end of brackets."""
-    if depth > DEPTH:
-        yield f"there are tables or lists more than {DEPTH} deep in each other"
-        return
-    match value:
-        case int() if not -(2**63) <= value < 2**63:
-            yield "there is a whole number of more than 64 bits"
-        case dict() | list():
-            for each in value.values() if isinstance(value, dict) else value:
-                yield from extremes(each, depth + 1)
-        case _:
-            pass
-
-
-def apply(table: Table, change: str) -> None:
-    """Make the change that a `--set table.key=value` asks for; raises SettingsError."""
-    path, equals, text = change.partition("=")
-    *tables, key = [part.strip() for part in path.split(".")]
-    if not equals or not key:
-        raise SettingsError([f"--set {change!r} must be table.key=value"])
-    try:
-        change.encode()
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    except (ValueError, RecursionError) as error:
-        raise SettingsError([f"--set {change[:80]!r} can't be read: {error}"]) from error
-    for problem in extremes(value):
-        raise SettingsError([f"--set {change[:80]!r}: {problem}"])
-    for name in tables:
-        table = table.setdefault(name, {})
-        if not isinstance(table, dict):
-            raise SettingsError([f"--set {change!r}: {name} is not a table"])
-    table[key] = value
-
-
 def check(table: Table, origin: Path | None = None) -> Settings:
     """Check a study whole; raises SettingsError with every mistake.
 
@@ -205,7 +154,9 @@ def check(table: Table, origin: Path | None = None) -> Settings:
     space = make_space(table.get("space"), problems)
     options = dict(as_table(table.get("searcher", {})))
     first = check_first(options.pop("first", []), space, problems)
-    searcher = check_method("searcher", "random", options, hpmpi.searchers, problems)
+    if origin is not None and isinstance(options.get("candidates"), str):
+        options["candidates"] = read_candidates(origin / options["candidates"], space, problems)
+    chosen = check_method("searcher", "random", options, hpmpi.searchers, problems)
     options = dict(as_table(table.get("scheduler", {})))
     scheduler = check_method("scheduler", "full", options, hpmpi.schedulers, problems)
     for name in ("objective", "baseline"):
@@ -216,15 +167,12 @@ def check(table: Table, origin: Path | None = None) -> Settings:
         problems += [f'limits.{name} needs run.isolation = "process"' for name in limited]
     if settings is None or problems:
         raise SettingsError(problems)
-    nothing_said = settings.stop == Stop()
     complete = msgspec.structs.replace(
-        settings,
-        searcher={**searcher, "first": first},
-        scheduler=scheduler,
-        stop=Stop(max_trials=MAX_TRIALS) if nothing_said else settings.stop,
+        settings, searcher={**chosen, "first": first}, scheduler=scheduler
     )
-    build(complete)
-    return complete
+    searcher = build_searcher(complete)
+    build_scheduler(complete, searcher)
+    return msgspec.structs.replace(complete, stop=bounded(settings.stop, searcher))
 
 
 def build(settings: Settings) -> Scheduler:
@@ -232,23 +180,54 @@ def build(settings: Settings) -> Scheduler:
 
     Raises SettingsError where the values of a table do not go together.
     """
-    space = make_space(settings.space, [])
+    return build_scheduler(settings, build_searcher(settings))
+
+
+def build_searcher(settings: Settings) -> Searcher:
+    """Make the searcher, as `build` does."""
     options = dict(settings.searcher)
     make = found(options.pop("method"), hpmpi.searchers)
-    searcher = make(space, settings.seed, options.pop("first"), **options)
+    space = make_space(settings.space, [])
+    searcher: Searcher = make(space, settings.seed, options.pop("first"), **options)
+    return searcher
+
+
+def build_scheduler(settings: Settings, searcher: Searcher) -> Scheduler:
+    """Make the scheduler of a searcher, as `build` does."""
     options = dict(settings.scheduler)
     scheduler: Scheduler = found(options.pop("method"), hpmpi.schedulers)(searcher, **options)
     return scheduler
 
 
+def bounded(stop: Stop, searcher: Searcher) -> Stop:
+    """Have a study end when its searcher has no other configuration, if that is known, or some."""
+    size = getattr(searcher, "size", None)
+    if not isinstance(size, int) or size < 1:
+        return stop if stop != Stop() else Stop(max_trials=MAX_TRIALS)
+    return msgspec.structs.replace(stop, max_trials=min(stop.max_trials or size, size, LARGEST))
+
+
 def differences(settings: Settings, stored: Settings) -> list[str]:
     """Name what differs from the stored study and may not."""
     now, before = (msgspec.to_builtins(each) for each in (settings, stored))
-    return [
-        f"{name} = {now[name]!r}, and {before[name]!r} in the run that is there"
-        for name in now
-        if name not in MAY_CHANGE and now[name] != before[name]
-    ]
+    names = [name for name in now if name not in MAY_CHANGE]
+    return [each for name in names for each in differing(name, now[name], before[name])]
+
+
+def differing(name: str, now: Any, before: Any) -> Iterator[str]:
+    """Say how a setting differs: a table key by key, a list, which may be long, once."""
+    if now == before:
+        return
+    if isinstance(now, dict) and isinstance(before, dict):
+        for key in before | now:
+            yield from differing(f"{name}.{key}", now.get(key), before.get(key))
+    elif isinstance(now, list) and isinstance(before, list):
+        pairs = enumerate(zip_longest(now, before))
+        index, pair = next((index, pair) for index, pair in pairs if pair[0] != pair[1])
+        yield from differing(f"{name}[{index}]", *pair)
+    else:
+        told, told_before = (f"{each!r:.{LONGEST_TOLD}}" for each in (now, before))
+        yield f"{name} = {told}, and {told_before} in the run that is there"
 
 
 def make_space(table: object, problems: list[str]) -> Space | None:
@@ -284,6 +263,15 @@ def check_first(first: object, space: Space | None, problems: list[str]) -> list
         if space is not None:
             attempt(partial(space.check, config), f"searcher.first[{number}]", problems)
     return first
+
+
+def read_candidates(file: Path, space: Space | None, problems: list[str]) -> list[Table]:
+    """Read the candidates that a study names; none where that can't be."""
+    try:
+        return [] if space is None else candidates.read(file, space)
+    except SettingsError as error:
+        problems += error.problems
+        return []
 
 
 def check_method(
@@ -349,10 +337,3 @@ def attempt(check: Callable[[], None], where: str, problems: list[str]) -> None:
 def as_table(value: object) -> Table:
     """Take what is no table as an empty one: that is said elsewhere."""
     return value if isinstance(value, dict) else {}
-
-
-def without_none(value: Any) -> Any:
-    """Leave out what has no value: TOML has no word for it."""
-    if isinstance(value, dict):
-        return {key: without_none(each) for key, each in value.items() if each is not None}
-    return value

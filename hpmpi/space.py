@@ -43,6 +43,13 @@ class Float(msgspec.Struct, frozen=True, tag="float", forbid_unknown_fields=True
         """Tell whether a configuration may have this value."""
         return is_number(value) and self.low <= float(value) <= self.high
 
+    def read(self, text: str) -> Value:
+        """Take the value that a text says; the text itself where it says none."""
+        try:
+            return float(text)
+        except ValueError:
+            return text
+
     def describe(self) -> str:
         """Say what is valid."""
         return f"a number from {self.low} to {self.high}"
@@ -72,6 +79,13 @@ class Int(msgspec.Struct, frozen=True, tag="int", forbid_unknown_fields=True):
         whole = isinstance(value, int) and not isinstance(value, bool)
         return whole and self.low <= int(value) <= self.high
 
+    def read(self, text: str) -> Value:
+        """Take the value that a text says; the text itself where it says none."""
+        try:
+            return int(text)
+        except ValueError:
+            return text
+
     def describe(self) -> str:
         """Say what is valid."""
         return f"a whole number from {self.low} to {self.high}"
@@ -100,6 +114,17 @@ class Choice(msgspec.Struct, frozen=True, tag="choice", forbid_unknown_fields=Tr
         """Tell whether a configuration may have this value."""
         return any(same(value, other) for other in self.values)
 
+    def read(self, text: str) -> Value:
+        """Take the value that a text says; the text itself where it says none.
+
+        Raises SpaceError where it may be one or another, such as 1 or "1".
+        """
+        found = [value for value in self.values if says(text, value)]
+        if len(found) > 1:
+            either = " or ".join(repr(value) for value in found)
+            raise SpaceError(f"{text!r} may be {either}; JSON can tell them apart")
+        return found[0] if found else text
+
     def describe(self) -> str:
         """Say what is valid."""
         return f"one of {', '.join(repr(value) for value in self.values)}"
@@ -127,6 +152,17 @@ class Space(msgspec.Struct, frozen=True):
                 valid = self.dimensions[name].describe()
                 raise SpaceError(f"{name} = {value!r} is not in the space: it takes {valid}")
 
+    def whole(self, values: Mapping[str, Value]) -> Config:
+        """Order the values as the dimensions are; raises SpaceError unless each has a valid one."""
+        missing = [name for name in self.dimensions if name not in values]
+        if missing:
+            raise SpaceError(f"there is no {', '.join(missing)}; each of [space] must have a value")
+        self.check(values)
+        return {
+            name: float(values[name]) if isinstance(dimension, Float) else values[name]
+            for name, dimension in self.dimensions.items()
+        }
+
     def names(self) -> str:
         """List the names of the dimensions."""
         return ", ".join(self.dimensions)
@@ -150,6 +186,18 @@ def between(low: float, high: float, unit: float) -> float:
 def is_number(value: Value) -> bool:
     """Tell numbers from text and truth values."""
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def says(text: str, value: Value) -> bool:
+    """Tell whether a text is how people and programs write a value; spaces around it are none."""
+    if isinstance(value, bool):
+        return text.strip().lower() == str(value).lower()
+    if isinstance(value, str):
+        return text.strip() == value.strip()
+    try:
+        return float(text) == value
+    except ValueError:
+        return False
 
 
 def same(one: Value, other: Value) -> bool:

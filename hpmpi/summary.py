@@ -28,6 +28,7 @@ class Summary(msgspec.Struct, frozen=True):
     """
 
     study: Settings
+    decisions: Sequence[Decision]
     board: Leaderboard
     progress: Progress
     outcome: Outcome | None
@@ -91,6 +92,7 @@ def sum_up(study: Settings, decisions: list[Decision]) -> Summary:
     board = board_of(study, decisions)
     return Summary(
         study=study,
+        decisions=decisions,
         board=board,
         progress=progress_of(decisions),
         outcome=last.outcome if isinstance(last, Ended) else None,

@@ -47,6 +47,9 @@ SILENCES = 10
 LOOK_EVERY_S = 0.2
 """How often the child's limits are looked at."""
 
+SEND_EVERY_S = 0.001
+"""How often the rest of a large order is sent to the child, as much as there is room for."""
+
 MOST_POINTS = 1000
 """How many points of a learning curve may wait for the next heartbeat."""
 
@@ -128,6 +131,8 @@ class Worker:
             self._pass_on(report)
         if self._jobs and not self._busy:
             limit_s = 0.0
+        if child.unsent:
+            limit_s = min(limit_s, SEND_EVERY_S)
         wait_s = max(0.0, min(self._beat_at + welcome.beat_s - now, limit_s))
         expects = self._busy or not self._introduced
         self._listen(wait_s, child.descriptors() if expects else ())

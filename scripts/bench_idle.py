@@ -162,10 +162,7 @@ def measure(seconds: float, repetitions: int) -> Iterator[tuple[str, list[float]
             file = study(Path(folder), "napping", TRIALS, "s = 0.1")
             run = start(file, 3)
             assert run.wait() == 0, "the study did not end well"
-            pauses.append(
-                1e3
-                * statistics.median(between(results_of(file)))
-            )
+            pauses.append(1e3 * statistics.median(between(results_of(file))))
     yield "idle machine: ms from a result to the next job's start; wanted < 2", pauses
 
 

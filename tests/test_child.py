@@ -93,6 +93,15 @@ def test_a_trial_that_is_killed_goes_on_from_its_last_checkpoint(tmp_path: Path)
         assert rig.until(Finished) == Finished(0, 0, 2, {"loss": -5, "start": 3}, saved=5)
 
 
+def test_a_large_order_goes_in_parts_and_says_that_there_is_more(tmp_path: Path) -> None:
+    with child_of(welcome(tmp_path, "own_pid")) as rig:
+        assert not rig.child.unsent
+        rig.child.assign(order(text="x" * (1 << 23)))
+        assert rig.child.unsent
+        assert rig.until(Finished).metrics["loss"] == rig.child.pid
+        assert not rig.child.unsent
+
+
 # -- what fails ------------------------------------------------------------------------------------
 
 

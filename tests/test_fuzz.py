@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import hpmpi.settings
-from hpmpi import export, run, show, store, tables
+from hpmpi import export, run, show, store, tables, toml
 from hpmpi.decisions import Curve, Decision, Ended, Failure, Joined, Lost, Result, Started
 from hpmpi.errors import HpmpiError
 from hpmpi.jobs import Jobs
@@ -178,7 +178,7 @@ VALUES = st.recursive(
 def test_a_table_with_any_value_anywhere_is_read_or_refused(
     tmp_path: Path, data: st.DataObject
 ) -> None:
-    table: dict[str, Any] = hpmpi.settings.load(STUDY, "the study")
+    table: dict[str, Any] = toml.load(STUDY, "the study")
     for _ in range(data.draw(st.integers(1, 2))):
         inner = data.draw(
             st.sampled_from([table, *(it for it in table.values() if type(it) is dict)])
@@ -187,7 +187,7 @@ def test_a_table_with_any_value_anywhere_is_read_or_refused(
         inner[data.draw(st.sampled_from(keys))] = data.draw(VALUES)
     with contextlib.suppress(HpmpiError):
         try:
-            text = tomli_w.dumps(hpmpi.settings.without_none(table))
+            text = tomli_w.dumps(toml.without_none(table))
         except (TypeError, ValueError, RecursionError):
             return  # no TOML at all
         study = read(tmp_path, text)

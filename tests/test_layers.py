@@ -14,7 +14,7 @@ LAYERS = {
     "words": ["errors", "trial", "messages", "decisions", "events", "space", "names", "forms"],
     "decisions": [
         *("roster", "searchers", "schedulers", "jobs", "master", "leaderboard", "tables"),
-        *("audit", "pace", "progress"),
+        *("audit", "pace", "progress", "series"),
     ],
     "I/O": [
         *("family", "guard", "frames", "transports", "checkpoints", "objective", "perform"),
@@ -22,10 +22,10 @@ LAYERS = {
         *("files", "lock", "place", "results", "allocation", "lifeline", "team", "launchers"),
         *("vigil", "standby", "bare"),
     ],
-    "a run": ["settings", "summary", "resume", "leader", "run"],
+    "a run": ["toml", "candidates", "settings", "summary", "resume", "leader", "run"],
     "front doors": [
         *("cli", "show", "watch", "export", "replay", "__main__"),
-        *("launch", "needs", "batch", "submission"),
+        *("launch", "needs", "batch", "submission", "plot", "figures"),
     ],
 }
 HEIGHTS = {name: height for height, names in enumerate(LAYERS.values()) for name in names}
@@ -40,16 +40,17 @@ ALSO_PURE = {
 }
 
 HOMES = {
+    "matplotlib": {"figures", "plot"},
     "mpi4py": {"transports.mpi"},
     "h5py": {"results"},
-    "numpy": {"results", "trainables"},
+    "numpy": {"results", "trainables", "figures"},
     "psutil": {"child"},
     "sklearn": {"trainables"},
     "skops": {"trainables"},
     "submitit": {"batch"},
-    "tomli": {"settings"},
-    "tomllib": {"settings"},  # not of the standard library before 3.11
-    "tomli_w": {"settings", "export"},
+    "tomli": {"toml"},
+    "tomllib": {"toml"},  # not of the standard library before 3.11
+    "tomli_w": {"toml", "export"},
 }
 
 

@@ -1,28 +1,61 @@
-"""Laws that hold for every searcher that is built in."""
+"""Laws that hold for every searcher that is built in, and those of each."""
 
-from collections.abc import Callable
+import itertools
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.model_selection import ParameterGrid
 
 import hpmpi.searchers
+from hpmpi.decisions import Assigned
+from hpmpi.errors import SettingsError
+from hpmpi.messages import Outcome
 from hpmpi.names import builtin, find
+from hpmpi.replay import replay
+from hpmpi.run import TRY_AGAIN
 from hpmpi.searchers import Searcher
+from hpmpi.searchers.grid import Grid
+from hpmpi.searchers.list import List
 from hpmpi.searchers.random import Random
+from hpmpi.space import Choice, Dimension, Float, Int, Space
+from hpmpi.summary import look
 from hpmpi.trial import Config
 from tests.build import SPACE
+from tests.runs import Study, finish
 
 Make = Callable[..., Searcher]
 
+
+def drawn(trials: int) -> list[Config]:
+    """Draw configurations."""
+    random = Random(SPACE, 0, [])
+    return [random.ask() for _ in range(trials)]
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "grid": {"resolution": {"x": 11, "rate": 5}},
+    "list": {"candidates": drawn(100)},
+    "random": {},
+}
+"""What each is built with, so that it has 100 configurations at least."""
+
+FIRST: list[Config] = [{"x": 0.25, "layers": 4}, {}, {"solver": "sgd"}]
+
 every_searcher = pytest.mark.parametrize("name", builtin(hpmpi.searchers))
+every_that_draws = pytest.mark.parametrize("name", ["grid", "random"])
 
 
 def start(name: str, seed: int = 0, first: list[Config] | None = None) -> Searcher:
     """Start a searcher by its name."""
     make: Make = find(name, hpmpi.searchers)  # type: ignore[assignment]
-    return make(SPACE, seed, first or [])
+    return make(SPACE, seed, first or [], **OPTIONS[name])
 
 
 def go_on(searcher: Searcher, trials: int) -> list[Config | None]:
@@ -34,6 +67,17 @@ def go_on(searcher: Searcher, trials: int) -> list[Config | None]:
             searcher.tell(config, 1, float(loss % 7))
         configs.append(config)
     return configs
+
+
+def everything(searcher: Searcher) -> Iterator[Config]:
+    """Ask until there is no other."""
+    while (config := searcher.ask()) is not None:
+        yield config
+
+
+def told(config: Config | None) -> bytes:
+    """Write a configuration so that 1, 1.0 and true are three."""
+    return msgspec.json.encode(config)
 
 
 @every_searcher
@@ -49,13 +93,13 @@ def test_the_same_seed_gives_the_same_configurations(name: str) -> None:
     assert go_on(start(name, seed=3), 30) == go_on(start(name, seed=3), 30)
 
 
-@every_searcher
+@every_that_draws
 def test_another_seed_gives_others(name: str) -> None:
     assert go_on(start(name, seed=3), 30) != go_on(start(name, seed=4), 30)
 
 
 @every_searcher
-@given(before=st.integers(0, 20), after=st.integers(0, 10))
+@given(before=st.integers(0, 110), after=st.integers(0, 10))
 def test_to_be_saved_and_loaded_changes_nothing(name: str, before: int, after: int) -> None:
     searcher, loaded = start(name), start(name)
     go_on(searcher, before)
@@ -64,9 +108,9 @@ def test_to_be_saved_and_loaded_changes_nothing(name: str, before: int, after: i
     assert go_on(loaded, after) == go_on(searcher, after)
 
 
-@every_searcher
+@every_that_draws
 def test_what_is_to_be_tried_first_comes_first(name: str) -> None:
-    searcher = start(name, first=[{"x": 0.25, "layers": 4}, {}, {"solver": "sgd"}])
+    searcher = start(name, first=FIRST)
     one, other, third = go_on(searcher, 3)
     assert one is not None
     assert other is not None
@@ -77,14 +121,16 @@ def test_what_is_to_be_tried_first_comes_first(name: str) -> None:
 
 
 @every_searcher
-def test_what_comes_first_changes_nothing_that_comes_after(name: str) -> None:
-    assert go_on(start(name, first=[{"x": 0.25}]), 9)[1:] == go_on(start(name), 9)[1:]
-
-
-@every_searcher
 def test_configurations_are_not_all_alike(name: str) -> None:
-    configs = go_on(start(name), 50)
-    assert len({msgspec.json.encode(config) for config in configs}) == 50
+    assert len(set(map(told, go_on(start(name), 50)))) == 50
+
+
+# -- random ----------------------------------------------------------------------------------------
+
+
+def test_what_comes_first_changes_no_draw_that_comes_after() -> None:
+    first = start("random", first=[{"x": 0.25}])
+    assert go_on(first, 9)[1:] == go_on(start("random"), 9)[1:]
 
 
 def test_random_search_fills_the_space_evenly() -> None:
@@ -94,3 +140,348 @@ def test_random_search_fills_the_space_evenly() -> None:
 
 def test_random_draws_are_the_same_on_every_machine_and_day() -> None:
     assert Random(SPACE, 0, []).ask()["x"] == 0.34268425763729726
+
+
+# -- grid ------------------------------------------------------------------------------------------
+
+SMALL = Space(
+    {
+        "rate": Float(0.001, 0.1, log=True),
+        "layers": Int(1, 2),
+        "solver": Choice(["a", "b"]),
+    }
+)
+
+
+def choice(values: list[Any]) -> Choice:
+    """Make a choice, as Hypothesis does not know what its values may be."""
+    return Choice(values)
+
+
+dimensions = (
+    st.builds(Int, low=st.just(-1), high=st.integers(0, 6))
+    | st.sampled_from([Float(-0.5, 0.5), Float(1e-5, 1.0, log=True)])
+    | st.lists(st.sampled_from(["a", 1, 1.0, True]), min_size=1, unique_by=repr).map(choice)
+)
+spaces = st.lists(dimensions, min_size=1, max_size=4).map(
+    lambda drawn: Space({f"h{index}": each for index, each in enumerate(drawn)})
+)
+
+
+def grid(space: Space, seed: int = 0, first: list[Config] | None = None) -> Grid:
+    """Start a grid with 3 levels for each float."""
+    floats = [name for name, each in space.dimensions.items() if isinstance(each, Float)]
+    return Grid(space, seed, first or [], resolution=dict.fromkeys(floats, 3))
+
+
+def levels(dimension: Dimension) -> list[Any]:
+    """List what a dimension has in the grid with 3 levels for each float."""
+    match dimension:
+        case Int(low=low, high=high):
+            return list(range(low, high + 1))
+        case Choice(values=values):
+            return values
+        case Float(low=low):
+            return [low, 0.0, 0.5] if low < 0 else [low, 0.00316227766017, 1.0]
+
+
+@given(spaces, st.integers(0, 99))
+def test_a_grid_has_the_points_of_scikit_learns_each_once(space: Space, seed: int) -> None:
+    table = {name: levels(each) for name, each in space.dimensions.items()}
+    expected = [{name: point[name] for name in table} for point in ParameterGrid(table)]
+    points = list(everything(grid(space, seed)))
+    assert sorted(map(told, points)) == sorted(map(told, expected))
+    assert grid(space).size == len(expected)
+
+
+@given(spaces, st.integers(0, 99))
+def test_every_level_comes_up_as_often_as_any_but_for_once(space: Space, seed: int) -> None:
+    counts = {
+        name: Counter({told({"": level}): 0 for level in levels(each)})
+        for name, each in space.dimensions.items()
+    }
+    for config in everything(grid(space, seed)):
+        for name, value in config.items():
+            counts[name][told({"": value})] += 1
+            assert max(counts[name].values()) - min(counts[name].values()) <= 1
+
+
+@pytest.mark.parametrize("sizes", [[2] * 8, [3] * 5, [4] * 4, [10] * 3, [8, 12, 20]])
+@pytest.mark.parametrize("seed", range(5))
+def test_half_a_grid_has_every_pair_of_levels(sizes: list[int], seed: int) -> None:
+    space = Space({f"h{index}": Int(1, size) for index, size in enumerate(sizes)})
+    points = itertools.islice(everything(grid(space, seed)), grid(space).size // 2)
+    configs = [list(config.values()) for config in points]
+    for (one, few), (other, many) in itertools.combinations(enumerate(sizes), 2):
+        assert len({(config[one], config[other]) for config in configs}) == few * many
+
+
+@given(spaces, st.data())
+def test_no_point_is_given_twice_because_it_came_first(space: Space, data: st.DataObject) -> None:
+    units = st.lists(st.floats(0.0, 0.99), min_size=4, max_size=4)
+    drawn = data.draw(st.lists(units.map(lambda unit: space.at(unit[: len(space.dimensions)]))))
+    names = st.sets(st.sampled_from(list(space.dimensions)))
+    first = [{name: each[name] for name in data.draw(names)} for each in drawn]
+    points = list(map(told, everything(grid(space))))
+    searcher = grid(space, first=first)
+    configs = list(map(told, everything(searcher)))
+    begun = len(searcher._first)
+    assert begun <= len(first)
+    assert configs[begun:] == [each for each in points if each not in configs[:begun]]
+    assert len(configs) == len(set(configs)) == searcher.size
+
+
+def test_what_is_left_open_in_what_comes_first_is_taken_from_the_grid_in_order() -> None:
+    first: list[Config] = [{"rate": 0.05}, {"layers": 2}, {"rate": 0.1, "layers": 1, "solver": "a"}]
+    plain = list(everything(grid(SMALL)))
+    searcher = grid(SMALL, first=first)
+    configs = list(everything(searcher))
+    assert configs[:3] == [plain[0] | first[0], plain[1] | first[1], first[2]]
+    assert configs[3:] == [each for each in plain if each not in configs[:3]]
+    assert searcher.size == len(configs) == len(plain) + 1
+
+
+def test_a_whole_number_is_the_level_of_a_float_that_it_equals() -> None:
+    space = Space({"x": Float(0.0, 4.0)})
+    configs = list(everything(Grid(space, 0, [{"x": 3}, {"x": 3.0}], resolution=5)))
+    assert msgspec.json.encode(configs[0]) == b'{"x":3.0}'
+    assert sorted(each["x"] for each in configs) == [0.0, 1.0, 2.0, 3.0, 4.0]
+
+
+def test_the_order_of_a_grid_is_the_same_on_every_machine_and_day() -> None:
+    assert [" ".join(map(str, each.values())) for each in everything(grid(SMALL))] == [
+        *("0.001 2 b", "0.01 1 a", "0.1 2 a", "0.001 1 b", "0.01 2 a", "0.1 1 b"),
+        *("0.001 2 a", "0.01 1 b", "0.1 2 b", "0.001 1 a", "0.01 2 b", "0.1 1 a"),
+    ]
+
+
+def test_levels_of_a_float_are_written_as_people_would() -> None:
+    space = Space({"x": Float(0.1, 0.7), "rate": Float(1e-4, 1.0, log=True)})
+    configs = list(everything(Grid(space, 0, [], resolution={"x": 7, "rate": 5})))
+    assert sorted({each["x"] for each in configs}) == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
+    assert sorted({each["rate"] for each in configs}) == [0.0001, 0.001, 0.01, 0.1, 1.0]
+
+
+def test_a_grid_of_any_size_costs_nothing_before_it_is_walked() -> None:
+    space = Space({f"h{index}": Int(1, 10**6) for index in range(5)})
+    searcher = grid(space)
+    assert searcher.size == 10**30
+    configs = go_on(searcher, 100)
+    assert len(set(map(told, configs))) == 100
+    searcher.restore(10**30 - 2)
+    assert [each is None for each in go_on(searcher, 4)] == [False, False, True, True]
+
+
+def test_a_searcher_that_has_no_other_stays_as_it_is() -> None:
+    first: list[Config] = list(everything(grid(SMALL)))[-2:]
+    for searcher in (grid(SMALL, first=first), List(SMALL, 0, [], candidates=first)):
+        configs = go_on(searcher, searcher.size)
+        assert None not in configs
+        state = searcher.state()
+        assert go_on(searcher, 2) == [None, None]
+        assert searcher.state() == state
+
+
+@pytest.mark.parametrize(
+    ("resolution", "said"),
+    [
+        (
+            None,
+            (
+                "searcher.resolution must say how many levels rate has: one number for all floats, "
+                "or a table such as { rate = 5 }"
+            ),
+        ),
+        (
+            {},
+            (
+                "searcher.resolution must say how many levels rate has: one number for all floats, "
+                "or a table such as { rate = 5 }"
+            ),
+        ),
+        (
+            1,
+            (
+                "searcher.resolution = 1 is too little for rate: 2 levels at least, its low and "
+                "its high; for one value alone, make it a choice"
+            ),
+        ),
+        (
+            {"rate": 10**12},
+            (
+                "searcher.resolution = 1000000000000 is too much for rate: from 0.001 to 0.1 there "
+                "are not so many levels that differ in 12 digits"
+            ),
+        ),
+        (
+            {"rate": 3, "layers": 2},
+            (
+                "searcher.resolution.layers = 2: layers is no float of [space], and only floats "
+                "have a resolution; those are: rate"
+            ),
+        ),
+        (
+            {"rate": 3, "momentum": 2},
+            (
+                "searcher.resolution.momentum = 2: momentum is no float of [space], and only "
+                "floats have a resolution; those are: rate"
+            ),
+        ),
+    ],
+)
+def test_a_resolution_that_can_not_be_says_so(
+    resolution: int | dict[str, int] | None, said: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Grid(SMALL, 0, [], resolution=resolution)
+    assert caught.value.problems == [said]
+
+
+def test_a_resolution_for_nothing_says_so() -> None:
+    with pytest.raises(SettingsError) as caught:
+        Grid(Space({"layers": Int(1, 2)}), 0, [], resolution=3)
+    said = "searcher.resolution = 3 is for floats, and [space] has none: leave it out"
+    assert caught.value.problems == [said]
+
+
+@pytest.mark.parametrize(
+    "dimension",
+    [
+        Float(1.0, 1.0 + 2**-52),
+        Float(0.0, 5e-324),
+        Float(5e-324, 1.0, log=True),
+        Float(1.0, 1.0 + 1e-12, log=True),
+    ],
+)
+def test_levels_that_would_be_the_same_are_refused(dimension: Float) -> None:
+    with pytest.raises(SettingsError, match="is too much for x"):
+        Grid(Space({"x": dimension}), 0, [], resolution=1000)
+
+
+@pytest.mark.parametrize(
+    "dimension",
+    [
+        Float(-1e308, 1e308),
+        Float(-1e-300, 1e-300),
+        Float(1.0, 1.0 + 1e-6),
+        Float(1e-300, 1e300, log=True),
+        Float(1e300, 1.000001e300, log=True),
+    ],
+)
+def test_levels_that_are_taken_differ_and_have_both_ends(dimension: Float) -> None:
+    configs = list(everything(Grid(Space({"x": dimension}), 0, [], resolution=1000)))
+    xs = {float(each["x"]) for each in configs}
+    assert len(xs) == 1000
+    assert (min(xs), max(xs)) == (dimension.low, dimension.high)
+
+
+# -- a run -----------------------------------------------------------------------------------------
+
+GRID = '[searcher]\nmethod = "grid"\nresolution = 20\nfirst = [{ x = 0.7 }]\n'
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    """Write a study of 21 configurations that says nothing of its end."""
+    study = Study(tmp_path)
+    study.file.write_text(study.file.read_text().replace("[stop]\nmax_trials = 12\n", GRID))
+    return study
+
+
+@pytest.mark.parametrize("method", ["asha", "full"])
+def test_a_study_is_complete_when_its_searcher_has_no_other(study: Study, method: str) -> None:
+    done = study.run(study.command("--workers", "3", "--set", f"scheduler.method={method}"))
+    assert done.returncode == 0, done.stderr
+    assert "grid: up to 21 trials" in done.stderr
+    summary = look(study.out)
+    assert summary.outcome is Outcome.COMPLETE
+    assert [each.rung is not None for each in summary.board.standings] == [True] * 21
+    rungs = Counter(rung for _, rung in study.results)
+    assert list(rungs) == ([0, 1, 2] if method == "asha" else [0])
+    # Promotions go on after the last start: nobody who may go on is left behind.
+    assert all(rungs[rung + 1] >= rungs[rung] // 3 for rung in list(rungs)[:-1])
+    assert replay(study.out, trust=False).difference is None
+
+
+def test_a_grid_that_is_gone_on_with_has_each_point_once(study: Study) -> None:
+    process = study.start(study.command("--workers", "2"))
+    study.until(lambda: len(study.results) > 5, process)
+    process.send_signal(signal.SIGTERM)
+    assert finish(process).returncode == TRY_AGAIN
+    assert study.run(study.command("--workers", "2")).returncode == 0
+    configs = [each.config for each in study.decisions if isinstance(each, Assigned)]
+    xs = [each["x"] for each in configs if each]
+    assert (len(xs), len(set(xs)), xs[0]) == (21, 21, 0.7)
+    assert replay(study.out, trust=False).difference is None
+
+
+# -- list ------------------------------------------------------------------------------------------
+
+CANDIDATES: list[dict[str, Any]] = [
+    {"rate": 0.05, "layers": 2, "solver": "a"},
+    {"solver": "b", "layers": 1, "rate": 0.1},
+]
+
+
+def refused(candidates: list[dict[str, Any]], first: list[Config] | None = None) -> list[str]:
+    """Tell what is wrong with candidates."""
+    with pytest.raises(SettingsError) as caught:
+        List(SMALL, 0, first or [], candidates=candidates)
+    return caught.value.problems
+
+
+def test_a_list_gives_its_candidates_in_their_order_and_no_others() -> None:
+    searcher = List(SMALL, 0, [], candidates=CANDIDATES)
+    assert searcher.size == 2
+    configs = list(everything(searcher))
+    assert configs == CANDIDATES
+    assert [list(each) for each in configs] == [list(SMALL.dimensions)] * 2
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"rate": 1}, "rate = 1 is not in the space: it takes a number from 0.001 to 0.1"),
+        (
+            {"layers": True},
+            "layers = True is not in the space: it takes a whole number from 1 to 2",
+        ),
+        ({"solver": ["a"]}, "solver = ['a'] is not in the space: it takes one of 'a', 'b'"),
+        ({"depth": 3}, "'depth' is not in [space], which has: rate, layers, solver"),
+    ],
+)
+def test_a_candidate_that_does_not_fit_is_named(change: dict[str, Any], said: str) -> None:
+    assert refused([*CANDIDATES, CANDIDATES[0] | change]) == [f"searcher.candidates[2]: {said}"]
+
+
+def test_a_candidate_must_have_every_hyperparameter() -> None:
+    said = "searcher.candidates[0]: there is no rate, solver; each of [space] must have a value"
+    assert refused([{"layers": 1}]) == [said]
+
+
+def test_a_candidate_that_stands_twice_is_named_with_the_first() -> None:
+    again = {"rate": 0.05, "solver": "a", "layers": 2}
+    said = "searcher.candidates[2] is searcher.candidates[0] again; each must stand once"
+    assert refused([*CANDIDATES, again]) == [said]
+
+
+def test_candidates_that_only_look_alike_are_taken() -> None:
+    space = Space({"value": Choice([1, 1.0, True, "1"])})
+    candidates = [{"value": each} for each in (1, 1.0, True, "1")]
+    assert List(space, 0, [], candidates=candidates).size == 4
+
+
+def test_of_many_bad_candidates_ten_are_told() -> None:
+    problems = refused([{"layers": 1}] * 13)
+    assert len(problems) == 11
+    assert problems[9].startswith("searcher.candidates[9]: there is no")
+    assert problems[10] == "... and 3 more candidates that can't be"
+
+
+def test_a_list_without_candidates_says_so() -> None:
+    assert refused([]) == ["searcher.candidates is empty; there must be one at least"]
+
+
+def test_a_list_takes_nothing_to_be_tried_first() -> None:
+    said = "searcher.first is not for a list: put those candidates first in it"
+    assert refused(CANDIDATES, first=[{}]) == [said]

@@ -50,6 +50,41 @@ def test_a_study_that_says_when_to_stop_has_no_other_end(tmp_path: Path) -> None
     assert study.stop.max_trials is None
 
 
+def test_a_study_whose_searcher_comes_to_an_end_goes_on_to_it(tmp_path: Path) -> None:
+    grid = STUDY + '[searcher]\nmethod = "grid"\nresolution = 50\n'
+    assert settings.read(write(tmp_path, grid), []).stop == settings.Stop(max_trials=200)
+    timed = settings.read(write(tmp_path, grid), ["stop.time_s=60"])
+    assert timed.stop == settings.Stop(max_trials=200, time_s=60.0)
+
+
+def test_a_grid_of_any_size_is_stored_and_reads_back_the_same(tmp_path: Path) -> None:
+    wide = "[space.{}]\ntype = 'int'\nlow = 1\nhigh = 1000000\n"
+    text = STUDY + "".join(map(wide.format, "abcd")) + '[searcher]\nmethod = "grid"\nresolution = 9'
+    study = settings.read(write(tmp_path, text), [])
+    assert settings.parse(study.toml()) == study
+
+
+ENDLESS = """
+from hpmpi.searchers.random import Random
+
+class Sized(Random):
+    size = 7
+
+class Unsized(Random):
+    size = None
+"""
+
+
+@pytest.mark.parametrize(("name", "trials"), [("Sized", 7), ("Unsized", settings.MAX_TRIALS)])
+def test_a_users_searcher_may_say_how_many_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, trials: int
+) -> None:
+    (tmp_path / "sizes_of_searchers.py").write_text(ENDLESS)
+    monkeypatch.syspath_prepend(tmp_path)
+    method = f'[searcher]\nmethod = "sizes_of_searchers:{name}"\n'
+    assert settings.read(write(tmp_path, STUDY + method), []).stop.max_trials == trials
+
+
 def test_what_ran_is_stored_and_reads_back_the_same(tmp_path: Path) -> None:
     study = settings.read(write(tmp_path), ["searcher.first=[{rate = 0.01}]", "stop.target=0.9"])
     assert settings.parse(study.toml()) == study
@@ -81,7 +116,7 @@ def test_every_mistake_is_reported_at_once(tmp_path: Path) -> None:
         "seed = 'zero' is not valid: expected int, got text",
         "space.rate: low = 1.0 must be less than high = 0.0",
         "space.layers.type = 'integer' is not known; there is: float, int, choice",
-        "searcher.method: 'rnadom' is not known; there is: random",
+        "searcher.method: 'rnadom' is not known; there is: grid, list, random",
         "scheduler.eat is not a setting; did you mean eta? [scheduler] has: max_resource",
         "scheduler.max_resource is missing",
         "limits.patience_s = -1 is not valid: expected float > 0",
@@ -145,7 +180,18 @@ def test_only_some_settings_may_change_when_a_study_goes_on(tmp_path: Path) -> N
     same = settings.read(write(tmp_path), ["stop.max_trials=7", "limits.patience_s=3"])
     other = settings.read(write(tmp_path), ["seed=1", "space.layers.high=5"])
     assert settings.differences(same, before) == []
-    assert [each.split()[0] for each in settings.differences(other, before)] == ["space", "seed"]
+    assert settings.differences(other, before) == [
+        "space.layers.high = 5, and 4 in the run that is there",
+        "seed = 1, and 0 in the run that is there",
+    ]
+
+
+def test_what_differs_is_told_in_few_words(tmp_path: Path) -> None:
+    before = settings.read(write(tmp_path), ["objective_args.text='{}'".format("a" * 10**6)])
+    now = settings.read(write(tmp_path), ["objective_args.list=[1, 2, 3]"])
+    said = settings.differences(now, before)
+    assert [each.split()[0] for each in said] == ["objective_args.text", "objective_args.list"]
+    assert max(map(len, said)) < 300
 
 
 def test_a_class_of_the_users_is_checked_as_ours_are(tmp_path: Path) -> None:

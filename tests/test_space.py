@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from hpmpi.errors import SpaceError
 from hpmpi.space import Choice, Dimension, Float, Int, Space
+from hpmpi.trial import Value
 from tests.build import SPACE
 
 BELOW_ONE = math.nextafter(1.0, 0.0)
@@ -129,3 +130,38 @@ def test_a_whole_number_may_stand_for_a_float() -> None:
 def test_a_name_that_is_not_in_the_space_is_told_which_are() -> None:
     with pytest.raises(SpaceError, match=r"'y' is not in \[space\], which has: x, rate, layers"):
         SPACE.check({"y": 1})
+
+
+@pytest.mark.parametrize(
+    ("dimension", "text", "value"),
+    [
+        (Float(0.0, 1.0), " 5e-1", 0.5),
+        (Float(0.0, 1.0), "half", "half"),
+        (Int(0, 9), "7 ", 7),
+        (Int(0, 9), "7.0", "7.0"),
+        (Choice([16, 0.5]), "16.0", 16),
+        (Choice([16, 0.5]), "big", "big"),
+        (Choice([True, False]), "TRUE", True),
+        (Choice(["sgd ", "1"]), " sgd", "sgd "),
+        (Choice(["sgd", "1"]), "1", "1"),
+    ],
+)
+def test_a_text_is_read_as_what_the_dimension_holds(
+    dimension: Dimension, text: str, value: Value
+) -> None:
+    found = dimension.read(text)
+    assert (found, type(found)) == (value, type(value))
+
+
+def test_a_text_that_may_be_two_values_is_none() -> None:
+    with pytest.raises(SpaceError, match=r"'1' may be 1 or '1'; JSON can tell them apart"):
+        Choice([1, "1"]).read("1")
+
+
+def test_a_whole_configuration_is_ordered_as_the_space_is() -> None:
+    space = Space({"x": Float(0.0, 5.0), "layers": Int(1, 4)})
+    config = space.whole({"layers": 2, "x": 3})
+    assert list(config.items()) == [("x", 3.0), ("layers", 2)]
+    assert type(config["x"]) is float
+    with pytest.raises(SpaceError, match="there is no x; each of"):
+        space.whole({"layers": 2})

@@ -15,6 +15,31 @@ LEADER = 0
 """The rank that leads."""
 
 
+class Traffic:
+    """What has gone through a rank's transport: whole messages, and the bytes in them."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.sent = self.sent_bytes = self.heard = self.heard_bytes = 0
+
+    def send(self, message: bytes) -> None:
+        """Count a message that leaves."""
+        self.sent += 1
+        self.sent_bytes += len(message)
+
+    def hear(self, messages: Sequence[tuple[int, bytes]]) -> None:
+        """Count messages that have come in."""
+        self.heard += len(messages)
+        self.heard_bytes += sum(len(message) for _, message in messages)
+
+    def __str__(self) -> str:
+        """Tell it, for the log and for who reads that."""
+        return (
+            f"sent {self.sent} messages ({self.sent_bytes} bytes), "
+            f"heard {self.heard} ({self.heard_bytes} bytes)"
+        )
+
+
 class Transport(Protocol):
     """A rank's connection with the others."""
 
@@ -25,6 +50,8 @@ class Transport(Protocol):
 
     name: str
     """What carries the messages, for people."""
+
+    traffic: Traffic
 
     def send(self, rank: int, message: bytes) -> None:
         """Send a message, at once or with later calls of `poll`."""

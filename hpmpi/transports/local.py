@@ -17,7 +17,7 @@ from hpmpi.errors import TransportError
 from hpmpi.family import Family
 from hpmpi.frames import Frames, await_any
 from hpmpi.place import Share
-from hpmpi.transports import LEADER, unlaunched
+from hpmpi.transports import LEADER, Traffic, unlaunched
 
 VARIABLE = "HPMPI_LOCAL"
 """Tells a worker its rank, the number of ranks, and its socket."""
@@ -45,6 +45,7 @@ class LocalTransport:
         self.size = size
         self.share = share
         self.name = "local processes"
+        self.traffic = Traffic()
         self._peers = peers
         self._started = started
         self._dying = dict(enumerate(started, start=LEADER + 1))
@@ -53,6 +54,7 @@ class LocalTransport:
         """Send a message, or what goes of it."""
         if rank in self._peers:
             self._peers[rank].send(message)
+            self.traffic.send(message)
 
     def poll(self, timeout_s: float, wake: Sequence[int] = ()) -> list[tuple[int, bytes]]:
         """Return what has come in; wait for the first message at most `timeout_s`."""
@@ -73,6 +75,7 @@ class LocalTransport:
                 raise TransportError("rank 0 is gone")
             woken = any(number in wake for number in readable)
             if messages or woken or time.monotonic() >= ends_at:
+                self.traffic.hear(messages)
                 return messages
 
     def close(self) -> None:

@@ -22,7 +22,7 @@ from hpmpi import guard, place
 from hpmpi.errors import MeetingError, TransportError
 from hpmpi.frames import await_any
 from hpmpi.place import Place, Share
-from hpmpi.transports import LEADER, launched
+from hpmpi.transports import LEADER, Traffic, launched
 
 for variable, value in guard.DEFAULTS.items():  # where no guard has done it
     os.environ.setdefault(variable, value)
@@ -48,6 +48,8 @@ DEATHS = (
 FAST_S = 3e-3
 SPIN_S = 1e-3
 SLEEP_LEAST_S = 0.1e-3
+UNDERWAY_S = 1e-3
+"""A large message goes on only while both ends look: then nobody sleeps longer than this."""
 
 
 class Sleep(NamedTuple):
@@ -73,6 +75,7 @@ class MpiTransport:
         self.size = world.Get_size()
         self.share = share
         self.name = library()
+        self.traffic = Traffic()
         self._world = world
         self._status = MPI.Status()
         self._sleep = LEADERS if self.rank == LEADER else OTHERS
@@ -93,6 +96,7 @@ class MpiTransport:
         else:
             if not self._sent(request):
                 self._sending[rank].append((request, message))
+            self.traffic.send(message)
 
     def poll(self, timeout_s: float, wake: Sequence[int] = ()) -> list[tuple[int, bytes]]:
         """Return what has come in; wait for the first message at most `timeout_s`."""
@@ -106,6 +110,7 @@ class MpiTransport:
             if messages:
                 self._fast = quiet_s < FAST_S
                 self._talked_at = now
+                self.traffic.hear(messages)
                 return messages
             left_s = began_at + timeout_s - now
             if left_s <= 0:
@@ -113,8 +118,9 @@ class MpiTransport:
             if self._fast and quiet_s < SPIN_S and not wake:
                 os.sched_yield()
                 continue
-            sleep_s = min(max(quiet_s * self._sleep.share, SLEEP_LEAST_S), self._sleep.most_s)
-            if await_any(wake, limit_s=min(self._sleep.most_s if wake else sleep_s, left_s)):
+            most_s = UNDERWAY_S if self._sending or self._receiving else self._sleep.most_s
+            sleep_s = min(max(quiet_s * self._sleep.share, SLEEP_LEAST_S), most_s)
+            if await_any(wake, limit_s=min(most_s if wake else sleep_s, left_s)):
                 return []
 
     def forget(self, rank: int) -> None:

@@ -281,6 +281,15 @@ def a_transport_says_what_it_is(transport: Transport) -> None:
     assert 1 <= transport.share.threads <= (os.cpu_count() or 1)
 
 
+def a_transport_counts_what_goes_through_it(transport: Transport) -> None:
+    """Messages and their bytes, both ways."""
+    before = [*vars(transport.traffic).values()]
+    echoes(transport, [b"", b"five.", MEGABYTE])
+    after = [*vars(transport.traffic).values()]
+    told = [now - then for then, now in zip(before, after, strict=True)]
+    assert told == [6, 2 * len(MEGABYTE) + 10] * 2
+
+
 def no_shared_memory_has_a_name(transport: Transport) -> None:
     """Nobody is left to unlink it at the end."""
     echoes(transport, [b"all are there"])
@@ -381,6 +390,7 @@ def await_state_while_polling(transport: Transport, pid: int, states: str) -> li
 
 PEACEFUL = (
     a_transport_says_what_it_is,
+    a_transport_counts_what_goes_through_it,
     messages_come_whole_and_in_order,
     many_small_messages_cross,
     megabytes_come_whole,

@@ -1,0 +1,78 @@
+"""TOML: what a study file may hold, how `--set` changes it, and how a study is stored."""
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import tomli_w
+
+from hpmpi.errors import SettingsError
+from hpmpi.forms import Table
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+DEPTH = 64
+"""How deep tables and lists may lie in each other."""
+
+
+def load(text: str, origin: str) -> Table:
+    """Read TOML; raises SettingsError for what is none, and for what no program can work with."""
+    try:
+        table = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # ValueError: also a number without an end
+        raise SettingsError([f"{origin} is not TOML: {error}"]) from error
+    for problem in extremes(table):
+        raise SettingsError([f"{origin}: {problem}"])
+    return table
+
+
+def extremes(value: object, depth: int = 0) -> Iterator[str]:
+    """Find what TOML does not promise to be readable: larger numbers, and no end of brackets."""
+    if depth > DEPTH:
+        yield f"there are tables or lists more than {DEPTH} deep in each other"
+        return
+    match value:
+        case int() if not -(2**63) <= value < 2**63:
+            yield "there is a whole number of more than 64 bits"
+        case dict() | list():
+            for each in value.values() if isinstance(value, dict) else value:
+                yield from extremes(each, depth + 1)
+        case _:
+            pass
+
+
+def apply(table: Table, change: str) -> None:
+    """Make the change that a `--set table.key=value` asks for; raises SettingsError."""
+    path, equals, text = change.partition("=")
+    *tables, key = [part.strip() for part in path.split(".")]
+    if not equals or not key:
+        raise SettingsError([f"--set {change!r} must be table.key=value"])
+    try:
+        change.encode()
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    except (ValueError, RecursionError) as error:
+        raise SettingsError([f"--set {change[:80]!r} can't be read: {error}"]) from error
+    for problem in extremes(value):
+        raise SettingsError([f"--set {change[:80]!r}: {problem}"])
+    for name in tables:
+        table = table.setdefault(name, {})
+        if not isinstance(table, dict):
+            raise SettingsError([f"--set {change!r}: {name} is not a table"])
+    table[key] = value
+
+
+def dump(table: Table) -> str:
+    """Write a table as TOML, without what has no value."""
+    return tomli_w.dumps(without_none(table))
+
+
+def without_none(value: Any) -> Any:
+    """Leave out what has no value: TOML has no word for it."""
+    if isinstance(value, dict):
+        return {key: without_none(each) for key, each in value.items() if each is not None}
+    return value

@@ -1,0 +1,43 @@
+"""What a study says in `[objective_args]` to the trainables: checked, and filled with defaults."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from hpmpi.errors import ObjectiveError
+from hpmpi.forms import fill_struct
+
+Task = Literal["classification", "regression"]
+Kind = Literal["epochs", "trees", "rows", "folds", "none"]
+
+FOLDS = 5
+"""How many folds there are where they are the resource and nothing is said."""
+
+
+class Options(msgspec.Struct, frozen=True):
+    """`[objective_args]`, as the README lists them; None is what the data or the model says."""
+
+    estimator: str | list[str] | None = None
+    arguments: dict[str, Any] = msgspec.field(default_factory=dict)
+    random_state: Annotated[int, msgspec.Meta(ge=0, lt=2**32)] | None = None
+    dataset: str = "digits"
+    target: str | None = None
+    validation: str | None = None
+    rows: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    test_size: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.25
+    folds: Annotated[int, msgspec.Meta(ge=2)] | None = None
+    scoring: str | list[str] | None = None
+    resource: Kind | None = None
+    task: Task | None = None
+    scale: bool | None = None
+
+
+def read(args: dict[str, object]) -> Options:
+    """Check the table; raises ObjectiveError with every mistake."""
+    problems: list[str] = []
+    options = fill_struct(Options, args, "objective_args", problems)
+    if options and options.validation and (options.folds or options.resource == "folds"):
+        problems.append("objective_args.validation is held out: there are no folds beside it")
+    if options is None or problems:
+        raise ObjectiveError("; ".join(problems))
+    return options

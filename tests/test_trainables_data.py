@@ -1,0 +1,175 @@
+"""The data of the trainables: what is asked for is what is there, or an error says what is not."""
+
+import fcntl
+import gzip
+import lzma
+import socket
+from pathlib import Path
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+from sklearn import datasets
+
+from hpmpi.errors import ObjectiveError
+from hpmpi.trainables import dataset, tree
+from hpmpi.trainables.dataset import BUILT_IN, FETCHED, Layout, load, located, part, spread
+from tests.trainables import train
+
+IRIS = datasets.load_iris()
+NUMBERS = "".join(
+    ",".join(map(str, [*x, y])) + "\n" for x, y in zip(IRIS.data, IRIS.target, strict=True)
+)
+WORDS = "kind,sepal length,sepal width,petal length,petal width\n" + "".join(
+    f'"{IRIS.target_names[y]}",{",".join(map(str, x))}\n'
+    for x, y in zip(IRIS.data, IRIS.target, strict=True)
+)
+
+
+def layout(name: str, rows: int | None = None) -> Layout:
+    """Lay out a classification set: a quarter held out, features scaled."""
+    return Layout(name, None, None, rows, 0.25, None, stratified=True, scaled=True)
+
+
+SMALL = sorted(name for name in BUILT_IN.keys() - FETCHED if BUILT_IN[name] == "classification")
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_hold_out_is_always_the_same_and_scaled(name: str) -> None:
+    one = part(layout(name), 0)
+    for cached in (part, dataset.splits, load):
+        cached.cache_clear()
+    other = part(layout(name), 0)
+    assert all(np.array_equal(a, b) for a, b in zip(one[:4], other[:4], strict=True))
+    assert one.x_train.min() == 0.0
+    assert one.x_train.max() <= 1.0 + 1e-12
+    assert set(one.y_train) == set(one.y_test)
+
+
+def test_few_rows_have_the_shares_of_many() -> None:
+    y = np.repeat(["rare", "often", "usual"], [10, 40, 50])
+    order = spread(y, stratified=True)
+    assert sorted(order) == list(range(100))
+    for count in (10, 20, 50):
+        kinds, counts = np.unique(y[order[:count]], return_counts=True)
+        assert dict(zip(kinds, counts, strict=True)) == {
+            "rare": count / 10,
+            "often": count * 4 / 10,
+            "usual": count / 2,
+        }
+    assert sorted(spread(y, stratified=False)) == list(range(100))
+
+
+def test_so_many_rows_are_in_their_order() -> None:
+    data = load("iris", None, None, 30)
+    assert np.bincount(data.y).tolist() == [10, 10, 10]
+    assert (np.diff(data.y) >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "target"),
+    [
+        ("iris.csv", NUMBERS.encode(), None),
+        ("iris.20k.data.xz", lzma.compress(NUMBERS.encode()), None),
+        ("iris.csv.gz", gzip.compress(NUMBERS.encode()), None),
+        ("words.csv", WORDS.encode(), "kind"),
+    ],
+)
+def test_a_file_is_what_is_in_it(
+    tmp_path: Path, name: str, content: bytes, target: str | None
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    data = load(str(tmp_path / name), target, None, None)
+    assert np.array_equal(data.x, IRIS.data)
+    expected = IRIS.target_names[IRIS.target] if target else IRIS.target
+    assert np.array_equal(data.y, expected)
+    assert data.task == "classification"
+
+
+def test_arrays_are_found_by_name(tmp_path: Path) -> None:
+    np.savez(tmp_path / "iris.npz", X=IRIS.data, length=IRIS.data[:, 0], y=IRIS.target)
+    file = str(tmp_path / "iris.npz")
+    assert load(file, None, None, None).task == "classification"
+    assert load(file, "length", None, None).task == "regression"
+    with pytest.raises(ObjectiveError, match="there is no array 'width', but X, length, y"):
+        load(file, "width", None, None)
+
+
+def test_validation_data_are_what_is_scored(tmp_path: Path) -> None:
+    lines = NUMBERS.splitlines(keepends=True)
+    (tmp_path / "train.csv").write_text("".join(lines[::2]))
+    (tmp_path / "valid.csv").write_text("".join(lines[1::2]))
+    files = {"dataset": str(tmp_path / "train.csv"), "validation": str(tmp_path / "valid.csv")}
+    metrics, _ = train(tree.MODEL, tmp_path / "run", {}, 1, files)
+    assert metrics["train_rows"] == 75
+    data = load(files["dataset"], None, files["validation"], None)
+    assert data.held_out == 75
+    assert metrics["accuracy"] > 0.9
+    with pytest.raises(ObjectiveError, match=r"validation is held out: there are no folds"):
+        train(tree.MODEL, tmp_path / "folds", {}, 1, {"folds": 3, **files})
+
+
+@pytest.mark.parametrize(
+    ("content", "target", "said"),
+    [
+        ("a,b\n1,2\n3,4\n", "c", "can't be read: there is no column 'c': a, b"),
+        ("1,2\n3,4\n", "c", "can't be read: there is no column 'c': no header"),
+        ("a,b\n1,2\n,4\n", None, "can't be read: could not convert string '' to float64"),
+        ("a,b\n1,2\n3,nan\n", None, "the target is not a number in each row"),
+        ("1,2\n3\n", None, "can't be read: "),
+        ("a;b\n1;2\n", None, "must have a feature and a target, with a comma between"),
+    ],
+)
+def test_a_file_that_can_not_be_read_is_said(
+    tmp_path: Path, content: str, target: str | None, said: str
+) -> None:
+    (tmp_path / "data.csv").write_text(content)
+    with pytest.raises(ObjectiveError) as caught:
+        load(str(tmp_path / "data.csv"), target, None, None)
+    assert str(caught.value).startswith(str(tmp_path / "data.csv"))
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["data.npz", "data.csv.xz", "data.csv.gz"])
+def test_a_file_that_is_not_what_its_name_says_is_said(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(NUMBERS)
+    with pytest.raises(ObjectiveError, match="can't be read"):
+        load(str(tmp_path / name), None, None, None)
+
+
+def test_a_data_set_that_is_not_known_is_said() -> None:
+    with pytest.raises(ObjectiveError) as caught:
+        load(located("mnist", Path("/nowhere")), None, None, None)
+    assert str(caught.value) == (
+        "the data set 'mnist' is not known; there is: breast_cancer, california_housing, covtype, "
+        "diabetes, digits, iris, wine; or a file, and /nowhere/mnist is none"
+    )
+
+
+@pytest.mark.parametrize("name", sorted(FETCHED))
+def test_nothing_stands_in_for_what_can_not_be_fetched(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path))
+
+    def refuse(**_: object) -> None:
+        assert socket.getdefaulttimeout() == dataset.FETCH_S
+        raise URLError("no route")
+
+    monkeypatch.setattr(datasets, f"fetch_{name}", refuse)
+    with pytest.raises(ObjectiveError) as caught:
+        load(name, None, None, None)
+    assert str(caught.value) == (
+        f"{FETCHED[name]} are not here, and can't be fetched (<urlopen error no route>); "
+        "give a file: --set objective_args.dataset=PATH"
+    )
+    assert socket.getdefaulttimeout() is None
+
+
+def test_one_process_at_a_time_fetches(tmp_path: Path) -> None:
+    with (tmp_path / ".lock").open("w") as another:
+        with dataset.alone(tmp_path), pytest.raises(BlockingIOError):
+            fcntl.flock(another, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(another, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with dataset.alone(tmp_path / "nowhere"):
+        pass
