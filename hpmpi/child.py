@@ -141,6 +141,7 @@ class Child:
         family.offer_to_kernel(self.pid)
         self._loaded = False
         self._ending = None
+        self._counted_at = -math.inf  # the one before may have been taken
         self._begin()
         self._say(self._welcome)
         if self._job is not None:
@@ -177,6 +178,8 @@ class Child:
             return [] if refusal is None else [refusal]
         self._frames.flush()
         reports = self._hear(self._frames.receive(), now)
+        if self._began_at is None:
+            self._began_at = now
         if now < self._check_at and not self._frames.closed:
             return reports
         self._check_at = now + CHECK_EVERY_S
@@ -244,9 +247,7 @@ class Child:
             self._taken_before = family.taken_by_kernel()
 
     def _limit(self, now: float) -> None:
-        if self._began_at is None:
-            self._began_at = now
-        if overrun := self._overrun(now - self._began_at):
+        if self._began_at is not None and (overrun := self._overrun(now - self._began_at)):
             self._end(FailureKind.TIME, overrun, now)
         elif now >= self._look_at:
             began_at = time.monotonic()
