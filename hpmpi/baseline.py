@@ -49,10 +49,6 @@ class BaselineRun:
         if self.over:
             self.close()
 
-    def descriptors(self) -> list[int]:
-        """Return what to wait on for news."""
-        return self._child.descriptors()
-
     def close(self) -> None:
         """End it."""
         self._child.close()

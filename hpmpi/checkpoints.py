@@ -49,9 +49,9 @@ def parsed(name: str) -> Checkpoint | None:
     return Checkpoint(*map(int, match.groups())) if match else None
 
 
-def trial_folder(run_folder: Path, trial: int) -> Path:
+def trial_folder(run_folder: Path | str, trial: int) -> Path:
     """Name the folder that has the checkpoints of a trial."""
-    return run_folder / "checkpoints" / str(trial)
+    return Path(f"{run_folder}/checkpoints/{trial}")  # parsed once: it is done for each job
 
 
 class Checkpoints:
@@ -70,6 +70,8 @@ class Checkpoints:
 
         Waits a little for one of the resource that was `heard_of`.
         """
+        if not heard_of and not os.path.lexists(self._folder):
+            return None
         if not is_folder(self._folder):
             remove(self._folder)  # what has its name by mistake
         patience_ends = time.monotonic() + PATIENCE_S
@@ -195,7 +197,9 @@ def made(folder: Path) -> Path:
 
 def discard(run_folder: Path, trial: int) -> None:
     """Remove the checkpoints of a trial that nobody will go on from."""
-    remove(trial_folder(run_folder, trial))
+    # Many a trial has none, and to find that out must cost next to nothing.
+    if os.path.lexists(f"{run_folder}/checkpoints/{trial}"):
+        remove(trial_folder(run_folder, trial))
 
 
 def discard_all_but(run_folder: Path, trial: int | None) -> Iterator[None]:

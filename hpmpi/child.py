@@ -11,6 +11,7 @@ that imports are paid once, unless one has failed; what a job has left running s
 ends with it.
 """
 
+import math
 import os
 import signal
 import socket
@@ -56,6 +57,12 @@ START_S = 60.0
 HANG_UP_S = 0.1
 """How long a child that has hung up may take to end."""
 
+CHECK_EVERY_S = 0.05
+"""How often it is looked whether a child lives, that has not hung up."""
+
+COUNT_EVERY_S = 1.0
+"""How old, when a job begins, the count may be of what the kernel has killed."""
+
 LOOK_EVERY_S = 0.5
 LOOK_SHARE = 0.02
 """How often memory and output are looked at, and the share of a core that this may take."""
@@ -94,8 +101,10 @@ class Child:
         self._crashes = 0
         self._refusal: Unfit | None = None
         self._began_at: float | None = None
+        self._check_at = 0.0
         self._look_at = 0.0
         self._taken_before = 0
+        self._counted_at = -math.inf
         self._ending: Ending | None = None
 
     def start(self) -> None:
@@ -132,6 +141,7 @@ class Child:
         family.offer_to_kernel(self.pid)
         self._loaded = False
         self._ending = None
+        self._counted_at = -math.inf  # the one before may have been taken
         self._begin()
         self._say(self._welcome)
         if self._job is not None:
@@ -166,10 +176,16 @@ class Child:
         if self._process is None or self._frames is None:
             refusal, self._refusal = self._refusal, None
             return [] if refusal is None else [refusal]
-        family.bury_orphans()
-        dead = self._process.poll() is not None
         self._frames.flush()
         reports = self._hear(self._frames.receive(), now)
+        if self._began_at is None:
+            self._began_at = now
+        if now < self._check_at and not self._frames.closed:
+            return reports
+        self._check_at = now + CHECK_EVERY_S
+        family.bury_orphans()
+        dead = self._process.poll() is not None
+        reports += self._hear(self._frames.receive(), now)
         if self._frames.closed and not dead:
             dead = self._ends_within(HANG_UP_S)
         if dead:
@@ -226,12 +242,12 @@ class Child:
 
     def _begin(self) -> None:
         self._began_at = None
-        self._taken_before = family.taken_by_kernel()
+        if time.monotonic() - self._counted_at > COUNT_EVERY_S:
+            self._counted_at = time.monotonic()
+            self._taken_before = family.taken_by_kernel()
 
     def _limit(self, now: float) -> None:
-        if self._began_at is None:
-            self._began_at = now
-        if overrun := self._overrun(now - self._began_at):
+        if self._began_at is not None and (overrun := self._overrun(now - self._began_at)):
             self._end(FailureKind.TIME, overrun, now)
         elif now >= self._look_at:
             began_at = time.monotonic()

@@ -7,9 +7,8 @@ between ranks on one machine.
 import select
 import socket
 import struct
-import time
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 
 LENGTH = struct.Struct(">I")
 CHUNK_BYTES = 1 << 16
@@ -21,7 +20,8 @@ MOST_BYTES = 1 << 28
 """What claims to be longer is no message."""
 
 LEAST_POLL_S = 1e-3
-"""The clock of poll ticks so slowly: less is slept."""
+MOST_SELECTED = 1024
+"""The clock of poll ticks so slowly; that of select does not, but it knows so few descriptors."""
 
 
 class Frames:
@@ -112,12 +112,12 @@ class Frames:
 
 
 def await_any(
-    readable: Iterable[int], writable: Iterable[int] = (), limit_s: float | None = None
+    readable: Collection[int], writable: Collection[int] = (), limit_s: float | None = None
 ) -> set[int]:
-    """Sleep until a descriptor can be read or written; return those that can be read.
-
-    select.select would take no descriptor above 1023, and rank 0 may have one for each rank.
-    """
+    """Sleep until a descriptor can be read or written; return those that can be read."""
+    selected = max([*readable, *writable], default=0) < MOST_SELECTED
+    if limit_s is not None and limit_s < LEAST_POLL_S and selected:
+        return set(select.select(readable, writable, [], limit_s)[0])
     wanted: defaultdict[int, int] = defaultdict(int)
     for descriptor in readable:
         wanted[descriptor] |= select.POLLIN
@@ -126,8 +126,5 @@ def await_any(
     poll = select.poll()
     for descriptor, events in wanted.items():
         poll.register(descriptor, events)
-    if limit_s is not None and limit_s < LEAST_POLL_S:
-        time.sleep(limit_s)
-        limit_s = 0.0
     found = poll.poll(None if limit_s is None else limit_s * 1e3)
     return {descriptor for descriptor, events in found if events & ~select.POLLOUT}

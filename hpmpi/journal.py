@@ -44,7 +44,8 @@ def line_of(decision: Decision) -> bytes:
     """Write a decision as a line of JSON; its last key is a checksum of what stands before it."""
     match decision:
         case Result(metrics=metrics) | Baseline(metrics=metrics):
-            decision = msgspec.structs.replace(decision, metrics=speakable(metrics))
+            if not is_speakable(metrics):
+                decision = msgspec.structs.replace(decision, metrics=speakable(metrics))
         case Curve(points=points):
             told = [Point(point.resource, speakable(point.metrics)) for point in points]
             decision = msgspec.structs.replace(decision, points=told)
@@ -54,10 +55,13 @@ def line_of(decision: Decision) -> bytes:
     return text + CHECKSUM % zlib.crc32(text) + b"\n"
 
 
+def is_speakable(metrics: Metrics) -> bool:
+    """Tell whether JSON has words for all numbers."""
+    return all(map(math.isfinite, metrics.values()))
+
+
 def speakable(metrics: Metrics) -> Metrics:
     """Write as text the numbers that JSON has no word for; reading turns them back."""
-    if all(map(math.isfinite, metrics.values())):
-        return metrics
     told: dict[str, Any] = {
         name: value if math.isfinite(value) else str(value) for name, value in metrics.items()
     }

@@ -1,8 +1,9 @@
 """Rank 0's part of a run.
 
-What was heard goes into the master; what it commands is performed, in order, so that a decision is
-in the journal before the order it leads to is sent. Where the disk takes no decision, nothing is
-done until it does, or for DISK_PATIENCE_S. Signals only leave a word: the loop makes it an event.
+What was heard goes into the master; what it decides is written into the journal, and then what it
+commands is performed, in order: so no order is sent that the journal does not know. Where the disk
+takes no decision, nothing is done until it does, or for DISK_PATIENCE_S. Signals only leave a word:
+the loop makes it an event.
 """
 
 import logging
@@ -62,6 +63,8 @@ ECHO_S = 1.0
 PASSING_ON_S = 5.0
 """A signal that follows another so soon is the same, by another way: mpirun's, and the shell's; or
 launch's, which takes longer."""
+
+SILENT = "without isolation, a rank is silent while it works: is patience_s longer than a job?"
 
 NOTICE = "SIGUSR1"
 NOTICE_S = 150.0
@@ -177,6 +180,7 @@ class Leader:
             time_s=limits.trial_time_s,
             memory_mb=limits.trial_memory_mb,
             gpus_per_trial=self._study.run.gpus_per_trial,
+            isolated=self._study.run.isolation == "process",
         )
 
     def _start_baseline(self, welcome: Welcome) -> BaselineRun | None:
@@ -195,17 +199,16 @@ class Leader:
     def _loop(self, baseline: BaselineRun | None) -> Outcome:
         ticked_at = 0.0
         while self._master.outcome is None or self._awaits(baseline):
-            wake = baseline.descriptors() if baseline is not None else []
-            for rank, message in self._transport.poll(TICK_S, wake):
-                self._handle(Heard(rank, decode(message)))
+            heard = self._transport.poll(TICK_S)
+            self._handle(*(Heard(rank, decode(message)) for rank, message in heard))
             if self._signals:
                 self._handle(Drain(self._signals.popleft()))
             elif self._now() - ticked_at >= TICK_S:
                 ticked_at = self._now()
                 self._look_around()
                 self._handle(Tick())
-            if baseline is not None and self._awaits(baseline):
-                self._watch(baseline)
+                if baseline is not None and self._awaits(baseline):
+                    self._watch(baseline)
             self._patiently(self._store.sync)
             if self._now() >= self._checkpoint_due:
                 self._checkpoint("running")
@@ -230,14 +233,20 @@ class Leader:
         noticed = deadline is not None and deadline.ends_at - self._now() < NOTICE_S
         return echo or (passed_on == NOTICE and noticed)
 
-    def _handle(self, event: Event) -> None:
-        for command in self._master.handle(event, self._now()):
+    def _handle(self, *events: Event) -> None:
+        """Write all that is decided, at once, before any of it is done."""
+        now = self._now()
+        commands = [each for event in events for each in self._master.handle(event, now)]
+        decisions = [each.decision for each in commands if isinstance(each, Record)]
+        if decisions:
+            self._patiently(lambda: self._store.append(*decisions))
+        for command in commands:
             self._perform(command)
 
     def _perform(self, command: Command) -> None:
         match command:
             case Record(decision):
-                self._record(decision)
+                self._tell(decision)
             case Tell(rank, order):
                 self._send(rank, order)
             case Discard(trial):
@@ -248,10 +257,15 @@ class Leader:
 
     def _record(self, decision: Decision) -> None:
         self._patiently(lambda: self._store.append(decision))
+        self._tell(decision)
+
+    def _tell(self, decision: Decision) -> None:
         self._narrator.tell(decision)
         match decision:
             case Lost(rank=rank):
                 self._transport.forget(rank)
+                if self._study.run.isolation == "none":
+                    log.warning(SILENT)
             case Draining(why=why):
                 self._why = why
                 log.warning("%s: draining, for at most %g s", why, self._study.limits.grace_s)

@@ -157,6 +157,7 @@ class Welcome(Message, frozen=True):
     time_s: float | None = None
     memory_mb: float | None = None
     gpus_per_trial: int | None = None
+    isolated: bool = True
 
 
 class Assign(Message, frozen=True):

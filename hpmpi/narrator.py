@@ -1,6 +1,7 @@
-"""The log: one line for each thing that happened."""
+"""The log: one line for each thing that happened, but for results that come too fast to be read."""
 
 import logging
+import math
 
 from hpmpi.decisions import (
     Assigned,
@@ -17,6 +18,9 @@ from hpmpi.leaderboard import Leaderboard
 from hpmpi.messages import Outcome, escaped, gist
 from hpmpi.trial import JobKey
 
+PAUSE_S = 0.02
+"""How long after a line of a result there is none of another, but always of an incumbent."""
+
 log = logging.getLogger("hpmpi")
 
 
@@ -27,6 +31,8 @@ class Narrator:
         """Go on with a leaderboard."""
         self.board = board
         self._assigned_at: dict[JobKey, float] = {}
+        self._told_at = -math.inf
+        self._untold = 0
 
     def tell(self, decision: Decision) -> None:
         """Take a decision into account, and log it if people want to know."""
@@ -54,10 +60,14 @@ class Narrator:
                 pass
 
     def _result(self, result: Result, *, improved: bool) -> None:
-        metric = self.board.goal.metric
         began_at = self._assigned_at.pop(JobKey(result.trial, result.rung), result.at)
+        if not improved and result.at - self._told_at < PAUSE_S:
+            self._untold += 1
+            return
+        metric = self.board.goal.metric
         log.info(
-            "trial %d rung %d: %s %g (rank %d, %.1f s)%s",
+            "%strial %d rung %d: %s %g (rank %d, %.1f s)%s",
+            f"after {self._untold} more results: " if self._untold else "",
             result.trial,
             result.rung,
             metric,
@@ -66,6 +76,8 @@ class Narrator:
             result.at - began_at,
             ", the incumbent" if improved else "",
         )
+        self._told_at = result.at
+        self._untold = 0
 
     def _failure(self, failure: Failure) -> None:
         log.warning(

@@ -23,7 +23,7 @@ from hpmpi.errors import ObjectiveError
 from hpmpi.messages import Assign, Point, Welcome
 from hpmpi.trial import Config, Metrics
 
-Function = Callable[..., Any]
+Function = Callable[[Config, "Trial"], Any]
 Publish = Callable[[Point], None]
 Drains = Callable[[], bool]
 
@@ -122,7 +122,7 @@ def open_trial(
 ) -> tuple[Trial, Checkpoints]:
     """Make the handle for an attempt, and what keeps its checkpoints."""
     checkpoints = Checkpoints(
-        trial_folder(Path(welcome.folder), order.trial),
+        trial_folder(welcome.folder, order.trial),
         order.rung,
         order.attempt,
         keep_all=welcome.keep_all,
@@ -130,7 +130,14 @@ def open_trial(
     return Trial(welcome, order, checkpoints, publish, drains), checkpoints
 
 
-def load(reference: str, origin: Path) -> Function:
+def prepare(welcome: Welcome) -> Function:
+    """Load the objective of a study, and have it look at the study, if it does so."""
+    function = load(welcome.objective, Path(welcome.origin))
+    check_study(function, welcome)
+    return called_with_both(function)
+
+
+def load(reference: str, origin: Path) -> Callable[..., Any]:
     """Import `package.module:function`, or `file.py:function` relative to the folder `origin`.
 
     Raises ObjectiveError where there is no such thing; whatever the user's module raises comes out
@@ -141,11 +148,11 @@ def load(reference: str, origin: Path) -> Function:
     function = getattr(module, name, None)
     if not callable(function):
         raise ObjectiveError(f"{reference!r} is not there: {place} has no function {name!r}")
-    found: Function = function
+    found: Callable[..., Any] = function
     return found
 
 
-def check_study(function: Function, welcome: Welcome) -> None:
+def check_study(function: Callable[..., Any], welcome: Welcome) -> None:
     """Have an objective look at the study once, if it can: what it raises ends the run.
 
     It can where it has an attribute `check_study`, which takes `[objective_args]`, the folder of
@@ -155,8 +162,11 @@ def check_study(function: Function, welcome: Welcome) -> None:
         look(welcome.args, Path(welcome.origin), welcome.metric)
 
 
-def call(function: Function, config: Config, trial: Trial) -> object:
-    """Call the objective, with the trial if it takes two; a default of its own is left alone."""
+def called_with_both(function: Callable[..., Any]) -> Function:
+    """Let an objective be called with the trial, which it gets if it takes two arguments.
+
+    A default of its own is left alone.
+    """
     parameters = inspect.signature(function).parameters.values()
     positional = [
         each
@@ -166,7 +176,7 @@ def call(function: Function, config: Config, trial: Trial) -> object:
     takes_both = any(each.kind is each.VAR_POSITIONAL for each in parameters) or any(
         each.default is each.empty or each.name == "trial" for each in positional[1:2]
     )
-    return function(config, trial) if takes_both else function(config)
+    return function if takes_both else lambda config, _: function(config)
 
 
 def check(returned: object, metric: str | None) -> Metrics:

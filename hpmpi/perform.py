@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -62,8 +63,7 @@ class Performer:
                 match self._decoder.decode(message):
                     case Welcome() as welcome:
                         try:
-                            function = objective.load(welcome.objective, Path(welcome.origin))
-                            objective.check_study(function, welcome)
+                            function = objective.prepare(welcome)
                         except BaseException as error:  # noqa: BLE001 - the user's module
                             self._say(Unfit(host, told(error)))
                             return
@@ -73,7 +73,8 @@ class Performer:
                         assert function is not None, (
                             "a child has its objective before its first job"
                         )
-                        answer = self._attempt(function, welcome, order)
+                        self._draining = False
+                        answer = attempt(function, welcome, order, self._say, self._drains)
                         self._say(answer)
                         if isinstance(answer, Failed) and answer.spoils:
                             return
@@ -81,34 +82,6 @@ class Performer:
                         pass
                     case _:
                         return
-
-    def _attempt(
-        self, function: objective.Function, welcome: Welcome, order: Assign
-    ) -> Finished | Failed | Suspended:
-        job = (order.trial, order.rung, order.attempt)
-        pid = os.getpid()
-
-        def publish(point: Point) -> None:
-            self._say(Progress(*job, [point]))
-
-        self._draining = False
-        try:
-            trial, checkpoints = objective.open_trial(welcome, order, publish, self._drains)
-            returned = objective.call(function, order.config, trial)
-            metrics = objective.check(returned, welcome.metric)
-        except objective.Suspend as suspend:
-            return Suspended(*job, suspend.saved)
-        except ObjectiveError as error:
-            return Failed(*job, FailureKind.BAD_VALUE, str(error))
-        except SystemExit as error:
-            return Failed(*job, FailureKind.EXIT, f"the objective called exit({error.code!r})")
-        except BaseException as error:  # noqa: BLE001 - the user's objective
-            return Failed(*job, FailureKind.EXCEPTION, told(error))
-        finally:
-            if os.getpid() != pid:  # the objective forked and came back twice: one has to answer
-                os._exit(1)
-        newest = checkpoints.newest
-        return Finished(*job, metrics, saved=newest.resource if newest else 0)
 
     def _drains(self) -> bool:
         """Look whether the rank has asked for a checkpoint: nothing else is said during a job."""
@@ -120,6 +93,38 @@ class Performer:
         with self._speaking:  # an objective may report from threads of its own
             self._frames.send(message)
             self._frames.drain()
+
+
+def attempt(
+    function: objective.Function,
+    welcome: Welcome,
+    order: Assign,
+    say: Callable[[Progress], None],
+    drains: objective.Drains,
+) -> Finished | Failed | Suspended:
+    """Do a job; whatever the objective does, but to end the process, is an answer."""
+    job = (order.trial, order.rung, order.attempt)
+    pid = os.getpid()
+
+    def publish(point: Point) -> None:
+        say(Progress(*job, [point]))
+
+    try:
+        trial, checkpoints = objective.open_trial(welcome, order, publish, drains)
+        metrics = objective.check(function(order.config, trial), welcome.metric)
+    except objective.Suspend as suspend:
+        return Suspended(*job, suspend.saved)
+    except ObjectiveError as error:
+        return Failed(*job, FailureKind.BAD_VALUE, str(error))
+    except SystemExit as error:
+        return Failed(*job, FailureKind.EXIT, f"the objective called exit({error.code!r})")
+    except BaseException as error:  # noqa: BLE001 - the user's objective
+        return Failed(*job, FailureKind.EXCEPTION, told(error))
+    finally:
+        if os.getpid() != pid:  # the objective forked and came back twice: one has to answer
+            os._exit(1)
+    newest = checkpoints.newest
+    return Finished(*job, metrics, saved=newest.resource if newest else 0)
 
 
 def told(error: BaseException) -> str:

@@ -47,6 +47,9 @@ VERBS = {
 }
 """What searchers and schedulers do, and are asked."""
 
+IN_PROCESS = ("trial_time_s", "trial_memory_mb")
+"""What only a process of its own can be held to."""
+
 MAY_CHANGE = ("name", "stop", "limits", "run", "baseline")
 """What may differ when a study is gone on with."""
 
@@ -72,13 +75,15 @@ class Limits(msgspec.Struct, frozen=True):
 class Run(msgspec.Struct, frozen=True):
     """`[run]`: what is kept of the checkpoints, how often run.h5 is written, who may be busy.
 
-    Without `gpus_per_trial`, the ranks of a node share its GPUs.
+    Without `gpus_per_trial`, the ranks of a node share its GPUs. `isolation`: what stands between
+    an objective and its rank.
     """
 
     keep: Literal["incumbent", "newest", "all"] = "incumbent"
     checkpoint_s: Positive = 30.0
     gpus_per_trial: Annotated[int, msgspec.Meta(ge=0)] | None = None
     max_concurrent: Count | None = None
+    isolation: Literal["process", "none"] = "process"
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -157,6 +162,9 @@ def check(table: Table, origin: Path | None = None) -> Settings:
     for name in ("objective", "baseline"):
         if isinstance(table.get(name), str):
             problems += reference_problems(name, table[name], origin)
+    if settings is not None and settings.run.isolation == "none":
+        limited = [name for name in IN_PROCESS if getattr(settings.limits, name) is not None]
+        problems += [f'limits.{name} needs run.isolation = "process"' for name in limited]
     if settings is None or problems:
         raise SettingsError(problems)
     complete = msgspec.structs.replace(

@@ -86,13 +86,13 @@ class Store:
         self._doubtful = False
         self._synced_at = time.monotonic()
 
-    def append(self, decision: Decision) -> None:
-        """Write a decision; once this returns, the end of this process does not lose it.
+    def append(self, *decisions: Decision) -> None:
+        """Write decisions; once this returns, the end of this process does not lose them.
 
-        Raises DiskError where the disk does not take it: then it is not in the journal, and may be
-        appended again later; StoreError where the folder is another run's by now.
+        Raises DiskError where the disk does not take them: then none is in the journal, and all may
+        be appended again later; StoreError where the folder is another run's by now.
         """
-        text = line_of(decision)
+        text = b"".join(map(line_of, decisions))
         try:
             self._prepare()
             files.write(self._journal, text)
@@ -100,7 +100,7 @@ class Store:
             self._cut()
             raise self._trouble(error) from error
         self._length += len(text)
-        self.decisions.append(decision)
+        self.decisions += decisions
 
     def sync(self) -> None:
         """Have the disk hold what was appended, and the lock kept, about once a second.
@@ -176,7 +176,7 @@ class Store:
             os.close(before)
 
     def _cut(self) -> None:
-        """Take back what the disk took of a line."""
+        """Take back what the disk took of the lines."""
         try:
             os.ftruncate(self._journal, self._length)
         except OSError:

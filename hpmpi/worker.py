@@ -1,13 +1,15 @@
 """The agent on a worker rank: orders in, reports and heartbeats out.
 
-A rank never runs the objective: its child does. So the rank has always time to beat, to kill the
-child, and to stop. Jobs that come while the child is busy wait in line. Points of a learning curve
-wait for the next heartbeat or the end of the job, so that the leader hears a rank rarely.
+A rank does not run the objective: its child does. So the rank has always time to beat, to kill the
+child, and to stop. (Unless the study wants no isolation: then there is a Bare instead of a Child.)
+Jobs that come while the child is busy wait in line. Points of a learning curve wait for the next
+heartbeat or the end of the job, so that the leader hears a rank rarely.
 
 A rank beats at its interval whatever else it says: the leader's answer to a beat is the only sign
-that the leader is alive.
+that the leader is alive. Nobody's silence counts while the rank itself was held up.
 """
 
+import os
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -16,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from hpmpi import guard
+from hpmpi.bare import Bare
 from hpmpi.child import Child
 from hpmpi.errors import TransportError
 from hpmpi.messages import (
@@ -41,7 +44,7 @@ FIRST_WORD_S = 600.0
 SILENCES = 10
 """A rank leaves when rank 0 was silent for so many times `patience_s`."""
 
-LOOK_EVERY_S = 0.1
+LOOK_EVERY_S = 0.2
 """How often the child's limits are looked at."""
 
 SEND_EVERY_S = 0.001
@@ -68,6 +71,7 @@ class Worker:
         self._introduced = False
         self._heard_at = time.monotonic()
         self._beat_at = 0.0
+        self._woke_at = self._heard_at
 
     def serve(self) -> int:
         """Work until told to stop, or until rank 0 is gone; return the exit code."""
@@ -81,12 +85,19 @@ class Worker:
         folder = Path(welcome.folder)
         guard.tell_guard(folder / "status", welcome.start)
         output = folder / "logs" / f"rank-{self._transport.rank}.log"
-        child = Child(welcome, output, self._transport.share)
+        share = self._transport.share
+        child: Child | Bare
+        if welcome.isolated:
+            child = Child(welcome, output, share)
+        else:
+            child = Bare(welcome, output, share, lambda: self._breathe(welcome, child))
         child.start()
         try:
-            return self._work(welcome, child)
+            while (code := self._turn(welcome, child, LOOK_EVERY_S)) is None:
+                pass
         finally:
             child.close()
+        return code
 
     def _await_welcome(self) -> Welcome | None:
         while time.monotonic() - self._heard_at < FIRST_WORD_S:
@@ -101,35 +112,53 @@ class Worker:
                         pass
         return None
 
-    def _work(self, welcome: Welcome, child: Child) -> int:
-        while True:
-            now = time.monotonic()
-            if now - self._heard_at > SILENCES * welcome.patience_s:
-                return 0  # an error would have the guard wait for the end of the run
-            if now - self._beat_at >= welcome.beat_s:
-                self._beat_at = now
-                self._pass_points_on()
-                self._say(Beat())
-            for report in child.poll(now):
-                self._pass_on(report)
-            if self._jobs and not self._busy:
-                self._busy = True
-                child.assign(self._jobs.popleft())
-            look_s = SEND_EVERY_S if child.unsent else LOOK_EVERY_S
-            wait_s = max(0.0, min(self._beat_at + welcome.beat_s - now, look_s))
-            self._listen(wait_s, child.descriptors())
-            while self._orders:
-                match self._orders.popleft():
-                    case Assign() as order:
-                        self._jobs.append(order)
-                    case Save():
-                        child.save()
-                    case Stop():
-                        self._say(Goodbye())
-                        self._transport.leave(GOODBYE_S)
-                        return 0
-                    case _:
-                        pass
+    def _turn(self, welcome: Welcome, child: Child | Bare, limit_s: float) -> int | None:
+        """Do what is due, then wait for news; return the exit code when it is time to leave."""
+        now = time.monotonic()
+        if now - self._woke_at > welcome.patience_s:
+            self._heard_at = now
+        self._woke_at = now
+        if now - self._heard_at > SILENCES * welcome.patience_s:
+            return 0  # an error would have the guard wait for the end of the run
+        if now - self._beat_at >= welcome.beat_s:
+            self._beat_at = now
+            self._pass_points_on()
+            self._say(Beat())
+        if self._jobs and not self._busy:
+            self._busy = True
+            child.assign(self._jobs.popleft())
+        for report in child.poll(now):
+            self._pass_on(report)
+        if self._jobs and not self._busy:
+            limit_s = 0.0
+        if child.unsent:
+            limit_s = min(limit_s, SEND_EVERY_S)
+        wait_s = max(0.0, min(self._beat_at + welcome.beat_s - now, limit_s))
+        expects = self._busy or not self._introduced
+        self._listen(wait_s, child.descriptors() if expects else ())
+        return 0 if self._obey(child) else None
+
+    def _breathe(self, welcome: Welcome, child: Child | Bare) -> None:
+        """Take a turn in the middle of a job, which may be the last."""
+        code = self._turn(welcome, child, 0.0)
+        if code is not None:
+            os._exit(code)
+
+    def _obey(self, child: Child | Bare) -> bool:
+        """Follow the orders; true if one is to leave."""
+        while self._orders:
+            match self._orders.popleft():
+                case Assign() as order:
+                    self._jobs.append(order)
+                case Save():
+                    child.save()
+                case Stop():
+                    self._say(Goodbye())
+                    self._transport.leave(GOODBYE_S)
+                    return True
+                case _:
+                    pass
+        return False
 
     def _listen(self, limit_s: float, wake: Sequence[int] = ()) -> None:
         for _, message in self._transport.poll(limit_s, wake):

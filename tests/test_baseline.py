@@ -16,7 +16,7 @@ def over(run: BaselineRun) -> BaselineRun:
     gives_up_at = time.monotonic() + LIMIT_S
     while not run.over:
         assert time.monotonic() < gives_up_at
-        select.select(run.descriptors(), [], [], 0.05)
+        select.select(run._child.descriptors(), [], [], 0.05)
         run.poll(time.monotonic())
     return run
 
@@ -59,5 +59,5 @@ def test_a_baseline_that_is_over_wakes_nobody(tmp_path: Path, code: str) -> None
     pid = run._child.pid
     over(run)
     assert ends(pid)
-    assert run.descriptors() == []
+    assert run._child.descriptors() == []
     run.close()

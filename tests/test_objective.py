@@ -17,7 +17,7 @@ import pytest
 from hpmpi import checkpoints, objective
 from hpmpi.errors import ObjectiveError
 from hpmpi.messages import Point
-from hpmpi.objective import Drains, Suspend, Trial, call, check, load, open_trial
+from hpmpi.objective import Drains, Suspend, Trial, called_with_both, check, load, open_trial
 from hpmpi.trial import Config
 from tests.build import never
 from tests.drive import order, welcome
@@ -188,7 +188,7 @@ def test_an_objective_is_given_as_much_as_it_takes(
 ) -> None:
     config: Config = {"x": 1}
     trial = handle(tmp_path)
-    given = call(function, config, trial)
+    given = called_with_both(function)(config, trial)
     if isinstance(function, functools.partial) and function.keywords:
         assert given == (config, None)
     else:

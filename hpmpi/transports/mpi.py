@@ -5,7 +5,9 @@ each with a receive from the rank that was probed; sends and receives that are n
 collective after `connect`; no MPI_Finalize. A dead rank then costs nobody else anything, with or
 without ULFM. One thread speaks MPI.
 
-Nobody spins: a rank that hears nothing sleeps, at first for 0.1 ms and then longer.
+MPI wakes nobody, so a rank looks. Where its last word was answered within FAST_S, it looks again
+and again for SPIN_S, and lets whoever wants it have its core meanwhile; then it sleeps between
+looks, the longer the longer it is quiet. One that its child can wake looks rarely.
 """
 
 import contextlib
@@ -14,6 +16,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from hpmpi import guard, place
 from hpmpi.errors import MeetingError, TransportError
@@ -42,9 +45,24 @@ DEATHS = (
     MPI.ERR_PROC_FAILED_PENDING,
     MPI.ERR_OTHER,  # MPICH: a rank's memory was gone before a message in it was read
 )
-SPIN_S = 50e-6
+FAST_S = 3e-3
+SPIN_S = 1e-3
 SLEEP_LEAST_S = 0.1e-3
-SLEEP_MOST_S = 5e-3
+UNDERWAY_S = 1e-3
+"""A large message goes on only while both ends look: then nobody sleeps longer than this."""
+
+
+class Sleep(NamedTuple):
+    """How long a rank sleeps between two looks: a share of how long it is quiet, and the most."""
+
+    share: float
+    most_s: float
+
+
+LEADERS = Sleep(0.04, 10e-3)
+OTHERS = Sleep(0.2, 0.2)
+"""All ranks wait for the leader."""
+
 SEGMENT = "/dev/shm/mpich"  # noqa: S108 - MPICH chose the name
 
 
@@ -60,6 +78,9 @@ class MpiTransport:
         self.traffic = Traffic()
         self._world = world
         self._status = MPI.Status()
+        self._sleep = LEADERS if self.rank == LEADER else OTHERS
+        self._talked_at = 0.0
+        self._fast = False
         self._sending: defaultdict[int, list[tuple[MPI.Request, bytes]]] = defaultdict(list)
         self._receiving: defaultdict[int, deque[tuple[MPI.Request, bytearray]]]
         self._receiving = defaultdict(deque)
@@ -67,31 +88,40 @@ class MpiTransport:
 
     def send(self, rank: int, message: bytes) -> None:
         """Start a send; the message is kept until MPI has taken it."""
+        self._talked_at = time.monotonic()
         try:
             request = self._world.Isend([message, MPI.BYTE], dest=rank, tag=TAG)
         except MPI.Exception as error:
             self._check(error)
         else:
-            self._sending[rank].append((request, message))
+            if not self._sent(request):
+                self._sending[rank].append((request, message))
             self.traffic.send(message)
 
     def poll(self, timeout_s: float, wake: Sequence[int] = ()) -> list[tuple[int, bytes]]:
         """Return what has come in; wait for the first message at most `timeout_s`."""
         began_at = time.monotonic()
-        sleep_s = SLEEP_LEAST_S
         while True:
-            self._push()
-            if messages := self._receive():
+            if self._sending:
+                self._push()
+            messages = self._receive()
+            now = time.monotonic()
+            quiet_s = now - self._talked_at
+            if messages:
+                self._fast = quiet_s < FAST_S
+                self._talked_at = now
                 self.traffic.hear(messages)
                 return messages
-            waited_s = time.monotonic() - began_at
-            if waited_s >= timeout_s:
+            left_s = began_at + timeout_s - now
+            if left_s <= 0:
                 return []
-            if waited_s < SPIN_S:
+            if self._fast and quiet_s < SPIN_S and not wake:
+                os.sched_yield()
                 continue
-            if await_any(wake, limit_s=min(sleep_s, timeout_s - waited_s)):
+            most_s = UNDERWAY_S if self._sending or self._receiving else self._sleep.most_s
+            sleep_s = min(max(quiet_s * self._sleep.share, SLEEP_LEAST_S), most_s)
+            if await_any(wake, limit_s=min(most_s if wake else sleep_s, left_s)):
                 return []
-            sleep_s = min(sleep_s * 1.5, SLEEP_MOST_S)
 
     def forget(self, rank: int) -> None:
         """Stop looking after sends to a rank; MPI may still hold their buffers, so they stay."""
@@ -128,6 +158,8 @@ class MpiTransport:
                 self._receiving[source].append((request, message))
         except MPI.Exception as error:
             self._check(error)
+        if not self._receiving:
+            return []
         return [
             (source, bytes(message))
             for source in list(self._receiving)

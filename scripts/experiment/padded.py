@@ -20,11 +20,11 @@ NAMES = [f"padding.of.a.result.{number:02}".ljust(53, ".") for number in range(1
 
 def padded(reference: str, result_bytes: int) -> objective.Function:
     """Wrap an objective so that it also reports so many bytes of learning curve, in whole KiB."""
-    wrapped = objective.load(reference, ROOT)
+    wrapped = objective.called_with_both(objective.load(reference, ROOT))
 
     def train(config: Config, trial: Trial) -> object:
         plain = {name: value for name, value in config.items() if name != PADDING}
-        returned = objective.call(wrapped, plain, trial)
+        returned = wrapped(plain, trial)
         for number in range(-(-result_bytes // POINT_BYTES)):
             # After the model's own points, each at a resource of its own.
             trial.report(trial.stop + 1 + number, **dict.fromkeys(NAMES, (number + 1) / 3))

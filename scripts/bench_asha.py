@@ -1,0 +1,225 @@
+"""How much of what is possible hpmpi's ranks do: beside handing out that costs nothing.
+
+python scripts/bench_asha.py [--workers 8] [--repetitions 5] [--json FILE]
+
+Trials sleep, so that two cores can show what eight workers do. A study is run, by mpirun and with
+local processes; then the same is simulated, event by event, with the same rule, the durations that
+the trials really had, and ranks that are ready when the real ones were; in the simulation nothing
+else takes any time. Wall time is that from the first order to the last result. The run folder is in
+memory, as what a disk takes for checkpoints is not ours.
+
+With 64 workers the real Master hands out, in virtual time, where each message takes it COST_S, and
+LATENCY_S to arrive.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from heapq import heapify, heappop, heappush
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
+
+from sleepers import UNIT_S, expected, loss
+
+from hpmpi.events import Heard, Tell
+from hpmpi.jobs import Jobs
+from hpmpi.master import Master, Rules
+from hpmpi.messages import Assign, Finished, Ready, Report
+from hpmpi.roster import Roster
+from hpmpi.schedulers import Scheduler
+from hpmpi.schedulers.asha import Asha
+from hpmpi.schedulers.full import Full
+from hpmpi.searchers.random import Random
+from hpmpi.space import Float, Space
+from hpmpi.trial import Goal, Job
+
+MEMORY = Path("/dev/shm")  # noqa: S108 - where memory is a folder
+COST_S = 0.15e-3
+LATENCY_S = 0.5e-3
+WORKERS = 64
+
+Durations = Callable[[int, int, int], float]
+"""How long a job takes, by its trial, its rung, and the resource that is new."""
+
+
+class Case(NamedTuple):
+    """A study: its objective, and what of the machine's time has to be used."""
+
+    objective: str
+    trials: int
+    eta: int = 0
+    max_resource: int = 1
+    least: float = 1 / 1.05
+
+    def scheduler(self) -> Scheduler:
+        """Make the study's scheduler."""
+        searcher = Random(Space({"x": Float(0, 1)}), 0, [])
+        if not self.eta:
+            return Full(searcher)
+        return Asha(searcher, max_resource=self.max_resource, eta=self.eta)
+
+    def toml(self) -> str:
+        """Write the study."""
+        table = f'method = "asha"\neta = {self.eta}\nmax_resource = {self.max_resource}'
+        return (
+            f'objective = "sleepers.py:{self.objective}"\nmetric = "loss"\n'
+            f'[space]\nx = {{ type = "float", low = 0, high = 1 }}\n'
+            f"[stop]\nmax_trials = {self.trials}\n"
+            f"[scheduler]\n{table if self.eta else ''}\n"
+        )
+
+    def nominal(self, trial: int, _rung: int, units: int) -> float:
+        """Tell how long a job should take."""
+        return units * UNIT_S if self.eta else expected(trial)
+
+
+CASES = {
+    "200 exponential trials of 50 ms": Case("listed", 200, least=0.97),
+    "ASHA, eta 4, R 64": Case("climbing", 256, eta=4, max_resource=64),
+    "ASHA, eta 2, R 256": Case("climbing", 256, eta=2, max_resource=256),
+}
+
+
+class Run(NamedTuple):
+    """What came of a run: its wall time, that of the simulation, and units trained twice."""
+
+    wall_s: float
+    ideal_s: float
+    units_again: int
+
+    @property
+    def share(self) -> float:
+        """How much of what was possible was done."""
+        return self.ideal_s / self.wall_s
+
+
+def real(case: Case, command: list[str]) -> Run:
+    """Run a study; simulate it with what its journal says."""
+    memory = MEMORY if MEMORY.is_dir() else None
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        study, out = Path(folder) / "study.toml", Path(folder) / "out"
+        study.write_text(case.toml())
+        (Path(folder) / "sleepers.py").symlink_to(ROOT / "scripts" / "sleepers.py")
+        words = [word.format(study=study) for word in command]
+        env = os.environ | {"PYTHONPATH": str(ROOT)}
+        subprocess.run([*words, "--out", str(out)], env=env, capture_output=True, check=True)
+        rows = [json.loads(line) for line in (out / "journal.jsonl").open()]
+    results = [row for row in rows if row["type"] == "result"]
+    took = {(row["trial"], row["rung"]): row["metrics"]["took_s"] for row in results}
+
+    def duration(trial: int, rung: int, units: int) -> float:
+        return took.get((trial, rung), case.nominal(trial, rung, units))
+
+    began_at = next(row["at"] for row in rows if row["type"] == "assigned")
+    joined = [row["at"] - began_at for row in rows if row["type"] == "joined"]
+    ideal_s = simulated(case, [max(0.0, at) for at in joined], duration)
+    units = sum(int(row["metrics"].get("units", 0)) for row in results)
+    highest = {row["trial"]: row["resource"] for row in results if case.eta}
+    return Run(results[-1]["at"] - began_at, ideal_s, units - sum(highest.values()))
+
+
+def simulated(case: Case, ready_at: list[float], duration: Durations) -> float:
+    """Tell when the last result comes where nothing but trials takes time."""
+    scheduler = case.scheduler()
+    numbers = count()
+    events: list[tuple[float, int, Job | None]] = [(at, next(numbers), None) for at in ready_at]
+    heapify(events)
+    rungs = len(scheduler.rungs)
+    idle, started, now = 0, 0, 0.0
+    spent: dict[int, int] = {}
+    while events:
+        now, _, done = heappop(events)
+        if done is not None:
+            scheduler.tell(done, loss(done.trial, done.resource))
+        idle += 1
+        while idle and (job := scheduler.ask(may_start=started < case.trials, rungs=rungs)):
+            idle -= 1
+            started = max(started, job.trial + 1)
+            units = job.resource - spent.get(job.trial, 0)
+            spent[job.trial] = job.resource
+            end = now + duration(job.trial, job.rung, units)
+            heappush(events, (end, next(numbers), job))
+    return now
+
+
+def mastered(case: Case, workers: int) -> float:
+    """Tell when the last result comes where the real Master hands out, in virtual time."""
+    roster = Roster([*range(1, workers + 1)], patience_s=1e9, start_s=1e9, now=0.0)
+    jobs = Jobs(case.scheduler(), Goal("loss", "min"), max_failures=3)
+    master = Master(jobs, roster, Rules(max_trials=case.trials), seed=0)
+    numbers = count()
+    inbox: list[tuple[float, int, int, Report]]
+    inbox = [(0.0, next(numbers), rank, Ready("here", rank)) for rank in roster.workers]
+    now = 0.0
+    while master.outcome is None:
+        heard_at, _, rank, report = heappop(inbox)
+        now = max(now, heard_at) + COST_S
+        for command in master.handle(Heard(rank, report), now):
+            if isinstance(command, Tell) and isinstance(command.order, Assign):
+                order = command.order
+                took_s = case.nominal(order.trial, order.rung, order.resource - order.saved)
+                answer = Finished(
+                    order.trial,
+                    order.rung,
+                    order.attempt,
+                    {"loss": loss(order.trial, order.resource)},
+                    saved=order.resource,
+                )
+                heard_at = now + took_s + 2 * LATENCY_S
+                heappush(inbox, (heard_at, next(numbers), command.rank, answer))
+    return now
+
+
+def main() -> None:
+    """Run, simulate, and tell."""
+    parser = argparse.ArgumentParser(description="How much of what is possible is done.")
+    parser.add_argument("--workers", type=int, default=8, metavar="N", help="default: 8")
+    parser.add_argument("--repetitions", type=int, default=5, metavar="N", help="default: 5")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    options = parser.parse_args()
+    hpmpi = [sys.executable, "-m", "hpmpi", "run", "{study}"]
+    mpirun = [str(Path(sys.executable).parent / "mpirun"), "-n", str(options.workers + 1)]
+    ways = {
+        f"{options.workers} by mpirun": [*mpirun, *hpmpi],
+        f"{options.workers} without isolation": [*mpirun, *hpmpi, "--set", "run.isolation=none"],
+        f"{options.workers} local": [*hpmpi, "--workers", str(options.workers)],
+    }
+    runs: dict[str, list[Run]] = {}
+    for _ in range(options.repetitions):
+        for title, case in CASES.items():
+            for way, command in ways.items():
+                runs.setdefault(f"{title}; {way}", []).append(real(case, command))
+    for title, case in CASES.items():
+        ideal_s = simulated(case, [0.0] * WORKERS, case.nominal)
+        runs[f"{title}; {WORKERS} simulated"] = [Run(mastered(case, WORKERS), ideal_s, 0)]
+    for line in table(runs):
+        print(line)
+    if options.json:
+        told = {name: [each._asdict() for each in those] for name, those in runs.items()}
+        options.json.write_text(json.dumps(told, indent=1) + "\n")
+
+
+def table(runs: dict[str, list[Run]]) -> Iterator[str]:
+    """Sum up the repetitions."""
+    yield f"{'':52}{'wall, s':>9}{'ideal, s':>10}{'share':>8}{'wanted':>8}{'again':>7}"
+    for name, those in runs.items():
+        wall_s, ideal_s, share = (
+            statistics.median(column)
+            for column in zip(*((it.wall_s, it.ideal_s, it.share) for it in those), strict=True)
+        )
+        least = CASES[name.partition(";")[0]].least
+        again = sum(it.units_again for it in those)
+        yield f"{name:52}{wall_s:9.3f}{ideal_s:10.3f}{share:8.3f}{least:8.3f}{again:7}"
+
+
+if __name__ == "__main__":
+    main()
