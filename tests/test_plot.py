@@ -1,7 +1,6 @@
 """What `hpmpi plot` draws, from which numbers, and what it says where it can't."""
 
 import math
-import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -43,7 +42,7 @@ from hpmpi.plot import figures_of, look, named
 from hpmpi.series import Fate, Story
 from hpmpi.summary import sum_up
 from hpmpi.trial import Config, Goal
-from tests.runs import ROOT, Study
+from tests.runs import ROOT, Study, finish, start
 
 GOAL = Goal("loss", "min")
 NAMES = ("curves", "hyperparameters", "incumbent", "ranks", "rungs", "throughput", "timeline")
@@ -332,15 +331,7 @@ def plot(
     folder: Path, *words: str, program: str = "-m hpmpi plot"
 ) -> subprocess.CompletedProcess[str]:
     """Ask for figures."""
-    return subprocess.run(
-        [sys.executable, "-W", "error", *program.split(), *words],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
+    return finish(start([sys.executable, "-W", "error", *program.split(), *words], folder))
 
 
 @pytest.fixture(scope="module")
