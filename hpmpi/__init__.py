@@ -2,22 +2,24 @@
 
 The map of the package; imports go down the list, never up:
 
-- front doors: `cli` (the command line), `show`, `watch`, `export`, `replay`, `launch` (starts the
-  ranks, and sees it through), `submission` (has Slurm do so), made of `needs` and `batch`
-- a run: `settings` (one TOML file, checked), `run` (lead or serve), `leader` (rank 0's loop),
-  `resume` (where a folder says that a study is), `summary` (what a run came to)
-- I/O, one dangerous thing each: `guard` (between the launcher and the rank), `transports` (MPI,
-  or sockets on one machine), `frames` (messages over a socket), `worker` (the agent on a rank),
+- front doors: `cli` (the command line), `show`, `watch`, `export`, `replay`, `plot` and its
+  `figures`, `launch` (starts the ranks, and sees it through), `submission` (has Slurm do so), made
+  of `needs` and `batch`
+- a run: `settings` (one study file, checked), read by `toml`, and the `candidates` it names, `run`
+  (lead or serve), `leader` (rank 0's loop), `resume` (where a folder says that a study is),
+  `summary` (what a run came to)
+- I/O, one dangerous thing each: `guard` (between the launcher and the rank), `transports` (MPI, or
+  sockets on one machine), `frames` (messages over a socket), `worker` (the agent on a rank),
   `child` (the objective's process, from outside), `perform` (from inside), `family` (all that it
-  has started), `output` (what it prints), `objective` (the user's function), `checkpoints` (of a
-  trial), `baseline`, `store` (the run folder), made of `journal` and `results`, `lock` (whose it
-  is), `files` (whole or not at all), `narrator` (the log), `trainables` (objectives that need no
-  code), `allocation` (what Slurm says), `place` (what of a node is a rank's), `team` (the nodes
-  that answer), `launchers` (how each is told), `vigil` (whether one hangs), `lifeline` (from
-  launch to its ranks), `standby` (for when launch dies)
+  has started) and its `memory`, `output` (what it prints), `objective` (the user's function),
+  `checkpoints` (of a trial), `baseline`, `store` (the run folder), made of `journal` and `results`,
+  `lock` (whose it is), `files` (whole or not at all), `narrator` (the log), `trainables`
+  (objectives that need no code), `allocation` (what Slurm says), `place` (what of a node is a
+  rank's), `team` (the nodes that answer), `launchers` (how each is told), `vigil` (whether one
+  hangs), `lifeline` (from launch to its ranks), `standby` (for when launch dies)
 - decisions, pure: `searchers`, `schedulers`, `pace` (what there is time for), `jobs` (what outlives
   the ranks), `roster` (the ranks), `master` (all together), `leaderboard`, `tables`, `progress`
-  (how far a journal is), `audit` (what it can say)
+  (how far a journal is), `series` (what it tells about time), `audit` (what it can say)
 - words: `errors`, `trial`, `messages` (between ranks), `decisions` (lines of the journal), `events`
   (and commands), `space`, `names`, `forms`
 

@@ -18,7 +18,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +26,7 @@ import msgspec
 from hpmpi import family, place
 from hpmpi.family import Family
 from hpmpi.frames import Frames
+from hpmpi.memory import memory_of
 from hpmpi.messages import (
     OUTPUT,
     Assign,
@@ -349,21 +349,3 @@ def host() -> str:
 def name_of(number: int) -> str:
     """Name a signal; most real-time signals have numbers only."""
     return next((each.name for each in signal.Signals if each == number), f"signal {number}")
-
-
-def memory_of(pids: Iterable[int]) -> int:
-    """Sum the memory, in bytes, that processes have for themselves.
-
-    Shared pages count for nobody: the proportional share (PSS) would be right, and costs the kernel
-    a walk through all of a process's pages.
-    """
-    import psutil  # noqa: PLC0415 - only those who set a limit pay for it
-
-    total = 0
-    for pid in pids:
-        try:
-            used = psutil.Process(pid).memory_info()
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-        total += used.rss - getattr(used, "shared", 0)
-    return total

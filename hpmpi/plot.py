@@ -30,7 +30,7 @@ except ImportError as error:
 FOLDER = "plots"
 """Where figures go, in the folder of their run."""
 
-COMPARED: Mapping[str, Callable[[Sequence[Run]], Figure | None]] = {
+COMPARED: Mapping[str, Callable[[Sequence[Run]], Figure | str | None]] = {
     "incumbent": incumbent,
     "throughput": throughput,
     "ranks": ranks,
@@ -84,7 +84,7 @@ def look(folder: Path, name: str) -> Run:
     return Run(name, summary, tell(summary.decisions, summary.study.goal))
 
 
-def figures_of(run: Run) -> Iterator[tuple[str, Figure | None]]:
+def figures_of(run: Run) -> Iterator[tuple[str, Figure | str | None]]:
     """Draw all that is drawn of one run."""
     for name, draw in SINGLE.items():
         yield name, draw(run)
@@ -96,14 +96,14 @@ def figures_of(run: Run) -> Iterator[tuple[str, Figure | None]]:
 
 
 def written(
-    figure: Figure | None,
+    figure: Figure | str | None,
     place: Path,
     name: str,
     formats: Sequence[str],
     say: Callable[[str], None],
 ) -> list[Path]:
-    """Write a figure, or say that there is none."""
-    if figure is None:
-        say(f"{place / name}: nothing to show, or to compare")
+    """Write a figure, or say that there is none, and why."""
+    if not isinstance(figure, Figure):
+        say(f"{place / name}: {figure or 'nothing to show'}")
         return []
     return save(figure, place / name, formats)

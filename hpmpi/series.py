@@ -33,9 +33,11 @@ Item = TypeVar("Item")
 LARGEST = 1e100
 """What is beyond is as good as infinite: differences and squares of what is below are numbers."""
 
+MOST, FEW = 0.75, 8
+"""The share of all results, and how many at least, that are taken for no outliers."""
 
-FEW = 8
-"""As many of the best are always shown where the action is."""
+REACH = 3
+"""How many times as far from the best as those are a result may be that is none either."""
 
 
 class Fate(Enum):
@@ -260,21 +262,19 @@ def thinned(items: Sequence[Item], most: int) -> list[Item]:
     return [items[(number + 1) * len(items) // most - 1] for number in range(most)]
 
 
-def window(values: Iterable[float], goal: Goal, share: float) -> tuple[float, float] | None:
-    """Find the range of values where the action is, for an axis; None where there is none.
+def window(values: Iterable[float], goal: Goal) -> tuple[float, float] | None:
+    """Find the range of values for an axis: all but bad outliers; None where there is none.
 
-    It has the best, and in half of its length the best `share` of all, or the best few; what is far
-    off is left out.
-
-    >>> window([*range(1, 17), 1e9, float("nan")], Goal("loss", "min"), 0.25)
-    (1, 15)
+    >>> window([*range(1, 17), 1e9, float("nan")], Goal("loss", "min"))
+    (1, 16)
     """
     losses = sorted(goal.signed(value) for value in values if not math.isnan(value))
     if not losses:
         return None
-    inside = max(int(share * len(losses)), min(FEW, len(losses)))
-    reach = 2 * (losses[inside - 1] - losses[0])
-    worst = min(losses[-1], losses[0] + reach) if reach > 0 else losses[-1]
+    inside = max(int(MOST * len(losses)), min(FEW, len(losses)))
+    furthest = losses[0] + REACH * (losses[inside - 1] - losses[0])
+    near = [each for each in losses if each <= furthest]
+    worst = near[-1] if furthest > losses[0] else losses[-1]
     ends = sorted((losses[0], worst) if goal.mode == "min" else (-losses[0], -worst))
     return ends[0], ends[1]
 

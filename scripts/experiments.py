@@ -7,7 +7,8 @@ DIR gets runs.jsonl (a line a run, when it is over), runs.csv, summary.csv (a ro
 figures, and report.md. The same command goes on where an earlier one was ended: what is in
 runs.jsonl is not run again. `--tell` runs nothing. README.md beside this says what is in a matrix.
 
-Exit codes: 0; 2 for a matrix that is none, said in one message; 130 after Ctrl-C.
+Exit codes: 0; 1 where no run has a result; 2 for a matrix that is none, and nothing to tell of,
+said in one message; 130 after Ctrl-C.
 """
 
 import argparse
@@ -20,14 +21,15 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from hpmpi.errors import HpmpiError
+from hpmpi.errors import HpmpiError, StoreError
 from scripts.experiment import matrix as matrices
 from scripts.experiment import record, report
 from scripts.experiment.matrix import Matrix
 from scripts.experiment.record import Record
-from scripts.experiment.summary import crowd, named
+from scripts.experiment.summary import crowd, named, several
 
 RUNS = "runs.jsonl"
+NOTHING = 1
 BAD_INPUT = 2
 INTERRUPTED = 130
 
@@ -45,22 +47,33 @@ def main(words: list[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         if not options.tell:
             run_all(matrix, out)
-        for path in report.tell(matrix, known(matrix, out), out):
-            print(path)
+        return tell(matrix, out)
     except HpmpiError as error:
         print(f"experiments: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         print("experiments: ended; the same command goes on from here", file=sys.stderr)
         return INTERRUPTED
-    return 0
+
+
+def tell(matrix: Matrix, out: Path) -> int:
+    """Write what there is to say, and which runs went wrong; return the exit code."""
+    records = known(matrix, out)
+    if not records:
+        raise StoreError(f"there is nothing to tell of: no run of {matrix.name} in {out / RUNS}")
+    for path in report.tell(matrix, records, out):
+        print(path)
+    for each in records:
+        if each.is_odd:
+            say(report.trouble(each, out))
+    return 0 if any(each.completed for each in records) else NOTHING
 
 
 def run_all(matrix: Matrix, out: Path) -> None:
     """Do the runs of which nothing is known yet, one after the other."""
     done = {each.key for each in known(matrix, out)}
     left = [run for run in matrix.runs() if run.key not in done]
-    say(f"{len(done)} runs are there, {len(left)} are left")
+    say(f"{len(done)} of {len(done) + len(left)} runs are there")
     began_at = time.monotonic()
     for number, run in enumerate(left, start=1):
         found = record.perform(matrix, run, out / "runs" / run.key)
@@ -90,12 +103,10 @@ def append(path: Path, line: bytes) -> None:
 
 def outcome(found: Record) -> str:
     """Say what came of a run."""
-    told = (
-        f"{found.completed} results in {found.work_s or 0:.1f} s ({found.process_s:.1f} s in all)"
-    )
+    results = several(found.completed, "result")
+    told = f"{results} in {found.work_s or 0:.1f} s ({found.process_s:.1f} s in all)"
     told += f", {found.killed} killed" if found.killed else ""
-    told += ", cut at its bound" if found.bounded else ""
-    return told + (f", exit code {found.exit_code}" if found.exit_code else "")
+    return told + (f", {found.trouble}" if found.trouble else "")
 
 
 def say(line: str) -> None:

@@ -1,5 +1,6 @@
 """Have hypothesis try the same examples each time, in its time; keep together what shares much."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,10 @@ from xdist.scheduler import LoadScopeScheduling
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 settings.load_profile("repeatable")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As what a shell starts in the background does; all that is started here would ignore it, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARING = ("tests/test_cli.py", "tests/test_simulation.py", "tests/test_transports.py")
 """Where tests look at the same runs or simulations, which are made once in a process."""

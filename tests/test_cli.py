@@ -19,7 +19,7 @@ from hpmpi import lock, results
 from hpmpi.decisions import Baseline, Ended, Started
 from hpmpi.journal import line_of
 from hpmpi.messages import Outcome
-from tests.runs import ROOT, Study, finish
+from tests.runs import ROOT, Study, finish, start
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -29,15 +29,7 @@ else:
 
 def hpmpi(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run a command."""
-    return subprocess.run(
-        [sys.executable, "-m", "hpmpi", *words],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return finish(start([sys.executable, "-m", "hpmpi", *words], folder))
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ from hpmpi.errors import SettingsError
 from hpmpi.messages import Point
 from hpmpi.objective import open_trial
 from scripts import experiments
+from scripts.experiment import charts, report
 from scripts.experiment import matrix as matrices
-from scripts.experiment import report
 from scripts.experiment.matrix import Cell, Matrix
 from scripts.experiment.padded import padded
 from scripts.experiment.record import RankRecord, Record
@@ -140,13 +140,37 @@ def test_a_matrix_that_is_none_is_one_message_and_exit_code_2(
     assert told.out == ""
 
 
+def test_all_mistakes_of_a_matrix_are_told_at_once(tmp_path: Path) -> None:
+    text = SWEEP.replace("[1, 2]", "[0]") + '[models.x]\nobjective = "no_such:f"\nspace = {}\n'
+    with pytest.raises(SettingsError) as caught:
+        matrices.read(written(tmp_path, text, head="repetition = 2\nbound_s = 0\n"))
+    told = (
+        "repetition is not",
+        "bound_s = 0",
+        "'no_such'",
+        "models.x: [space]",
+        "sweep[0].workers",
+    )
+    assert all(any(each in line for line in caught.value.problems) for each in told)
+    assert len(caught.value.problems) == len(told)
+
+
+def test_where_there_is_nothing_to_tell_of_nothing_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert experiments.main([str(written(tmp_path)), "--out", str(out), "--tell"]) == 2
+    assert "there is nothing to tell of: no run of tried in" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_a_matrix_of_ours_is_one() -> None:
     for path in sorted((ROOT / "scripts" / "matrices").glob("*.toml")):
         assert matrices.read(path).runs() != []
 
 
 def test_a_matrix_that_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="can't be read"):
+    with pytest.raises(SettingsError, match="can't be read: No such file"):
         matrices.read(tmp_path / "none.toml")
 
 
@@ -205,6 +229,46 @@ def test_a_run_that_was_cut_has_a_throughput_and_no_runtime() -> None:
     assert summary["runtime_s"] is None
     assert summary["throughput_per_s"] == (2.5, 2.5, 2.5)
     assert summary["completion"] == (0.25, 0.25, 0.25)
+
+
+def test_a_run_that_only_ends_after_its_bound_has_a_runtime() -> None:
+    late = record(CELL, 4.0, bounded=True, exit_code=75)
+    assert (late.was_cut, late.is_odd, late.trouble) == (False, False, "")
+    [summary] = sum_up([late])
+    assert summary["runtime_s"] == (4.0, 4.0, 4.0)
+
+
+def test_what_is_left_out_of_the_runtimes_is_told_with_why(tmp_path: Path) -> None:
+    runs = times(8.0, 4.0, 2.0)
+    runs[2] = msgspec.structs.replace(runs[2], bounded=True, exit_code=75, completed=30)
+    report.tell(MATRIX, runs, tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    assert "1 was cut at the bound" in text
+    assert "sleep, 40 trials, 4 workers, repetition 0: 30 of 40 results, cut at its bound\n" in text
+    assert "sleep, 40 trials: 4 workers are left out: no run has all its results." in text
+
+
+@pytest.mark.parametrize(("exit_code", "failed"), [(2, 0), (0, 40)])
+def test_runs_that_went_wrong_are_named_with_their_logs_and_exit_code_1_where_all_did(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], exit_code: int, failed: int
+) -> None:
+    path, out = written(tmp_path), tmp_path / "out"
+    keys = [run.key for run in matrices.read(path).runs()]
+    out.mkdir()
+    for key in keys:
+        bad = record(CELL, 1.0, key=key, completed=0, exit_code=exit_code, failed=failed)
+        experiments.append(out / experiments.RUNS, msgspec.json.encode(bad))
+    assert experiments.main([str(path), "--out", str(out), "--tell"]) == 1
+    told, text = capsys.readouterr().err, (out / "report.md").read_text()
+    for key in keys:
+        assert f"exit code {exit_code}; its log is {out}/runs/{key}/log\n" in told
+        assert f"exit code {exit_code}; its log is runs/{key}/log\n" in text
+
+
+def test_lines_that_differ_in_model_or_workers_look_different() -> None:
+    found = [charts.looks(number) for number in range(25)]
+    assert len({str(each) for each in found}) == 25
+    assert len({(str(each["linestyle"]), each["marker"]) for each in found}) == 25
 
 
 def test_balance_is_the_greatest_over_the_mean_and_the_coefficient_of_variation() -> None:
@@ -353,7 +417,7 @@ def test_a_cell_of_which_nothing_came_is_told_of_too(tmp_path: Path) -> None:
     runs = [msgspec.structs.replace(each, exit_code=75, **nothing) for each in whole]
     report.tell(MATRIX, runs, tmp_path)
     assert (
-        "2 were cut at their bound of 60 s, and 0 ended as none"
+        "2 were cut at the bound of 60 s, and 0 ended as none"
         in (tmp_path / "report.md").read_text()
     )
     assert [each["throughput_per_s"] for each in sum_up(runs)] == [None, None]
@@ -384,11 +448,11 @@ def commanded(path: Path, out: Path) -> "subprocess.Popen[str]":
     )
 
 
-def finished(path: Path, out: Path) -> str:
+def finished(path: Path, out: Path, exit_code: int = 0) -> str:
     """Have it run to the end; return what it says of it."""
     process = commanded(path, out)
     _, said = process.communicate(timeout=LIMIT_S)
-    assert process.returncode == 0, said
+    assert process.returncode == exit_code, said
     return said
 
 
@@ -404,7 +468,7 @@ def test_a_matrix_is_run_and_gone_on_with(tmp_path: Path) -> None:
     out = tmp_path / "out"
     size = SWEEP.replace("[1, 2]", "[2]") + "result_bytes = [8192]\nconfig_bytes = [4096]\n"
     said = finished(written(tmp_path, SWEEP + size), out)
-    assert "0 runs are there, 3 are left" in said
+    assert "0 of 3 runs are there" in said
     runs = list(records(out))
     assert [(each.completed, each.assigned, each.exit_code) for each in runs] == [(4, 4, 0)] * 3
     assert [sum(rank.jobs for rank in each.ranks) for each in runs] == [4] * 3
@@ -412,7 +476,7 @@ def test_a_matrix_is_run_and_gone_on_with(tmp_path: Path) -> None:
     assert (runs[2].sent_bytes or 0) - (runs[1].sent_bytes or 0) > 4 * 4096
     before = (out / "runs.jsonl").read_bytes()
     more = written(tmp_path, SWEEP + size + SWEEP.replace("[4]", "[2]").replace("1, 2", "1"))
-    assert "3 runs are there, 1 are left" in finished(more, out)
+    assert "3 of 4 runs are there" in finished(more, out)
     after = (out / "runs.jsonl").read_bytes()
     assert after.startswith(before)
     assert after.count(b"\n") == 4
@@ -435,7 +499,7 @@ def test_ranks_are_killed_and_their_jobs_done_by_others(tmp_path: Path) -> None:
 @needs_mpi
 def test_a_run_is_cut_at_its_bound(tmp_path: Path) -> None:
     path = written(tmp_path, SWEEP.replace("[1, 2]", "[1]"), 1000, "bound_s = 3\n")
-    said = finished(path, tmp_path / "out")
+    said = finished(path, tmp_path / "out", experiments.NOTHING)
     [run] = records(tmp_path / "out")
     assert (run.bounded, run.completed) == (True, 0)
     assert "cut at its bound" in said

@@ -20,7 +20,7 @@ LAYERS = {
         *("family", "guard", "frames", "transports", "checkpoints", "objective", "perform"),
         *("output", "child", "worker", "baseline", "journal", "store", "narrator", "trainables"),
         *("files", "lock", "place", "results", "allocation", "lifeline", "team", "launchers"),
-        *("vigil", "standby", "bare"),
+        *("vigil", "standby", "memory", "bare"),
     ],
     "a run": ["toml", "candidates", "settings", "summary", "resume", "leader", "run"],
     "front doors": [
@@ -44,7 +44,7 @@ HOMES = {
     "mpi4py": {"transports.mpi"},
     "h5py": {"results"},
     "numpy": {"results", "trainables", "figures"},
-    "psutil": {"child"},
+    "psutil": {"memory"},
     "sklearn": {"trainables"},
     "skops": {"trainables"},
     "submitit": {"batch"},

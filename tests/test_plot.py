@@ -1,7 +1,6 @@
 """What `hpmpi plot` draws, from which numbers, and what it says where it can't."""
 
 import math
-import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -10,6 +9,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
@@ -29,15 +30,19 @@ from hpmpi.decisions import (
 )
 from hpmpi.figures import style
 from hpmpi.figures.bins import in_work
+from hpmpi.figures.curves import curves
+from hpmpi.figures.hyperparameters import hyperparameters
 from hpmpi.figures.incumbent import incumbent
+from hpmpi.figures.ranks import ranks
 from hpmpi.figures.run import Run
+from hpmpi.figures.throughput import throughput
 from hpmpi.journal import line_of
 from hpmpi.messages import FailureKind, Point
 from hpmpi.plot import figures_of, look, named
 from hpmpi.series import Fate, Story
 from hpmpi.summary import sum_up
 from hpmpi.trial import Config, Goal
-from tests.runs import ROOT, Study
+from tests.runs import ROOT, Study, finish, start
 
 GOAL = Goal("loss", "min")
 NAMES = ("curves", "hyperparameters", "incumbent", "ranks", "rungs", "throughput", "timeline")
@@ -245,8 +250,60 @@ def test_metrics_that_do_not_compare_are_not_drawn_together() -> None:
     study = msgspec.structs.replace(one.summary.study, mode="max")
     other = Run("other", msgspec.structs.replace(one.summary, study=study), one.story)
     with style.styled():
-        assert incumbent([one, one]) is not None
-        assert incumbent([one, other]) is None
+        assert isinstance(incumbent([one, one]), Figure)
+        assert incumbent([one, other]) == "the runs have different metrics"
+
+
+def answered(*losses: float) -> Run:
+    """Make a run of one rung, a trial for each loss."""
+    jobs = [(assigned(at, at), result(at + 0.5, at, loss)) for at, loss in enumerate(losses)]
+    return run_of(*[each for pair in jobs for each in pair])
+
+
+def marks_in(panel: Axes) -> list[tuple[str, int]]:
+    """Name the lots of dots of a panel, and count how many of each are in sight."""
+    low, high = panel.get_ylim()
+    lots = [it for it in panel.collections if isinstance(it, PathCollection)]
+    found: list[tuple[str, int]] = []
+    for lot in lots:
+        heights = np.asarray(lot.get_offsets())[:, 1]
+        ends = (low, high) if lot.get_offset_transform() == panel.transData else (0.0, 1.0)
+        seen = sum(ends[0] <= height <= ends[1] for height in heights)
+        found += [(str(lot.get_label()), seen)] if seen else []
+    return found
+
+
+@pytest.mark.parametrize("far", [[], [90.0], [90.0, 70.0, 1e30]], ids=len)
+def test_no_result_disappears_beyond_the_axis(far: list[float]) -> None:
+    run = answered(*[0.5 + n / 100 for n in range(24)], *far, math.nan)
+    edge = [(f"{len(far)} worse than shown, at the edge", len(far))] if far else []
+    with style.styled():
+        page, lines, best = next(hyperparameters(run)), curves(run), incumbent([run])
+    for figure in (page, lines, best):
+        assert isinstance(figure, Figure)
+        marks = [it for it in marks_in(figure.axes[0]) if "edge" in it[0]]
+        assert marks == edge
+    inside = [("resource 1", 24), ("incumbent", 1)]
+    assert marks_in(page.axes[0]) == [*inside, *edge]
+
+
+def test_an_axis_has_room_for_all_but_outliers() -> None:
+    evenly, two_lots = [n / 10 for n in range(100)], [0.62] * 27 + [0.6] * 9
+    maximized = Goal("accuracy", "max")
+    assert series.window(evenly, GOAL) == (0, 9.9)
+    assert series.window([*evenly, 1000.0], GOAL) == (0, 9.9)
+    assert series.window(two_lots, maximized) == (0.6, 0.62)
+    assert series.window([0.5, 1e30], GOAL) == (0.5, 1e30), "of few none is an outlier"
+
+
+def test_a_legend_names_each_run_once() -> None:
+    one = answered(0.5, 0.4)
+    runs = [one, Run("other", one.summary, one.story)]
+    with style.styled():
+        for figure in (incumbent(runs), throughput(runs), ranks(runs)):
+            assert isinstance(figure, Figure)
+            (told,) = figure.legends
+            assert [text.get_text() for text in told.get_texts()] == ["mine", "other"]
 
 
 def test_figures_of_a_hundred_thousand_trials_stay_small(tmp_path: Path) -> None:
@@ -262,7 +319,7 @@ def test_figures_of_a_hundred_thousand_trials_stay_small(tmp_path: Path) -> None
             decisions += [Failure(at + 0.5, trial, 0, 1, rank, kind, "no", final=True)]
     with style.styled():
         for name, figure in figures_of(run_of(*decisions)):
-            assert figure is not None
+            assert isinstance(figure, Figure)
             (file,) = style.save(figure, tmp_path / name, ["svg"])
             assert file.stat().st_size < 2_000_000, name
 
@@ -274,15 +331,7 @@ def plot(
     folder: Path, *words: str, program: str = "-m hpmpi plot"
 ) -> subprocess.CompletedProcess[str]:
     """Ask for figures."""
-    return subprocess.run(
-        [sys.executable, "-W", "error", *program.split(), *words],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
+    return finish(start([sys.executable, "-W", "error", *program.split(), *words], folder))
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from hpmpi.figures.run import Run, amount, axis_of_metric, described
+from hpmpi.figures.run import Run, amount, axis_of_metric, described, mark_beyond
 from hpmpi.figures.style import LINES, MARKERS, PALETTE, legend, new_figure
 from hpmpi.series import thinned, window
 
@@ -16,9 +16,6 @@ MOST_POINTS = 100
 BEST = len(PALETTE)
 
 MOST_RUNGS = 12
-
-NEARLY_ALL = 0.8
-"""The share of all points that the axis has room for."""
 
 WIDE = 8
 """From this ratio of the highest resource to the lowest on, their axis is a log one."""
@@ -52,7 +49,9 @@ def curves(run: Run) -> Figure | None:
     mark_rungs(panel, run)
     values = [value for line in lines.values() for _, value in line]
     last = [lines[trial][-1][1] for trial in ranking]
-    axis_of_metric(panel, run.goal, window(values, run.goal, NEARLY_ALL), last)
+    axis_of_metric(panel, run.goal, window(values, run.goal), last)
+    best = [min(line, key=lambda point: run.goal.signed(point[1])) for line in lines.values()]
+    mark_beyond(panel, run.goal, best)
     legend(figure, ncols=3)
     return figure
 

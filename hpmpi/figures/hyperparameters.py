@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from hpmpi.figures.run import Run, axis_of_metric, described
+from hpmpi.figures.run import Run, axis_of_metric, described, mark_beyond
 from hpmpi.figures.style import INK, Looks, legend, new_figure, plain
 from hpmpi.leaderboard import Standing
 from hpmpi.series import LARGEST, finite, thinned, window
@@ -24,7 +24,7 @@ FEWEST_DOTS = 40
 """A rung has these many at least, so that the few of the highest are not lost among the others."""
 
 MOST_CHOICES = 10
-MOST_LETTERS = 34
+MOST_LETTERS = 28
 LONGEST_CHOICE = 18
 """Of the names of choices: how many, and how long all, are side by side; and one alone."""
 
@@ -40,9 +40,6 @@ MOST_VECTORS = 300
 FEW_WHOLE = 12
 GOLDEN = (math.sqrt(5) - 1) / 2
 """Its multiples are spread evenly, with no chance in it."""
-
-NEARLY_ALL = 0.75
-"""The share of the results that the axis has room for."""
 
 
 def hyperparameters(run: Run) -> Iterator[Figure]:
@@ -63,20 +60,27 @@ def hyperparameters(run: Run) -> Iterator[Figure]:
         figure, panels = new_figure(
             title, subtitle, rows=rows, columns=columns, size=size, sharey=True
         )
+        scale_metric(panels[::columns], run, standings)
         for name, panel in zip(page, panels, strict=False):
             draw(panel, run, standings, name, dimensions.get(name))
         for panel in panels[len(page) :]:
             panel.set_visible(False)
-        values = [it.metrics[run.goal.metric] for it in standings]
-        for panel in panels[::columns]:
-            axis_of_metric(panel, run.goal, window(values, run.goal, NEARLY_ALL))
-        legend(figure, handles=panels[0].get_legend_handles_labels()[0])
+        named = (panel.get_legend_handles_labels() for panel in panels)
+        handles = {label: it for those in named for it, label in zip(*those, strict=True)}
+        legend(figure, handles=list(handles.values()))
         yield figure
 
 
 def shown(standing: Standing, run: Run) -> bool:
     """Tell whether a trial has a value to show."""
     return not math.isnan(finite(standing.metrics[run.goal.metric]))
+
+
+def scale_metric(panels: Sequence[Axes], run: Run, standings: Sequence[Standing]) -> None:
+    """Scale the axis that all panels share, and name it beside the first of each row."""
+    values = [it.metrics[run.goal.metric] for it in standings]
+    for panel in panels:
+        axis_of_metric(panel, run.goal, window(values, run.goal), values[:1])
 
 
 def draw(
@@ -112,6 +116,9 @@ def draw(
             "linewidths": 0.9,
         }
         panel.scatter([place], [value], **star, zorder=5, label="incumbent")
+    places = [scale.place(it) if name in it.config else math.nan for it in standings]
+    values = [it.metrics[run.goal.metric] for it in standings]
+    mark_beyond(panel, run.goal, list(zip(places, values, strict=True)))
     panel.set_xlabel(plain(name, 34))
     scale.mark(panel)
 

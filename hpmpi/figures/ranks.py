@@ -40,7 +40,7 @@ def ranks(runs: Sequence[Run]) -> Figure | None:
     runs = [run for run in runs if run.story.attempts]
     if not runs:
         return None
-    words = described(runs, "the work of each rank")
+    words = described(runs, "the work of each rank", metric=False)
     figure, panels = new_figure(*words, rows=2, size=(7.6, 5.2), sharex=True)
     for panel, (title, label, good, bad) in zip(panels, PARTS, strict=True):
         if len(runs) > 1:
@@ -85,7 +85,7 @@ def stacked(panel: Axes, run: Run, good: str, bad: str) -> None:
     mean = float(goods.mean())
     panel.axhline(mean, color=INK, linestyle="--", linewidth=1.2)
     panel.annotate(
-        f"mean {mean:,.{0 if mean > HUNDRED else 3}{'f' if mean > HUNDRED else 'g'}}",
+        f"mean of\nresults: {mean:,.{0 if mean > HUNDRED else 3}{'f' if mean > HUNDRED else 'g'}}",
         (1, mean),
         xycoords=("axes fraction", "data"),
         xytext=(3, 0),

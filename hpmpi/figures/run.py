@@ -7,7 +7,7 @@ import msgspec
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter
 
-from hpmpi.figures.style import LINES, MARKERS, PALETTE, Looks, plain, shades, short
+from hpmpi.figures.style import LINES, MARKERS, MUTED, PALETTE, Looks, plain, shades, short
 from hpmpi.series import Story, thinned
 from hpmpi.show import state
 from hpmpi.summary import Summary
@@ -23,6 +23,10 @@ MOST_MARKERS = 10
 
 MOST_NAMED = 7
 """How many rungs a legend names."""
+
+MOST_BEYOND = 200
+EDGES = {"min": (0.975, r"$\uparrow$"), "max": (0.025, r"$\downarrow$")}
+"""Of what is worse than an axis shows: how many have a mark; how high, and where it points."""
 
 amount = EngFormatter(sep="")
 """Writes 12000 as 12k."""
@@ -68,19 +72,22 @@ class Run(msgspec.Struct, frozen=True):
         return f"resource {rungs[rung]:,}" if rung in thinned(list(rungs), MOST_NAMED) else None
 
 
-def described(runs: Sequence[Run], what: str) -> tuple[str, str]:
-    """Say in a title what is shown of which study, and in a line below by what and of how much."""
+def described(runs: Sequence[Run], what: str, *, metric: bool = True) -> tuple[str, str]:
+    """Say in a title what is shown of which study, and in a line below by what and of how much.
+
+    The `metric` is told where it is drawn.
+    """
     goal, first = runs[0].goal, runs[0].summary
     name = short(first.study.name, 40)
-    by = f"{short(goal.metric, 60)} (mode {goal.mode})"
+    by = [f"{short(goal.metric, 60)} (mode {goal.mode})"] if metric else []
     if len(runs) > 1:
         others = {run.summary.study.name for run in runs} - {first.study.name}
         of = f"{name} and {len(others)} other{'s' if len(others) > 1 else ''}" if others else name
-        return f"{of}: {what}, {len(runs)} runs", by
+        return f"{of}: {what}, {len(runs)} runs", "".join(by)
     second, unit = clock(runs[0].story.ended)
     told = [f"{len(first.board.standings):,} trials", f"{first.board.results:,} results"]
     told += [f"{len(runs[0].story.ranks):,} ranks", f"{runs[0].story.ended / second:.3g} {unit}"]
-    return f"{name}: {what}", f"{by}  ·  {', '.join([*told, state(first)])}"
+    return f"{name}: {what}", "  ·  ".join([*by, ", ".join([*told, state(first)])])
 
 
 def look_of(number: int, run: Run) -> Looks:
@@ -111,3 +118,24 @@ def axis_of_metric(
     low, high = min([*reach, *shown]), max([*reach, *shown])
     room = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
     panel.set_ylim(low - room, high + room)
+
+
+def mark_beyond(panel: Axes, goal: Goal, points: Sequence[tuple[float, float]]) -> None:
+    """Mark at the edge of an axis that is scaled already what is worse than it shows."""
+    low, high = panel.get_ylim()
+    places = [place for place, value in points if value < low or value > high]
+    if not places:
+        return
+    shown = thinned(places, MOST_BEYOND)
+    height, marker = EDGES[goal.mode]
+    panel.scatter(
+        shown,
+        [height] * len(shown),
+        transform=panel.get_xaxis_transform(),
+        marker=marker,
+        s=60,
+        color=MUTED,
+        linewidths=0,
+        zorder=3,
+        label=f"{len(places):,} worse than shown, at the edge",
+    )

@@ -33,7 +33,7 @@ def throughput(runs: Sequence[Run]) -> Figure | None:
     runs = [run for run in runs if run.story.attempts and run.story.ended > 0]
     if not runs:
         return None
-    words = described(runs, "throughput and completion")
+    words = described(runs, "throughput and completion", metric=False)
     figure, panels = new_figure(*words, rows=3, size=(7.6, 6.6), sharex=True)
     second, unit = clock(max(run.story.ended for run in runs))
     per_s, per = rate_unit(runs)
@@ -53,7 +53,7 @@ def throughput(runs: Sequence[Run]) -> Figure | None:
     panels[2].set_xlabel(f"time since the study began ({unit})")
     panels[2].set_xlim(0, max(run.story.ended for run in runs) / second * MARGIN)
     if len(runs) > 1 or restarts:
-        legend(figure, ncols=2)
+        legend(figure, handles=panels[0].get_legend_handles_labels()[0], ncols=2)
     return figure
 
 

@@ -21,6 +21,9 @@ MOST_ROWS = 48
 BINS = 300
 MOST_MARKS = 250
 
+MARGIN = 1.012
+"""How much of the time axis there is, so that a mark at its end is whole."""
+
 BAR = 0.76
 """How much of its row a bar fills."""
 
@@ -36,7 +39,8 @@ def timeline(run: Run) -> Figure | None:
     rows = {rank: place // groups for place, rank in enumerate(story.ranks)}
     count = max(rows.values()) + 1
     height = 1.9 + min(5.0, 0.3 * max(count, 2) if groups == 1 else 5.0)
-    figure, (panel,) = new_figure(*described([run], "what the ranks did"), size=(9.6, height))
+    words = described([run], "what the ranks did", metric=False)
+    figure, (panel,) = new_figure(*words, size=(9.6, height))
     second, unit = clock(story.ended)
     if groups == 1 and len(story.attempts) <= MOST_BARS:
         bars(panel, run, rows, second)
@@ -48,7 +52,7 @@ def timeline(run: Run) -> Figure | None:
     panel.set_yticks(ticks, [names[row] for row in ticks])
     of_ranks = "rank" if groups == 1 else f"rank (each row is {groups} of them)"
     panel.set(xlabel=f"time since the study began ({unit})", ylabel=of_ranks)
-    panel.set(ylim=(count - 0.4, -0.6), xlim=(0, max(story.ended / second, 1e-9)))
+    panel.set(ylim=(count - 0.4, -0.6), xlim=(0, max(story.ended / second, 1e-9) * MARGIN))
     panel.grid(visible=False, axis="y")
     legend(figure, ncols=7)
     return figure

@@ -22,6 +22,7 @@ from hpmpi.figures.style import (
     save,
     styled,
 )
+from scripts.experiment.matrix import Cell
 from scripts.experiment.summary import (
     LOADS,
     PAYS,
@@ -37,6 +38,8 @@ from scripts.experiment.summary import (
 )
 
 MOST_PANELS = 8
+ROOM = 0.08
+"""How much of an axis is left above the highest mark."""
 
 RING: dict[str, Any] = {
     "marker": "o",
@@ -123,9 +126,10 @@ def speedup(found: Sequence[Scaling], title: str) -> Figure | None:
         speedups = [many * share for many, share in zip(at, efficiencies, strict=True)]
         left.plot(at, speedups, **look, label=named(each.cell))
         right.plot(at, efficiencies, **look)
-    left.set(title="speed-up", xlabel="workers", ylabel="times as fast as one", ylim=(0, None))
-    right.set(title="efficiency", xlabel="workers", ylabel="speed-up / workers", ylim=(0, None))
+    left.set(title="speed-up", xlabel="workers", ylabel="times as fast as one")
+    right.set(title="efficiency", xlabel="workers", ylabel="speed-up / workers")
     for panel in (left, right):
+        from_zero(panel)
         panel.xaxis.set_major_locator(FixedLocator(workers))
     legend(figure, handles=handles([left]), ncols=3)
     return figure
@@ -185,15 +189,16 @@ def load(summaries: Sequence[Summary], title: str) -> Figure | None:
         return None
     figure, panels = new_figure(
         f"{title}: throughput and completion against load",
-        "medians with the least and the greatest; orange and dashed: with ranks killed",
+        "medians with the least and the greatest; orange and hollow: with ranks killed",
         rows=2,
         columns=len(axes),
         sharex="col",
         size=(max(6.4, 3.6 * len(axes)), 6.4),
     )
-    models = sorted({each.cell.model for each in summaries})
+    lines_of = {along: loads(summaries, along) for along in axes}
+    crews = sorted({crew(each[0].cell) for lines in lines_of.values() for each in lines})
     for column, along in enumerate(axes):
-        lines = loads(summaries, along)
+        lines = lines_of[along]
         values = sorted({getattr(each.cell, along) for line in lines for each in line})
         for row, (measure, label) in enumerate(RATES.items()):
             panel = panels[row * len(axes) + column]
@@ -201,16 +206,17 @@ def load(summaries: Sequence[Summary], title: str) -> Figure | None:
                 at = [float(values.index(getattr(each.cell, along))) for each in line]
                 spreads = [spread for each in line if (spread := each[measure])]
                 name = f"{line[0].cell.model}, {crowd(line[0].cell)}"
-                look = looks(models.index(line[0].cell.model))
+                look = looks(crews.index(crew(line[0].cell)))
                 if line[0].cell.kills_per_min:
-                    look |= {"color": WRONG, "linestyle": "--", "markerfacecolor": "white"}
+                    look |= {"color": WRONG, "markerfacecolor": "white"}
                 whiskers(panel, at, spreads, {**look, "label": name})
             panel.set_xticks(range(len(values)), [written(along, value) for value in values])
             panel.set(ylabel="" if column else label, xlabel=LOADS[along] if row else "")
+            panel.set_xlim(-0.4, len(values) - 0.6)
     bottom = min(panel.get_ylim()[0] for panel in panels[len(axes) :])
     for above, below in zip(panels, panels[len(axes) :], strict=False):
-        above.set_ylim(0, None)
-        below.set_ylim(bottom, 1.02)
+        from_zero(above)
+        below.set_ylim(bottom, 1 + ROOM * (1 - bottom))
     legend(figure, handles=handles(panels), ncols=3)
     return figure
 
@@ -229,9 +235,20 @@ def whiskers(
 
 
 def looks(number: int) -> dict[str, Any]:
-    """Give a line its colour, style and marker."""
-    number %= len(PALETTE)
-    return {"color": PALETTE[number], "linestyle": LINES[number], "marker": MARKERS[number]}
+    """Give a line its colour, style and marker: when all were used once, in other company."""
+    turn, step = divmod(number, len(PALETTE))
+    line, marker = (step + turn) % len(LINES), (step + 2 * turn) % len(MARKERS)
+    return {"color": PALETTE[step], "linestyle": LINES[line], "marker": MARKERS[marker]}
+
+
+def crew(cell: Cell) -> tuple[str, int]:
+    """Tell what lines of the same look have in common, ranks killed or not."""
+    return cell.model, cell.workers
+
+
+def from_zero(panel: Axes) -> None:
+    """Have an axis begin at zero, and end above the highest mark."""
+    panel.set_ylim(0, (1 + ROOM) * panel.dataLim.ymax)
 
 
 def handles(panels: Sequence[Axes]) -> list[Any]:

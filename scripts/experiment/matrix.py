@@ -128,34 +128,36 @@ def read(path: Path) -> Matrix:
     """Read a matrix file and check all of it; raises SettingsError with every mistake."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError([f"the matrix file {path} can't be read: {error}"]) from error
+    except OSError as error:
+        raise SettingsError([f"the matrix file {path} can't be read: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError([f"{path} is not TOML: {error}"]) from error
+    table = toml.load(text, str(path))
     problems: list[str] = []
-    filled = fill_struct(Matrix, toml.load(text, str(path)), "", problems)
-    if filled is None:
-        raise SettingsError(problems)
+    filled = fill_struct(Matrix, table, "", problems)
     models = {
-        name: fill_struct(Model, table, f"models.{name}", problems)
-        for name, table in filled.models.items()
+        name: fill_struct(Model, each, f"models.{name}", problems)
+        for name, each in settings.as_table(table.get("models")).items()
     }
+    for name, model in models.items():
+        problems += study_problems(name, model) if model else []
+    listed = table.get("sweep")
     sweeps = [
-        fill_struct(Sweep, table, f"sweep[{number}]", problems)
-        for number, table in enumerate(filled.sweep)
+        fill_struct(Sweep, each, f"sweep[{number}]", problems)
+        for number, each in enumerate(listed if isinstance(listed, list) else [])
     ]
     for number, sweep in enumerate(sweeps):
         problems += empty(sweep, f"sweep[{number}]", models) if sweep else []
-    if problems:
+    if filled is None or problems:
         raise SettingsError(problems)
-    matrix = msgspec.structs.replace(
+    return msgspec.structs.replace(
         filled, name=filled.name or path.stem, models=models, sweep=sweeps
     )
-    check_studies(matrix)
-    return matrix
 
 
 def empty(sweep: Sweep, where: str, models: Table) -> list[str]:
     """Name the lists of a sweep that have nothing in them, and the models that there are not."""
-    there_is = ", ".join(models)
+    there_is = ", ".join(models) or "none"
     return [
         *(
             f"{where}.{key} is empty"
@@ -170,16 +172,13 @@ def empty(sweep: Sweep, where: str, models: Table) -> list[str]:
     ]
 
 
-def check_studies(matrix: Matrix) -> None:
-    """Raise SettingsError for a model that makes no study."""
-    first = {run.cell.model: run for run in reversed(matrix.runs())}
-    problems = []
-    for name, run in first.items():
-        objective = matrix.models[name].objective
-        problems += settings.reference_problems(f"models.{name}.objective", objective, ROOT)
-        try:
-            settings.check(matrix.study(run))
-        except SettingsError as error:
-            problems += [f"models.{name}: {line}" for line in str(error).splitlines()]
-    if problems:
-        raise SettingsError(problems)
+def study_problems(name: str, model: Model) -> list[str]:
+    """Say why a model makes no study, whatever the sweeps are."""
+    matrix = Matrix(models={name: model}, sweep=[])
+    run = Run(Cell(name, 1, 1, 0, 0, 0.0), 0, key="")
+    problems = settings.reference_problems(f"models.{name}.objective", model.objective, ROOT)
+    try:
+        settings.check(matrix.study(run))
+    except SettingsError as error:
+        problems += [f"models.{name}: {line}" for line in error.problems]
+    return problems

@@ -31,7 +31,6 @@ from scripts.experiment.padded import ROOT
 from tests.runs import mpirun, processes_of
 from tests.torture_faults import Role, members, send
 
-EXPECTED = (0, DESERTED)
 LOOK_S = 0.02
 END_S = 60.0
 """How long a run that was drained, and what is left of one, may take to end."""
@@ -81,12 +80,32 @@ class Record(msgspec.Struct, frozen=True):
     @property
     def is_whole(self) -> bool:
         """Whether every trial has its result, so that its time is one to compare."""
-        return not self.bounded and self.completed == self.cell.trials
+        return self.completed == self.cell.trials
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether its bound came before its last result: else only its end was late."""
+        return self.bounded and not self.is_whole
 
     @property
     def is_odd(self) -> bool:
         """Whether it ended as none should: neither complete, nor deserted, nor drained."""
-        return self.exit_code not in (*EXPECTED, *([TRY_AGAIN] if self.bounded else []))
+        if self.exit_code == 0:
+            return not self.is_whole and not self.bounded
+        return self.exit_code not in (DESERTED, *([TRY_AGAIN] if self.bounded else []))
+
+    @property
+    def trouble(self) -> str:
+        """What went wrong, in words; empty where nothing did."""
+        told = [f"{self.failed} failed"] if self.failed else []
+        told += ["cut at its bound"] if self.was_cut else []
+        told += [f"exit code {self.exit_code}"] if self.is_odd or self.exit_code == DESERTED else []
+        return ", ".join(told)
+
+    @property
+    def log(self) -> Path:
+        """Where its log is in the folder of all runs, if it is odd: else it is gone."""
+        return Path("runs", self.key, "log")
 
     @property
     def throughput(self) -> float | None:

@@ -24,7 +24,9 @@ from scripts.experiment.summary import (
     named,
     scalings,
     series,
+    several,
     sum_up,
+    were,
     written,
 )
 from tests.runs import IS_OPEN_MPI
@@ -49,9 +51,9 @@ def tell(matrix: Matrix, records: Sequence[Record], out: Path) -> list[Path]:
 
 def row_of(record: Record) -> dict[str, object]:
     """Make the row of runs.csv."""
-    told = {"repetition": record.repetition, "exit_code": record.exit_code}
+    told = {"repetition": record.repetition, "exit_code": record.exit_code, "cut": record.was_cut}
     measures = {name: measure(record) for name, measure in MEASURES.items()}
-    return {**msgspec.structs.asdict(record.cell), **told, "bounded": record.bounded, **measures}
+    return {**msgspec.structs.asdict(record.cell), **told, **measures}
 
 
 def rows_of_ranks(record: Record) -> Iterator[dict[str, object]]:
@@ -73,20 +75,21 @@ def comma_separated(rows: Sequence[Mapping[str, object]]) -> str:
 def report(matrix: Matrix, summaries: Sequence[Summary], figures: Iterable[Path]) -> Iterator[str]:
     """Write the text, line by line."""
     runs = sum(len(each.records) for each in summaries)
-    bounded = sum(record.bounded for each in summaries for record in each.records)
+    cut = sum(record.was_cut for each in summaries for record in each.records)
     odd = sum(record.is_odd for each in summaries for record in each.records)
     mpi = "Open MPI" if IS_OPEN_MPI else "MPICH"
     yield f"# {matrix.name}: what the runs show\n"
     yield (
-        f"{runs} of {len(matrix.runs())} runs, in {len(summaries)} cells, under {mpi} on "
-        f"{os.cpu_count()} cores of {platform.machine()}; {bounded} were cut at their bound of "
-        f"{matrix.bound_s:g} s, and {odd} ended as none should. Numbers are medians over the runs "
-        "of a cell. Runtime is from the first job handed out to the last result. Ranks that are "
-        "killed stay dead.\n"
+        f"{runs} of {len(matrix.runs())} runs, in {several(len(summaries), 'cell')}, "
+        f"under {mpi} on {several(os.cpu_count() or 1, 'core')} of {platform.machine()}; "
+        f"{were(cut)} cut at the bound of {matrix.bound_s:g} s, and {odd} ended as none should. "
+        "Numbers are medians over the runs of a cell. Runtime is from the first job handed out to "
+        "the last result. Ranks that are killed stay dead.\n"
     )
     found = scalings(summaries)
     sections = {
-        "Workers": [line for each in found for line in of_workers(each)],
+        "Not as they should be": list(of_trouble(summaries)),
+        "Workers": [line for each in found for line in of_workers(each, summaries)],
         "Volume": list(of_load(summaries, "trials")),
         "Sizes": [*of_load(summaries, "config_bytes"), *of_load(summaries, "result_bytes")],
         "Killed ranks": list(of_kills(summaries)),
@@ -104,8 +107,30 @@ def report(matrix: Matrix, summaries: Sequence[Summary], figures: Iterable[Path]
     yield ""
 
 
-def of_workers(scaling: Scaling) -> Iterator[str]:
-    """Say how a model scales, and where that ends to pay."""
+def of_trouble(summaries: Sequence[Summary]) -> Iterator[str]:
+    """Say which runs do not count as others do, and why."""
+    troubled = [each for one in summaries for each in one.records if trouble(each)]
+    yield from (trouble(each) for each in troubled)
+    if not all(each.is_whole for each in troubled):
+        yield (
+            "A run without all its results has no runtime: it is left out where runtimes are "
+            "compared (so is all of a model without one on 1 worker), and everywhere without any."
+        )
+
+
+def trouble(record: Record, out: Path = Path()) -> str:
+    """Say what went wrong with a run, and where its log is; empty where nothing did."""
+    if record.is_whole and not record.is_odd:
+        return ""
+    log = f"; its log is {out / record.log}" if record.is_odd else ""
+    return (
+        f"{named(record.cell)}, {crowd(record.cell)}, repetition {record.repetition}: "
+        f"{record.completed} of {several(record.cell.trials, 'result')}, {record.trouble}{log}"
+    )
+
+
+def of_workers(scaling: Scaling, summaries: Sequence[Summary]) -> Iterator[str]:
+    """Say how a model scales, where that ends to pay, and what is not known of it."""
     first, last, name = scaling.points[0], scaling.points[-1], named(scaling.cell)
     share = last.runtime_s.middle / first.runtime_s.middle
     yield (
@@ -114,6 +139,10 @@ def of_workers(scaling: Scaling) -> Iterator[str]:
         f"{first.workers / last.workers:.3g}): an efficiency of {last.efficiency:.3g}. "
         f"With its start, mpirun takes {last.process_s:.3g} s instead of {first.process_s:.3g} s."
     )
+    for each in summaries:
+        alike = msgspec.structs.replace(each.cell, workers=scaling.cell.workers)
+        if alike == scaling.cell and not each["runtime_s"]:
+            yield f"{name}: {crowd(each.cell)} are left out: no run has all its results."
     if scaling.stop is None:
         least = min(range(len(scaling.points) - 1), key=scaling.gain)
         yield (
@@ -124,7 +153,7 @@ def of_workers(scaling: Scaling) -> Iterator[str]:
     else:
         now, then = scaling.points[scaling.stop : scaling.stop + 2]
         yield (
-            f"{name}: it stops paying at {now.workers} worker{'s' if now.workers > 1 else ''}: the "
+            f"{name}: it stops paying at {several(now.workers, 'worker')}: the "
             f"step to {then.workers} gains {scaling.gain(scaling.stop):.3g} of what it would "
             f"ideally, less than {PAYS:g}."
         )
@@ -152,7 +181,7 @@ def of_kills(summaries: Sequence[Summary]) -> Iterator[str]:
         killed, completion = rough.middle("killed"), rough.middle("completion")
         before, after = (each.middle("throughput_per_s") for each in (calm, rough))
         yield (
-            f"{named(rough.cell)}, {crowd(rough.cell)}: {killed:g} were "
+            f"{named(rough.cell)}, {crowd(rough.cell)}: {were(killed)} "
             f"killed; {completion:.3g} of the jobs handed out were completed (without: "
             f"{calm.middle('completion'):.3g}), at {after / before:.3g} of the throughput."
         )

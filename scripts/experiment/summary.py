@@ -1,7 +1,7 @@
 """What the runs of a cell come to, and what cells say beside each other.
 
-Of several repetitions the median counts, with the least and the greatest. A run that was cut at its
-bound has a throughput, but no runtime: its trials are not all done.
+Of several repetitions the median counts, with the least and the greatest. A run whose trials do not
+all have a result has a throughput, but no runtime.
 """
 
 from collections import defaultdict
@@ -87,7 +87,7 @@ class Summary:
     def row(self) -> dict[str, object]:
         """Make the row of summary.csv."""
         row: dict[str, object] = msgspec.structs.asdict(self.cell)
-        row |= {"runs": len(self.records), "bounded": sum(each.bounded for each in self.records)}
+        row |= {"runs": len(self.records), "cut": sum(each.was_cut for each in self.records)}
         for name, spread in self._spreads.items():
             row[name] = spread and spread.middle
             if name in ("runtime_s", "throughput_per_s", "completion"):
@@ -184,13 +184,31 @@ def named(cell: Cell) -> str:
         for what, size in (("configurations", cell.config_bytes), ("results", cell.result_bytes))
         if size
     ]
-    return ", ".join([f"{cell.model}, {cell.trials} trials", *sizes])
+    return ", ".join([cell.model, several(cell.trials, "trial"), *sizes])
 
 
 def crowd(cell: Cell) -> str:
     """Say how many workers there are, and kills where there are any."""
     kills = f", {cell.kills_per_min:g} kills a minute" if cell.kills_per_min else ""
-    return f"{cell.workers} worker{'s' if cell.workers > 1 else ''}{kills}"
+    return several(cell.workers, "worker") + kills
+
+
+def several(count: int, what: str) -> str:
+    """Count things.
+
+    >>> several(1, "worker"), several(2, "worker")
+    ('1 worker', '2 workers')
+    """
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def were(count: float) -> str:
+    """Say of how many something was done.
+
+    >>> were(1), were(2)
+    ('1 was', '2 were')
+    """
+    return f"{count:g} {'was' if count == 1 else 'were'}"
 
 
 def written(axis: str, value: int) -> str:
