@@ -19,9 +19,9 @@ MOST_CHUNKS = 64
 MOST_BYTES = 1 << 28
 """What claims to be longer is no message."""
 
-LEAST_POLL_S = 1e-3
+LEAST_POLL_S = 10e-3
 MOST_SELECTED = 1024
-"""The clock of poll ticks so slowly; that of select does not, but it knows so few descriptors."""
+"""Poll knows whole milliseconds only; select is exact, but knows no descriptor from here on."""
 
 
 class Frames:

@@ -18,8 +18,8 @@ from hpmpi.leaderboard import Leaderboard
 from hpmpi.messages import Outcome, escaped, gist
 from hpmpi.trial import JobKey
 
-PAUSE_S = 0.02
-"""How long after a line of a result there is none of another, but always of an incumbent."""
+MOST_LINES = 50
+"""How many results have a line in a second; those of incumbents always have one."""
 
 log = logging.getLogger("hpmpi")
 
@@ -31,7 +31,8 @@ class Narrator:
         """Go on with a leaderboard."""
         self.board = board
         self._assigned_at: dict[JobKey, float] = {}
-        self._told_at = -math.inf
+        self._second = -math.inf
+        self._lines = 0
         self._untold = 0
 
     def tell(self, decision: Decision) -> None:
@@ -61,7 +62,10 @@ class Narrator:
 
     def _result(self, result: Result, *, improved: bool) -> None:
         began_at = self._assigned_at.pop(JobKey(result.trial, result.rung), result.at)
-        if not improved and result.at - self._told_at < PAUSE_S:
+        if result.at - self._second >= 1.0:
+            self._second, self._lines = result.at, 0
+        self._lines += 1
+        if self._lines > MOST_LINES and not improved:
             self._untold += 1
             return
         metric = self.board.goal.metric
@@ -76,7 +80,6 @@ class Narrator:
             result.at - began_at,
             ", the incumbent" if improved else "",
         )
-        self._told_at = result.at
         self._untold = 0
 
     def _failure(self, failure: Failure) -> None:

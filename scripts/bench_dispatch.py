@@ -70,7 +70,7 @@ class Timing(NamedTuple):
 
 def run_ours(isolation: str, method: str, trials: int) -> float:
     """Run a study; return its jobs a second."""
-    with tempfile.TemporaryDirectory(dir=ROOT / "scripts") as folder:
+    with tempfile.TemporaryDirectory() as folder:
         study = Path(folder) / "study.toml"
         study.write_text(STUDY + (ASHA if method == "asha" else ""))
         (Path(folder) / "contenders.py").symlink_to(ROOT / "scripts" / "contenders.py")

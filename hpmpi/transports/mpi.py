@@ -53,14 +53,15 @@ UNDERWAY_S = 1e-3
 
 
 class Sleep(NamedTuple):
-    """How long a rank sleeps between two looks: a share of how long it is quiet, and the most."""
+    """How long a rank sleeps between two looks: at least, as a share of the quiet, at most."""
 
+    least_s: float
     share: float
     most_s: float
 
 
-LEADERS = Sleep(0.04, 10e-3)
-OTHERS = Sleep(0.2, 0.2)
+LEADERS = Sleep(1.5e-3, 0.02, 10e-3)
+OTHERS = Sleep(0.3e-3, 0.1, 0.2)
 """All ranks wait for the leader."""
 
 SEGMENT = "/dev/shm/mpich"  # noqa: S108 - MPICH chose the name
@@ -119,7 +120,8 @@ class MpiTransport:
                 os.sched_yield()
                 continue
             most_s = UNDERWAY_S if self._sending or self._receiving else self._sleep.most_s
-            sleep_s = min(max(quiet_s * self._sleep.share, SLEEP_LEAST_S), most_s)
+            least_s = SLEEP_LEAST_S if self._fast and quiet_s < FAST_S else self._sleep.least_s
+            sleep_s = min(max(quiet_s * self._sleep.share, least_s), most_s)
             if await_any(wake, limit_s=min(most_s if wake else sleep_s, left_s)):
                 return []
 
