@@ -147,7 +147,7 @@ def table(trials: int, timings: dict[str, list[Timing]]) -> str:
             f"{share:20.2f}{whole:10.1f}{cpu:8.1f}"
         )
     for name, other, least in TARGETS:
-        if other in timings:
+        if name in timings and other in timings:
             times = ratio(timings, name, other)
             verdict = "reached" if times >= least else "missed"
             lines.append(f"{name} / {other}: {times:.2f}, wanted {least:g}: {verdict}")

@@ -53,16 +53,20 @@ def run(
     return report
 
 
-@pytest.fixture(params=["local", pytest.param("mpi", marks=needs_mpi)], scope="module")
+@pytest.fixture(
+    params=["local", *(pytest.param(each, marks=needs_mpi) for each in ("mpi", "mpi deaf"))],
+    scope="module",
+)
 def attempt(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Report]:
     """Try laws among local processes, and among MPI ranks; the same ones once."""
-    launcher = [str(MPIRUN), *FLAGS, "-n", "3"] if request.param == "mpi" else []
+    launcher = [str(MPIRUN), *FLAGS, "-n", "3"] if request.param != "local" else []
+    env = {laws.DEAF: "1"} if request.param == "mpi deaf" else {}
 
     @cache
     def tried(*names: str) -> Report:
-        return run(launcher, tmp_path_factory.mktemp(request.param), list(names))
+        return run(launcher, tmp_path_factory.mktemp(request.param), list(names), env)
 
     return tried
 

@@ -5,12 +5,12 @@ each with a receive from the rank that was probed; sends and receives that are n
 collective after `connect`; no MPI_Finalize. A dead rank then costs nobody else anything, with or
 without ULFM. One thread speaks MPI.
 
-MPI wakes nobody, so a rank looks. Where its last word was answered within FAST_S, it looks again
-and again for SPIN_S, and lets whoever wants it have its core meanwhile; then it sleeps between
-looks, the longer the longer it is quiet. One that its child can wake looks rarely.
+MPI wakes nobody. So who sends to a rank of its machine rings the bell there; a rank that can't be
+rung looks, the less often the longer it is quiet, and rarely where its child can wake it.
 """
 
 import contextlib
+import math
 import os
 import time
 from collections import defaultdict, deque
@@ -23,6 +23,7 @@ from hpmpi.errors import MeetingError, TransportError
 from hpmpi.frames import await_any
 from hpmpi.place import Place, Share
 from hpmpi.transports import LEADER, Traffic, launched
+from hpmpi.transports.bells import Bell
 
 for variable, value in guard.DEFAULTS.items():  # where no guard has done it
     os.environ.setdefault(variable, value)
@@ -45,15 +46,13 @@ DEATHS = (
     MPI.ERR_PROC_FAILED_PENDING,
     MPI.ERR_OTHER,  # MPICH: a rank's memory was gone before a message in it was read
 )
-FAST_S = 3e-3
-SPIN_S = 1e-3
 SLEEP_LEAST_S = 0.1e-3
 UNDERWAY_S = 1e-3
 """A large message goes on only while both ends look: then nobody sleeps longer than this."""
 
 
 class Sleep(NamedTuple):
-    """How long a rank sleeps between two looks: at least, as a share of the quiet, at most."""
+    """The time between two looks where nobody rings: at least, a share of the quiet, at most."""
 
     least_s: float
     share: float
@@ -70,7 +69,7 @@ SEGMENT = "/dev/shm/mpich"  # noqa: S108 - MPICH chose the name
 class MpiTransport:
     """The place of this process among the ranks."""
 
-    def __init__(self, world: MPI.Intracomm, share: Share) -> None:
+    def __init__(self, world: MPI.Intracomm, share: Share, bell: Bell) -> None:
         """Speak over `world`; `connect` makes one."""
         self.rank = world.Get_rank()
         self.size = world.Get_size()
@@ -79,9 +78,12 @@ class MpiTransport:
         self.traffic = Traffic()
         self._world = world
         self._status = MPI.Status()
+        self._bell = bell
+        heard = range(1, self.size) if self.rank == LEADER else [LEADER]
+        self._is_rung = all(map(bell.reaches, heard))
+        self._rung_at: float | None = None
         self._sleep = LEADERS if self.rank == LEADER else OTHERS
         self._talked_at = 0.0
-        self._fast = False
         self._sending: defaultdict[int, list[tuple[MPI.Request, bytes]]] = defaultdict(list)
         self._receiving: defaultdict[int, deque[tuple[MPI.Request, bytearray]]]
         self._receiving = defaultdict(deque)
@@ -97,6 +99,7 @@ class MpiTransport:
         else:
             if not self._sent(request):
                 self._sending[rank].append((request, message))
+            self._bell.ring(rank)
             self.traffic.send(message)
 
     def poll(self, timeout_s: float, wake: Sequence[int] = ()) -> list[tuple[int, bytes]]:
@@ -107,23 +110,32 @@ class MpiTransport:
                 self._push()
             messages = self._receive()
             now = time.monotonic()
-            quiet_s = now - self._talked_at
             if messages:
-                self._fast = quiet_s < FAST_S
                 self._talked_at = now
+                self._rung_at = None
                 self.traffic.hear(messages)
                 return messages
             left_s = began_at + timeout_s - now
             if left_s <= 0:
                 return []
-            if self._fast and quiet_s < SPIN_S and not wake:
-                os.sched_yield()
-                continue
-            most_s = UNDERWAY_S if self._sending or self._receiving else self._sleep.most_s
-            least_s = SLEEP_LEAST_S if self._fast and quiet_s < FAST_S else self._sleep.least_s
-            sleep_s = min(max(quiet_s * self._sleep.share, least_s), most_s)
-            if await_any(wake, limit_s=min(most_s if wake else sleep_s, left_s)):
+            sleep_s = min(self._sleep_s(now, is_woken=bool(wake)), left_s)
+            news = await_any([*wake, self._bell.fileno()], limit_s=sleep_s)
+            if self._bell.fileno() in news:
+                self._bell.hush()
+                self._rung_at = time.monotonic()
+                news.remove(self._bell.fileno())
+            if news:
                 return []
+
+    def _sleep_s(self, now: float, *, is_woken: bool) -> float:
+        if self._sending or self._receiving:
+            return UNDERWAY_S
+        if self._rung_at is not None:  # what it was rung for is on its way
+            return max(now - self._rung_at, SLEEP_LEAST_S)
+        if self._is_rung:
+            return math.inf
+        least_s, share, most_s = self._sleep
+        return most_s if is_woken else min(max((now - self._talked_at) * share, least_s), most_s)
 
     def forget(self, rank: int) -> None:
         """Stop looking after sends to a rank; MPI may still hold their buffers, so they stay."""
@@ -153,7 +165,7 @@ class MpiTransport:
 
     def _receive(self) -> list[tuple[int, bytes]]:
         try:
-            while self._world.Iprobe(MPI.ANY_SOURCE, TAG, self._status):
+            while self._probe() or self._probe():  # one moves what has come in, one sees it
                 source = self._status.Get_source()
                 message = bytearray(self._status.Get_count(MPI.BYTE))
                 request = self._world.Irecv([message, MPI.BYTE], source, TAG)
@@ -167,6 +179,9 @@ class MpiTransport:
             for source in list(self._receiving)
             for message in self._whole(source)
         ]
+
+    def _probe(self) -> bool:
+        return self._world.Iprobe(MPI.ANY_SOURCE, TAG, self._status)
 
     def _whole(self, source: int) -> Iterator[bytearray]:
         """Take what has come in whole, up to the first message that has not."""
@@ -213,11 +228,12 @@ def connect() -> MpiTransport:
         )
     try:
         node = world.Split_type(MPI.COMM_TYPE_SHARED)
-        share = share_of(node)
+        bell = Bell()
+        share = share_of(node, bell)
         unlink_segments(node)
     except MPI.Exception as error:
         raise MeetingError(f"a rank died before all had met: {error}") from error
-    return MpiTransport(world, share)
+    return MpiTransport(world, share, bell)
 
 
 def library() -> str:
@@ -228,10 +244,12 @@ def library() -> str:
     return f"{name} {version.lstrip('v')}"
 
 
-def share_of(node: MPI.Comm) -> Share:
+def share_of(node: MPI.Comm, bell: Bell) -> Share:
     """Divide a node among its worker ranks; return what is this rank's."""
     mine = MPI.COMM_WORLD.Get_rank()
-    places: dict[int, Place] = dict(node.allgather((mine, place.here())))
+    told = node.allgather((mine, place.here(), bell.address))
+    bell.learn({rank: address for rank, _, address in told if rank != mine})
+    places: dict[int, Place] = {rank: seen for rank, seen, _ in told}
     places.pop(LEADER, None)
     shares = dict(zip(places, place.divide(list(places.values())), strict=True))
     return shares.get(mine, Share())
