@@ -180,8 +180,9 @@ class Child:
         reports = self._hear(self._frames.receive(), now)
         if self._began_at is None:
             self._began_at = now
-        if now < self._check_at and not self._frames.closed:
-            return reports
+        answered = any(isinstance(each, Finished | Failed | Suspended) for each in reports)
+        if (answered or now < self._check_at) and not self._frames.closed:
+            return reports  # a rank waits for its next job
         self._check_at = now + CHECK_EVERY_S
         family.bury_orphans()
         dead = self._process.poll() is not None

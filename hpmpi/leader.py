@@ -234,13 +234,13 @@ class Leader:
         return echo or (passed_on == NOTICE and noticed)
 
     def _handle(self, *events: Event) -> None:
-        """Write all that is decided, at once, before any of it is done."""
+        """Write all that is decided, at once, before any of it is done; then orders come first."""
         now = self._now()
         commands = [each for event in events for each in self._master.handle(event, now)]
         decisions = [each.decision for each in commands if isinstance(each, Record)]
         if decisions:
             self._patiently(lambda: self._store.append(*decisions))
-        for command in commands:
+        for command in sorted(commands, key=lambda each: not isinstance(each, Tell)):
             self._perform(command)
 
     def _perform(self, command: Command) -> None:
