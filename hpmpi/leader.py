@@ -19,7 +19,7 @@ from types import FrameType
 
 import msgspec
 
-from hpmpi import __version__, allocation, guard, lifeline, tables
+from hpmpi import __version__, allocation, guard, lifeline
 from hpmpi.baseline import BaselineRun
 from hpmpi.checkpoints import discard, discard_all_but
 from hpmpi.decisions import Baseline, Deadline, Decision, Draining, Ended, Lost, Started
@@ -31,6 +31,7 @@ from hpmpi.messages import Beat, Goodbye, Order, Outcome, Report, Stop, Welcome
 from hpmpi.narrator import Narrator
 from hpmpi.resume import rules_of
 from hpmpi.roster import Roster
+from hpmpi.scribe import Scribe
 from hpmpi.settings import Settings
 from hpmpi.store import FORMAT, STATUS, Store
 from hpmpi.summary import baseline_of, board_of
@@ -52,9 +53,6 @@ GOODBYE_S = 1.0
 BEAT_COST_S = 20e-6
 BEAT_SHARE = 0.05
 """What a heartbeat costs the master, and the share of its time that all together may take."""
-
-CHECKPOINT_SHARE = 0.02
-"""The share of rank 0's time that writing the results file may take."""
 
 DISK_PATIENCE_S = 600.0
 """How long to wait for a disk that is full; the ranks go on with their jobs meanwhile."""
@@ -87,6 +85,7 @@ class Leader:
         self._settings = study.toml()
         self._origin = origin
         self._store = store
+        self._scribe = Scribe(store, study.run.checkpoint_s)
         self._transport = transport
         self._start = os.urandom(8).hex()
         self._ranks = [rank for rank in range(transport.size) if rank != LEADER]
@@ -98,7 +97,6 @@ class Leader:
         self._passed_on = 0
         self._looked_at = -math.inf
         self._allocation = allocation.Deadline(allocation.here())
-        self._checkpoint_due = 0.0
         self._board = board_of(study, store.decisions, jobs.scheduler.rungs)
         self._baseline = baseline_of(store.decisions)
         self._narrator = Narrator(self._board)
@@ -119,6 +117,8 @@ class Leader:
         except StoreError:
             self._part_from_ranks()
             raise
+        finally:
+            self._scribe.close()
 
     def _lead(self) -> None:
         self._patiently(lambda: self._store.status(self._start, "running"))
@@ -150,7 +150,6 @@ class Leader:
         going_on = self._board.results
         self._record(started)
         self._master.jobs.redo(started)
-        self._checkpoint_due = self._now() + self._study.run.checkpoint_s
         log.info(
             "study %s: %d worker rank%s (%s); results in %s%s",
             self._study.name,
@@ -206,12 +205,11 @@ class Leader:
             elif self._now() - ticked_at >= TICK_S:
                 ticked_at = self._now()
                 self._look_around()
+                self._scribe.look()
                 self._handle(Tick())
                 if baseline is not None and self._awaits(baseline):
                     self._watch(baseline)
             self._patiently(self._store.sync)
-            if self._now() >= self._checkpoint_due:
-                self._checkpoint("running")
         return self._master.outcome
 
     def _look_around(self) -> None:
@@ -307,26 +305,12 @@ class Leader:
         if baseline.error is not None:
             log.warning("the baseline failed: %s", baseline.error)
 
-    def _checkpoint(self, state: str) -> None:
-        began_at = self._now()
-        try:
-            self._store.checkpoint(
-                self._master.jobs.state(),
-                tables.tell(self._store.decisions, self._board),
-                {"hpmpi": __version__, "settings": self._settings, "state": state},
-            )
-        except StoreError as error:
-            log.error("%s; the journal has everything, and the run goes on", error)  # noqa: TRY400
-        least_s = (self._now() - began_at) / CHECKPOINT_SHARE
-        self._checkpoint_due = self._now() + max(self._study.run.checkpoint_s, least_s)
-
     # -- the end -----------------------------------------------------------------------------------
 
     def _end(self, outcome: Outcome) -> None:
         ended = Ended(self._now(), outcome, self._why or outcome.value)
         self._record(ended)
-        self._master.jobs.redo(ended)
-        self._checkpoint(outcome.value)
+        self._scribe.finish(outcome.value, lambda: self._patiently(self._store.sync))
         if outcome is Outcome.COMPLETE and self._study.run.keep == "incumbent":
             kept = self._board.incumbent.trial if self._board.incumbent else None
             for _ in discard_all_but(self._store.folder, kept):

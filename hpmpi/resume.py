@@ -1,7 +1,9 @@
 """Where a run folder says that a study is: what a start goes on from."""
 
+from collections.abc import Iterable
+
 from hpmpi import settings
-from hpmpi.decisions import Started
+from hpmpi.decisions import Decision, Started
 from hpmpi.jobs import Jobs
 from hpmpi.master import Rules
 from hpmpi.settings import Settings
@@ -9,21 +11,23 @@ from hpmpi.store import Saved
 
 
 def jobs_of(study: Settings, saved: Saved) -> Jobs:
-    """Bring the jobs to where the journal ends; raises ReplayError where that can't be.
-
-    Each start is derived with the limits that it had.
-    """
+    """Bring the jobs to where the journal ends; raises ReplayError where that can't be."""
     jobs = Jobs(settings.build(study), study.goal, study.limits.max_failures)
     counted = 0
     if saved.state is not None and saved.state.pace is not None:
         jobs.restore(saved.state)
         counted = saved.counted
-    for decision in saved.decisions[counted:]:
+    follow(jobs, saved.decisions[counted:])
+    jobs.max_failures = study.limits.max_failures
+    return jobs
+
+
+def follow(jobs: Jobs, decisions: Iterable[Decision]) -> None:
+    """Derive decisions again, each start with the limits that it had; raises ReplayError."""
+    for decision in decisions:
         if isinstance(decision, Started):
             jobs.max_failures = settings.parse(decision.settings).limits.max_failures
         jobs.redo(decision)
-    jobs.max_failures = study.limits.max_failures
-    return jobs
 
 
 def rules_of(study: Settings) -> Rules:

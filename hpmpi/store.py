@@ -28,7 +28,6 @@ from hpmpi.decisions import Decision
 from hpmpi.errors import DiskError, StoreError
 from hpmpi.jobs import JobsState
 from hpmpi.journal import (
-    ENCODE,
     UNREADABLE,
     decoded,
     is_whole,
@@ -42,6 +41,7 @@ from hpmpi.lock import Lock
 from hpmpi.tables import Columns
 
 FORMAT = results.FORMAT
+Contents = results.Contents
 JOURNAL = "journal.jsonl"
 RESULTS = "run.h5"
 PREVIOUS = "run.h5.previous"
@@ -118,27 +118,23 @@ class Store:
             self._doubtful = True
             raise self._trouble(error) from error
 
-    def checkpoint(
-        self,
-        state: JobsState,
-        tables: Mapping[str, Columns] | None = None,
-        attributes: Mapping[str, str] | None = None,
-    ) -> None:
-        """Write the results file anew: what was decided so far, and the state it led to.
+    @property
+    def length(self) -> int:
+        """How long the journal is, in bytes."""
+        return self._length
 
-        Raises StoreError, and leaves the file that is there; the journal has everything.
-        """
+    @property
+    def partial(self) -> Path:
+        """The file that the next results are written into, before they are adopted."""
+        return self.folder / f".{RESULTS}.{os.getpid()}"
+
+    def adopt(self) -> None:
+        """Put new results in place; raises StoreError, and leaves the file that is there."""
         self._keep_lock()
-        partial = self.folder / f".{RESULTS}.{os.getpid()}"
-        lines = [line_of(decision)[:-1] for decision in self.decisions]
         try:
-            partial.unlink(missing_ok=True)
-            contents = results.Contents(lines, ENCODE(state))
-            results.write(partial, contents, tables or {}, attributes or {})
-            self._replace(partial)
-        except (OSError, ValueError, TypeError, OverflowError, RuntimeError) as error:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
+            self._replace(self.partial)
+        except OSError as error:
+            self.partial.unlink(missing_ok=True)
             raise StoreError(f"{self.folder / RESULTS} can't be written: {error}") from error
 
     def status(self, start: str, state: str) -> Path:
@@ -195,6 +191,19 @@ class Store:
             link.rename(previous)
         partial.rename(whole)
         files.sync(self.folder)
+
+
+def write_results(
+    file: Path, contents: Contents, tables: Mapping[str, Columns], attributes: Mapping[str, str]
+) -> None:
+    """Write the results of a run into a file beside run.h5; raises StoreError."""
+    try:
+        file.unlink(missing_ok=True)
+        results.write(file, contents, tables, attributes)
+    except (OSError, ValueError, TypeError, OverflowError, RuntimeError) as error:
+        with contextlib.suppress(OSError):
+            file.unlink(missing_ok=True)
+        raise StoreError(f"{file.parent / RESULTS} can't be written: {error}") from error
 
 
 def holds_run(folder: Path) -> bool:

@@ -46,6 +46,7 @@ from hpmpi.trial import WORST
 from tests.build import draw_study
 from tests.ledger import Ledger
 from tests.play import command_line, event_line
+from tests.shelf import checkpoint
 
 MOST_EVENTS = 20_000
 BEATS_PER_PATIENCE = 3
@@ -206,7 +207,7 @@ class Simulation:
         if self.outcome is None:
             self.ledger.compare_duties()
         if self._kills and self.random.random() < CHECKPOINTS:
-            self._store.checkpoint(self.master.jobs.state())
+            checkpoint(self._store, self.master.jobs.state())
             self._secure()
 
     def _perform(self, command: Command) -> None:

@@ -28,6 +28,7 @@ from hpmpi.resume import jobs_of
 from hpmpi.summary import look, stored_study, sum_up
 from hpmpi.trial import Metrics
 from tests.runs import ROOT
+from tests.shelf import checkpoint
 
 STUDY = """
 objective = "hpmpi.trainables.mlp:train"
@@ -83,7 +84,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         opened.append(decision)
     board = sum_up(study, opened.decisions).board
     told = tables.tell(opened.decisions, board)
-    opened.checkpoint(jobs.state(), told, {"hpmpi": "0", "settings": study.toml()})
+    checkpoint(opened, jobs.state(), told, {"hpmpi": "0", "settings": study.toml()})
     opened.close()
     return folder
 

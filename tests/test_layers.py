@@ -20,9 +20,9 @@ LAYERS = {
         *("family", "guard", "frames", "transports", "checkpoints", "objective", "perform"),
         *("output", "child", "worker", "baseline", "journal", "store", "narrator", "trainables"),
         *("files", "lock", "place", "results", "allocation", "lifeline", "team", "launchers"),
-        *("vigil", "standby", "memory", "bare"),
+        *("vigil", "standby", "memory", "bare", "scribe"),
     ],
-    "a run": ["toml", "candidates", "settings", "summary", "resume", "leader", "run"],
+    "a run": ["toml", "candidates", "settings", "summary", "resume", "book", "leader", "run"],
     "front doors": [
         *("cli", "show", "watch", "export", "replay", "__main__"),
         *("launch", "needs", "batch", "submission", "plot", "figures"),

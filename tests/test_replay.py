@@ -34,6 +34,7 @@ from hpmpi.replay import Verdict, replay, study_of, text
 from hpmpi.resume import jobs_of
 from tests import build, runs
 from tests.runs import ROOT
+from tests.shelf import checkpoint
 from tests.simulate import WORLDS, simulate
 
 Journal = list[Decision]
@@ -457,7 +458,7 @@ def test_another_state_in_the_results_file_is_named(complete: Path, tmp_path: Pa
     saved = store.read(folder)
     assert saved.state is not None
     again = store.Store(folder, saved.decisions)
-    again.checkpoint(msgspec.structs.replace(saved.state, trials=99))
+    checkpoint(again, msgspec.structs.replace(saved.state, trials=99))
     again.close()
     done = command(folder)
     assert done.returncode == 1

@@ -25,6 +25,7 @@ from hpmpi.messages import FailureKind, Point
 from hpmpi.store import Store, read
 from hpmpi.trial import Config, Goal
 from tests.runs import ROOT
+from tests.shelf import checkpoint
 
 STATE = JobsState(
     scheduler={"n": 1},
@@ -124,20 +125,20 @@ def test_a_damaged_line_is_said_with_its_number(tmp_path: Path) -> None:
 
 def test_the_state_comes_with_the_number_of_decisions_in_it(tmp_path: Path) -> None:
     opened = filled(tmp_path)
-    opened.checkpoint(STATE)
+    checkpoint(opened, STATE)
     opened.append(Lost(10.0, 2))
     saved = read(tmp_path)
     assert (saved.state, saved.counted, len(saved.decisions)) == (STATE, 6, 7)
 
 
 def test_the_results_file_alone_is_enough(tmp_path: Path) -> None:
-    filled(tmp_path).checkpoint(STATE)
+    checkpoint(filled(tmp_path), STATE)
     (tmp_path / store.JOURNAL).unlink()
     assert repr(read(tmp_path).decisions) == repr(DECISIONS)
 
 
 def test_the_journal_alone_is_enough(tmp_path: Path) -> None:
-    filled(tmp_path).checkpoint(STATE)
+    checkpoint(filled(tmp_path), STATE)
     (tmp_path / store.RESULTS).unlink()
     saved = read(tmp_path)
     assert (len(saved.decisions), saved.state, saved.counted) == (6, None, 0)
@@ -145,16 +146,16 @@ def test_the_journal_alone_is_enough(tmp_path: Path) -> None:
 
 def test_a_damaged_results_file_gives_way_to_the_one_before(tmp_path: Path) -> None:
     opened = filled(tmp_path)
-    opened.checkpoint(STATE)
+    checkpoint(opened, STATE)
     opened.append(Lost(10.0, 2))
-    opened.checkpoint(STATE)
+    checkpoint(opened, STATE)
     (tmp_path / store.RESULTS).write_bytes(b"no HDF5 at all")
     saved = read(tmp_path)
     assert (saved.state, saved.counted, len(saved.decisions)) == (STATE, 6, 7)
 
 
 def test_a_results_file_of_another_format_is_refused(tmp_path: Path) -> None:
-    filled(tmp_path).checkpoint(STATE)
+    checkpoint(filled(tmp_path), STATE)
     (tmp_path / store.JOURNAL).unlink()
     change(tmp_path / store.RESULTS, b"format 2, by hpmpi 0.1.0,", b"format 99, by hpmpi 8.1, ")
     with pytest.raises(StoreError, match=r"format 99, written by hpmpi 8\.1.* reads format 2"):
@@ -163,8 +164,8 @@ def test_a_results_file_of_another_format_is_refused(tmp_path: Path) -> None:
 
 def test_a_checkpoint_leaves_nothing_beside(tmp_path: Path) -> None:
     opened = filled(tmp_path)
-    opened.checkpoint(STATE)
-    opened.checkpoint(STATE)
+    checkpoint(opened, STATE)
+    checkpoint(opened, STATE)
     opened.status("cafe", "running")
     expected = {store.JOURNAL, store.RESULTS, store.PREVIOUS, store.STATUS}
     assert {path.name for path in tmp_path.iterdir()} == expected
@@ -175,7 +176,7 @@ def test_the_status_names_the_start_and_its_state(tmp_path: Path) -> None:
 
 
 def test_pandas_reads_every_table(tmp_path: Path) -> None:
-    filled(tmp_path).checkpoint(STATE, told())
+    checkpoint(filled(tmp_path), STATE, told())
     with h5py.File(tmp_path / store.RESULTS) as file:
         frames = {name: pd.DataFrame(file[name][:]) for name in told()}
     assert frames["results"].iloc[0]["started"] == 0.5
@@ -190,7 +191,7 @@ def test_pandas_reads_every_table(tmp_path: Path) -> None:
 
 
 def test_h5dump_reads_the_file(tmp_path: Path) -> None:
-    filled(tmp_path).checkpoint(STATE, told(), {"state": "running"})
+    checkpoint(filled(tmp_path), STATE, told(), {"state": "running"})
     try:
         dumped = subprocess.run(
             ["h5dump", str(tmp_path / store.RESULTS)], capture_output=True, text=True, check=True
@@ -207,8 +208,8 @@ def test_a_checkpoint_needs_no_hard_links(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(os, "link", refuse)
     opened = filled(tmp_path)
-    opened.checkpoint(STATE)
-    opened.checkpoint(STATE)
+    checkpoint(opened, STATE)
+    checkpoint(opened, STATE)
     (tmp_path / store.RESULTS).unlink()
     assert read(tmp_path).state == STATE
 
@@ -226,7 +227,7 @@ def test_any_name_and_any_text_can_be_written(tmp_path: Path) -> None:
     for decision in decisions:
         opened.append(decision)
         board.add(decision)
-    opened.checkpoint(STATE, tables.tell(decisions, board))
+    checkpoint(opened, STATE, tables.tell(decisions, board))
     assert read(tmp_path).decisions == decisions
     with h5py.File(tmp_path / store.RESULTS) as file:
         assert file["failures"][0]["error"] == b"died: \\0\x01"
@@ -235,7 +236,7 @@ def test_any_name_and_any_text_can_be_written(tmp_path: Path) -> None:
 
 
 def test_the_state_of_another_journal_is_not_used(tmp_path: Path) -> None:
-    filled(tmp_path).checkpoint(STATE)
+    checkpoint(filled(tmp_path), STATE)
     for length in (len(DECISIONS), 3):
         other = [Started(0.0, "0.2", "", "beef", 2), *DECISIONS[1:length]]
         (tmp_path / store.JOURNAL).write_bytes(b"".join(map(line_of, other)))
@@ -244,7 +245,7 @@ def test_the_state_of_another_journal_is_not_used(tmp_path: Path) -> None:
 
 
 def test_a_study_that_begins_takes_no_older_results_along(tmp_path: Path) -> None:
-    filled(tmp_path).checkpoint(STATE)
+    checkpoint(filled(tmp_path), STATE)
     Store(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {store.JOURNAL}
 
@@ -271,7 +272,7 @@ def test_the_last_key_of_a_line_is_a_checksum_of_what_is_before(tmp_path: Path) 
 @pytest.mark.parametrize("number", range(1, len(DECISIONS) + 1))
 def test_a_damaged_line_is_taken_from_the_results_file(tmp_path: Path, number: int) -> None:
     opened = filled(tmp_path)
-    opened.checkpoint(STATE)
+    checkpoint(opened, STATE)
     opened.append(Lost(10.0, 2))
     damage(tmp_path, number)
     saved = read(tmp_path)
@@ -281,8 +282,8 @@ def test_a_damaged_line_is_taken_from_the_results_file(tmp_path: Path, number: i
 
 def test_a_damaged_line_is_taken_from_the_results_file_before_if_need_be(tmp_path: Path) -> None:
     opened = filled(tmp_path)
-    opened.checkpoint(STATE)
-    opened.checkpoint(STATE)
+    checkpoint(opened, STATE)
+    checkpoint(opened, STATE)
     (tmp_path / store.RESULTS).write_bytes(b"damaged")
     damage(tmp_path, 3)
     assert repr(read(tmp_path).decisions) == repr(DECISIONS)
@@ -290,7 +291,7 @@ def test_a_damaged_line_is_taken_from_the_results_file_before_if_need_be(tmp_pat
 
 def test_a_line_damaged_after_the_results_file_was_written_is_said(tmp_path: Path) -> None:
     opened = filled(tmp_path)
-    opened.checkpoint(STATE)
+    checkpoint(opened, STATE)
     opened.append(Lost(10.0, 2))
     opened.append(Lost(11.0, 2))
     damage(tmp_path, 7)
@@ -301,7 +302,7 @@ def test_a_line_damaged_after_the_results_file_was_written_is_said(tmp_path: Pat
 
 
 def test_a_damaged_line_is_not_taken_from_another_run(tmp_path: Path) -> None:
-    filled(tmp_path).checkpoint(STATE)
+    checkpoint(filled(tmp_path), STATE)
     other = [Started(0.0, "0.2", "", "beef", 2), *DECISIONS[1:]]
     (tmp_path / store.JOURNAL).write_bytes(b"".join(map(line_of, other)))
     damage(tmp_path, 3)
@@ -310,7 +311,7 @@ def test_a_damaged_line_is_not_taken_from_another_run(tmp_path: Path) -> None:
 
 
 def test_what_was_taken_from_the_results_file_mends_the_journal(tmp_path: Path) -> None:
-    filled(tmp_path).checkpoint(STATE)
+    checkpoint(filled(tmp_path), STATE)
     before = lines_of(tmp_path)
     damage(tmp_path, 3)
     Store(tmp_path, read(tmp_path).decisions).close()
@@ -342,7 +343,7 @@ def test_a_journal_of_another_format_is_said_to_be(tmp_path: Path, text: bytes, 
 
 
 def test_every_bit_of_the_results_file_is_watched(tmp_path: Path) -> None:
-    filled(tmp_path).checkpoint(STATE, told())
+    checkpoint(filled(tmp_path), STATE, told())
     (tmp_path / store.JOURNAL).unlink()
     file = tmp_path / store.RESULTS
     whole = file.read_bytes()
@@ -354,7 +355,7 @@ def test_every_bit_of_the_results_file_is_watched(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("length", [0, 1, 511, 512, 2000])
 def test_a_cut_results_file_is_said(tmp_path: Path, length: int) -> None:
-    filled(tmp_path).checkpoint(STATE)
+    checkpoint(filled(tmp_path), STATE)
     (tmp_path / store.JOURNAL).unlink()
     os.truncate(tmp_path / store.RESULTS, length)
     with pytest.raises(StoreError, match=r"run\.h5 is damaged"):
@@ -406,8 +407,8 @@ def test_links_with_the_names_of_partial_files_are_not_followed(tmp_path: Path) 
     precious.write_text("mine")
     for name in (store.RESULTS, store.PREVIOUS, store.STATUS, store.JOURNAL):
         (tmp_path / f".{name}.{os.getpid()}").symlink_to(precious)
-    opened.checkpoint(STATE)
-    opened.checkpoint(STATE)
+    checkpoint(opened, STATE)
+    checkpoint(opened, STATE)
     opened.status("cafe", "running")
     damage(tmp_path, 3)
     Store(tmp_path, DECISIONS).close()

@@ -1,0 +1,134 @@
+"""Has run.h5 written while rank 0 goes on: by a process that reads the journal (book.py).
+
+At most one file is being written. It is put in place here, as only who has the run folder may.
+What can't be written is said, and tried again when the next is due: the journal has everything.
+"""
+
+import logging
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from hpmpi import family
+from hpmpi.errors import StoreError
+from hpmpi.frames import Frames, await_any
+from hpmpi.store import RESULTS, Store
+from hpmpi.transports import unlaunched
+
+SHARE = 0.02
+"""The share of a core that writing may take."""
+
+LOOK_EVERY_S = 0.2
+"""How often one who waits for the file does what is due meanwhile."""
+
+log = logging.getLogger("hpmpi")
+
+
+class Task(msgspec.Struct, frozen=True):
+    """Write into a file what the journal has up to a length, in bytes."""
+
+    length: int
+    file: str
+    state: str
+
+
+class Done(msgspec.Struct, frozen=True):
+    """The file is written, or says why it isn't."""
+
+    error: str = ""
+
+
+class Scribe:
+    """Rank 0's side: says when run.h5 is due, and puts it in place."""
+
+    def __init__(self, store: Store, every_s: float) -> None:
+        """Write the first one in `every_s` seconds."""
+        self._store = store
+        self._every_s = every_s
+        self._due_at = time.monotonic() + every_s
+        self._began_at: float | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._frames: Frames | None = None
+
+    def look(self) -> None:
+        """Take what is written, begin what is due."""
+        now = time.monotonic()
+        if self._began_at is not None:
+            self._take(now - self._began_at)
+        elif now >= self._due_at:
+            self._begin("running")
+
+    def finish(self, state: str, meanwhile: Callable[[], None]) -> None:
+        """Write the last one, which says how the run ended, and end the process."""
+        self._wait(meanwhile)
+        self._begin(state)
+        self._wait(meanwhile)
+        self.close()
+
+    def close(self) -> None:
+        """End the process, whatever it does."""
+        if self._process is not None and self._frames is not None:
+            self._frames.close()
+            self._process.kill()
+            self._process.wait()
+        self._process = self._frames = self._began_at = None
+
+    def _begin(self, state: str) -> None:
+        if self._frames is None:
+            self._start()
+        assert self._frames is not None, "it was started"
+        task = Task(self._store.length, str(self._store.partial), state)
+        self._frames.send(msgspec.msgpack.encode(task))
+        self._began_at = time.monotonic()
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        # It inherits the mask: whoever signals all processes of a run means rank 0.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "hpmpi.book", str(theirs.fileno()), self._store.folder],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env=unlaunched(),
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            theirs.close()
+        family.offer_to_kernel(self._process.pid)
+        self._frames = Frames(ours)
+
+    def _wait(self, meanwhile: Callable[[], None]) -> None:
+        while self._began_at is not None and self._frames is not None:
+            await_any([self._frames.fileno()], limit_s=LOOK_EVERY_S)
+            self._take(time.monotonic() - self._began_at)
+            meanwhile()
+
+    def _take(self, took_s: float) -> None:
+        assert self._frames is not None, "what is being written was begun"
+        said = self._frames.receive()
+        if not said and not self._frames.closed:
+            return
+        self._began_at = None
+        self._due_at = time.monotonic() + max(self._every_s, took_s / SHARE)
+        try:
+            self._adopt(msgspec.msgpack.decode(said[0], type=Done) if said else self._dead())
+        except StoreError as error:
+            log.error("%s; the journal has everything, and the run goes on", error)  # noqa: TRY400
+
+    def _adopt(self, done: Done) -> None:
+        if done.error:
+            raise StoreError(done.error)
+        self._store.adopt()
+
+    def _dead(self) -> Done:
+        assert self._process is not None, "what is dead was started"
+        code = self._process.wait()
+        self.close()
+        return Done(f"{RESULTS} can't be written: the process that does it has ended with {code}")
