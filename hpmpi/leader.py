@@ -30,7 +30,7 @@ from hpmpi.master import Master
 from hpmpi.messages import Beat, Goodbye, Order, Outcome, Report, Stop, Welcome
 from hpmpi.narrator import Narrator
 from hpmpi.resume import rules_of
-from hpmpi.roster import Roster
+from hpmpi.roster import Roster, beat_s
 from hpmpi.settings import Settings
 from hpmpi.store import FORMAT, STATUS, Store
 from hpmpi.summary import baseline_of, board_of
@@ -48,10 +48,6 @@ START_S = 60.0
 
 GOODBYE_S = 1.0
 """How long the ranks may take to leave."""
-
-BEAT_COST_S = 20e-6
-BEAT_SHARE = 0.05
-"""What a heartbeat costs the master, and the share of its time that all together may take."""
 
 CHECKPOINT_SHARE = 0.02
 """The share of rank 0's time that writing the results file may take."""
@@ -166,7 +162,6 @@ class Leader:
 
     def _welcome(self) -> Welcome:
         limits = self._study.limits
-        least_s = len(self._ranks) * BEAT_COST_S / BEAT_SHARE
         return Welcome(
             objective=self._study.objective,
             origin=str(self._origin),
@@ -175,7 +170,7 @@ class Leader:
             args=self._study.objective_args,
             start=self._start,
             patience_s=limits.patience_s,
-            beat_s=min(max(limits.patience_s / 5, least_s), limits.patience_s / 3),
+            beat_s=beat_s(len(self._ranks), limits.patience_s),
             keep_all=self._study.run.keep == "all",
             time_s=limits.trial_time_s,
             memory_mb=limits.trial_memory_mb,

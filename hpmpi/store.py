@@ -252,12 +252,33 @@ def read(folder: Path, *, needs_state: bool = True) -> Saved:
     state, no HDF5 is read where the journal is whole.
     """
     files.refuse_strangers(folder, FILES, FOLDERS)
-    journal = folder / JOURNAL
-    rows = read_rows(journal)
-    whole = rows != [] and all(map(is_whole, rows))
-    length = sum(map(len, rows)) + len(rows)
-    if whole and not needs_state:
-        return Saved(decoded(rows, journal), length=length)
+    return read_whole(folder, needs_state=needs_state) or read_damaged(folder)
+
+
+def read_whole(folder: Path, *, needs_state: bool) -> Saved | None:
+    """Read a journal that is whole, and the state; None where a results file has to mend it."""
+    rows = read_rows(folder / JOURNAL)
+    if not rows or not all(map(is_whole, rows)):
+        return None
+    first, length = rows[0], sum(map(len, rows)) + len(rows)
+    decisions = decoded(rows, folder / JOURNAL)
+    del rows  # there need not be room for all at once
+    for file in (folder / RESULTS, folder / PREVIOUS):
+        if not needs_state or not file.exists():
+            continue
+        with contextlib.suppress(StoreError):  # the journal has everything
+            found = results.read(file)
+            if found.first != first:
+                continue
+            if found.counted > len(decisions):
+                return None
+            return Saved(decisions, state_of(found.state, file), found.counted, length)
+    return Saved(decisions, length=length)
+
+
+def read_damaged(folder: Path) -> Saved:
+    """Read a journal that is damaged or not there, with what results files have of it."""
+    rows = read_rows(folder / JOURNAL)
     problems = []
     for file in (folder / RESULTS, folder / PREVIOUS):
         if not file.exists():
@@ -265,19 +286,16 @@ def read(folder: Path, *, needs_state: bool = True) -> Saved:
         try:
             found = results.read(file)
             state = state_of(found.state, file)
-            agrees = whole and len(rows) >= found.counted and rows[0] == found.first
-            lines = [] if agrees else results.read_lines(file)
+            lines = results.read_lines(file)
         except StoreError as error:
             problems.append(str(error))
             continue
-        if agrees:
-            return Saved(decoded(rows, journal), state, found.counted, length)
         if not rows or same_run(rows, lines):
-            return Saved(decoded(mended(rows, lines), journal), state, found.counted)
+            return Saved(decoded(mended(rows, lines), folder / JOURNAL), state, found.counted)
     if problems and not rows:
         told = "\n".join(problems)
         raise StoreError(f"the results can't be read; --fresh moves them aside:\n{told}")
-    return Saved(decoded(rows, journal), length=length if whole else None)
+    return Saved(decoded(rows, folder / JOURNAL))
 
 
 def state_of(text: bytes, path: Path) -> JobsState:
