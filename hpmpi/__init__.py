@@ -9,7 +9,7 @@ The map of the package; imports go down the list, never up:
   (lead or serve), `leader` (rank 0's loop), `resume` (where a folder says that a study is),
   `summary` (what a run came to), `book` (the process that writes run.h5 from the journal)
 - I/O, one dangerous thing each: `guard` (between the launcher and the rank), `transports` (MPI, or
-  sockets on one machine; bells that wake who is on one machine), `frames` (messages over a socket), `worker` (the agent on a rank),
+  sockets on one machine), `frames` (messages over a socket), `worker` (the agent on a rank),
   `child` (the objective's process, from outside), `perform` (from inside), `family` (all that it
   has started) and its `memory`, `output` (what it prints), `objective` (the user's function),
   `checkpoints` (of a trial), `baseline`, `store` (the run folder), made of `journal` and `results`,

@@ -10,6 +10,7 @@ import shutil
 import stat
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from hpmpi.errors import DiskError, StoreError
 
@@ -27,9 +28,14 @@ def trouble(path: Path, error: OSError) -> StoreError:
     return kind(f"{path} can't be written: {error.strerror}")
 
 
+def opened(path: Path) -> BinaryIO:
+    """Open a file that is no link, to be read; raises OSError."""
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
+
+
 def read(path: Path) -> bytes:
     """Read a file that is no link; raises OSError."""
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
+    with opened(path) as file:
         return file.read()
 
 

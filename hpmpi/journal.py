@@ -9,6 +9,7 @@ import math
 import os
 import zlib
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -118,9 +119,9 @@ def same_run(rows: Sequence[bytes], lines: Sequence[bytes]) -> bool:
 
     The first line has the id of the first start; where it is damaged, all others are compared.
     """
-    compared = 1 if is_whole(rows[0]) else None
-    pairs = [pair for pair in zip(rows, lines, strict=False) if is_whole(pair[0])][:compared]
-    return pairs != [] and all(row == text for row, text in pairs)
+    pairs = (pair for pair in zip(rows, lines, strict=False) if is_whole(pair[0]))
+    compared = [row == line for row, line in islice(pairs, 1 if is_whole(rows[0]) else None)]
+    return compared != [] and all(compared)
 
 
 def mended(rows: Sequence[bytes], lines: Sequence[bytes]) -> list[bytes]:
@@ -129,14 +130,11 @@ def mended(rows: Sequence[bytes], lines: Sequence[bytes]) -> list[bytes]:
     return [*whole, *rows[len(whole) :], *lines[len(whole) :]]
 
 
-def open_journal(path: Path, decisions: Sequence[Decision]) -> tuple[int, int]:
-    """Open a journal for appending after `decisions`; return the descriptor, and the length.
+def open_journal(path: Path, length: int) -> int:
+    """Open a journal for appending after so many bytes; what else it has is torn, and is cut off.
 
-    What else it has is torn, and is cut off.
+    Returns the descriptor.
     """
-    expected = b"".join(map(line_of, decisions))
-    if not path.exists() or not files.read(path).startswith(expected):
-        files.replace(path, expected)
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
-    os.ftruncate(descriptor, len(expected))
-    return descriptor, len(expected)
+    os.ftruncate(descriptor, length)
+    return descriptor

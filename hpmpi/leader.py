@@ -30,7 +30,7 @@ from hpmpi.master import Master
 from hpmpi.messages import Beat, Goodbye, Order, Outcome, Report, Stop, Welcome
 from hpmpi.narrator import Narrator
 from hpmpi.resume import rules_of
-from hpmpi.roster import Roster
+from hpmpi.roster import Roster, beat_s
 from hpmpi.scribe import Scribe
 from hpmpi.settings import Settings
 from hpmpi.store import FORMAT, STATUS, Store
@@ -49,10 +49,6 @@ START_S = 60.0
 
 GOODBYE_S = 1.0
 """How long the ranks may take to leave."""
-
-BEAT_COST_S = 20e-6
-BEAT_SHARE = 0.05
-"""What a heartbeat costs the master, and the share of its time that all together may take."""
 
 DISK_PATIENCE_S = 600.0
 """How long to wait for a disk that is full; the ranks go on with their jobs meanwhile."""
@@ -165,7 +161,6 @@ class Leader:
 
     def _welcome(self) -> Welcome:
         limits = self._study.limits
-        least_s = len(self._ranks) * BEAT_COST_S / BEAT_SHARE
         return Welcome(
             objective=self._study.objective,
             origin=str(self._origin),
@@ -174,7 +169,7 @@ class Leader:
             args=self._study.objective_args,
             start=self._start,
             patience_s=limits.patience_s,
-            beat_s=min(max(limits.patience_s / 5, least_s), limits.patience_s / 3),
+            beat_s=beat_s(len(self._ranks), limits.patience_s),
             keep_all=self._study.run.keep == "all",
             time_s=limits.trial_time_s,
             memory_mb=limits.trial_memory_mb,

@@ -24,7 +24,7 @@ class Status(Enum):
     GIVEN_UP = "given up"
 
 
-class Standing(msgspec.Struct):
+class Standing(msgspec.Struct, gc=False):
     """One trial: what it is, and its result at the highest rung; rung -1 is before any result."""
 
     trial: int

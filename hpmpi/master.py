@@ -262,16 +262,17 @@ class Master:
 
     def _dispatch(self, now: float) -> list[Command]:
         commands: list[Command] = []
-        able = self.roster.able if self.jobs.waiting and self.roster.idle else 0
-        for rank in list(self.roster.idle):
-            if self._is_busy():
-                break
+        able = self.roster.able
+        passed_over: set[int] = set()
+        while (rank := self.roster.next_idle(passed_over)) is not None and not self._is_busy():
             assigned = self.jobs.hand_out(rank, now, may_start=self._may_start(), able=able)
             if assigned is not None:
                 key = JobKey(assigned.trial, assigned.rung)
                 self.roster.give(rank, Held(key, assigned.attempt))
                 commands += [Record(assigned), Tell(rank, self._order(key, now))]
-            elif not self.jobs.waits_at(now):
+            elif self.jobs.waits_at(now):
+                passed_over.add(rank)
+            else:
                 break
         return commands
 

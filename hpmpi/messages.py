@@ -18,8 +18,11 @@ OUTPUT = "; its last output:"
 """Stands between an error and what the objective has printed last."""
 
 
-class Message(msgspec.Struct, frozen=True, tag=str.lower, omit_defaults=True):
-    """What can be written and read again."""
+class Message(msgspec.Struct, frozen=True, gc=False, tag=str.lower, omit_defaults=True):
+    """What can be written and read again.
+
+    Nothing in it can lead back to it, so the garbage collector need not look at the many there are.
+    """
 
 
 class FailureKind(Enum):
@@ -61,7 +64,7 @@ class Outcome(Enum):
     UNFIT = "unfit"
 
 
-class Point(msgspec.Struct, frozen=True, array_like=True):
+class Point(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One point of a learning curve."""
 
     resource: int

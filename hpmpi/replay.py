@@ -118,7 +118,7 @@ def first_damaged(folder: Path, journal: Journal) -> int | None:
     """Find the first line, from 1 on, that is not what was read, or not as in the results file."""
     rows = read_rows(folder / store.JOURNAL)
     try:
-        lines = results.read(folder / store.RESULTS).lines
+        lines = results.read_lines(folder / store.RESULTS)
     except StoreError:  # what is there was read without it
         lines = []
     for number, (row, decision) in enumerate(zip(rows, journal, strict=False)):

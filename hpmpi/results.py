@@ -6,11 +6,12 @@ of hpmpi that wrote the file, and a digest of all the rest.
 Rule: libhdf5 sees no file whose digest is not right, for it may crash on a damaged one.
 """
 
+import contextlib
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from hpmpi import __version__, files
 from hpmpi.errors import StoreError
@@ -29,10 +30,22 @@ MOST_COLUMNS = 256
 """How many columns a table has at most; one with more is a group of columns."""
 
 
+HASHED_BYTES = 1 << 20
+"""How much of a file is in memory while its digest is made."""
+
+
 class Contents(NamedTuple):
     """What a start goes on from: the journal's lines so far, and the jobs' state after them."""
 
     lines: list[bytes]
+    state: bytes
+
+
+class Found(NamedTuple):
+    """What of that a start needs where the journal has the lines: the first, and how many."""
+
+    first: bytes
+    counted: int
     state: bytes
 
 
@@ -71,27 +84,42 @@ def seal(path: Path) -> None:
     """Write the line before the HDF5 data."""
     with path.open("r+b") as file:
         file.seek(HEAD_BYTES)
-        body = file.read()
+        head = head_of(file, __version__)
         file.seek(0)
-        file.write(head_of(body, __version__))
+        file.write(head)
 
 
-def head_of(body: bytes, writer: str) -> bytes:
-    """Write what stands before the HDF5 data."""
+def head_of(body: BinaryIO, writer: str) -> bytes:
+    """Write what stands before the HDF5 data, which are read from where the file stands."""
     line = f"hpmpi results, format {FORMAT}, by hpmpi {writer}, blake2b ".encode()
     digest = hashlib.blake2b(line, digest_size=32)
-    digest.update(body)
+    while part := body.read(HASHED_BYTES):
+        digest.update(part)
     return (line + digest.hexdigest().encode() + b"\n").ljust(HEAD_BYTES, b"\0")
 
 
-def read(path: Path) -> Contents:
+def read(path: Path) -> Found:
     """Read what a start goes on from; raises StoreError for a damaged file and another format."""
+    with opened(path) as file:
+        lines = file["decisions"]
+        return Found(lines[0] if len(lines) else b"", len(lines), file["state"][()])
+
+
+def read_lines(path: Path) -> list[bytes]:
+    """Read the journal's lines; raises as `read` does."""
+    with opened(path) as file:
+        return list(file["decisions"][()])
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """Open a results file as HDF5; raises StoreError where it, or what is read in it, is not so."""
     check(path)
     import h5py  # noqa: PLC0415 - only who reads one pays for it
 
     try:
         with h5py.File(path, "r") as file:
-            return Contents(list(file["decisions"][()]), file["state"][()])
+            yield file
     # What libhdf5 makes of data that are no results, though their digest is right.
     except (OSError, LookupError, ValueError, TypeError, RuntimeError, AttributeError) as error:
         raise StoreError(f"{path} has no results in it: {error}") from error
@@ -100,19 +128,27 @@ def read(path: Path) -> Contents:
 def check(path: Path) -> None:
     """Raise StoreError unless the file is whole, and of our format."""
     try:
-        text = files.read(path)
+        with files.opened(path) as file:
+            head = file.read(HEAD_BYTES)
+            writer = written_by(head, path)
+            whole = head == head_of(file, writer)
     except OSError as error:
         raise StoreError(f"{path} can't be read: {error.strerror}") from error
-    found = HEAD.match(text)
-    if found is None and text.startswith(HDF5_BEGINS):
+    if not whole:
+        raise StoreError(f"{path} is damaged: its digest is not that of what is in it")
+
+
+def written_by(head: bytes, path: Path) -> str:
+    """Tell which hpmpi wrote a file that begins so; raises StoreError for another format."""
+    found = HEAD.match(head)
+    if found is None and head.startswith(HDF5_BEGINS):
         raise foreign(path, 1, "an early hpmpi")
     if found is None:
         raise StoreError(f"{path} is damaged: it does not begin as our results files do")
     version, writer = int(found[1]), found[2].decode()
     if version != FORMAT:
         raise foreign(path, version, f"hpmpi {writer}")
-    if text[:HEAD_BYTES] != head_of(text[HEAD_BYTES:], writer):
-        raise StoreError(f"{path} is damaged: its digest is not that of what is in it")
+    return writer
 
 
 def foreign(path: Path, version: int, writer: str) -> StoreError:

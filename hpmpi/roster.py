@@ -8,15 +8,29 @@ r"""The worker ranks as the master knows them.
 Rules: only what is heard is evidence of life; until its first word a rank has longer. A rank keeps
 the attempt it was given until it answers, lost or not, so that one that comes back is never given a
 job beside one it still has; unless it is lost, it is busy. What is done for each event costs O(1),
-however many ranks there are; only `excuse`, `able`, `deserted` and `all_unfit`, which are rare,
-look at all of them.
+however many ranks there are; only `excuse` and `all_unfit`, which are rare, look at all of them.
 """
 
 from collections import OrderedDict
+from collections.abc import Container
 
 import msgspec
 
 from hpmpi.trial import Held
+
+BEAT_COST_S = 20e-6
+BEAT_SHARE = 0.05
+"""What a heartbeat costs the master, and the share of its time that all together may take."""
+
+
+def beat_s(ranks: int, patience_s: float) -> float:
+    """Tell how often a rank has to be heard: the more there are, the more rarely.
+
+    >>> beat_s(10, patience_s=30.0), beat_s(20_000, patience_s=30.0), beat_s(10**6, patience_s=30.0)
+    (6.0, 8.0, 10.0)
+    """
+    least_s = ranks * BEAT_COST_S / BEAT_SHARE
+    return min(max(patience_s / 5, least_s), patience_s / 3)
 
 
 class Worker(msgspec.Struct):
@@ -38,6 +52,7 @@ class Roster:
         self.workers = {rank: Worker() for rank in ranks}
         self.idle: OrderedDict[int, None] = OrderedDict()
         self.busy: set[int] = set()
+        self._unable: set[int] = set()
         self._awaited = dict.fromkeys(ranks)
         self._awaited_since = now
         self._heard_at: OrderedDict[int, float] = OrderedDict()
@@ -93,10 +108,14 @@ class Roster:
         for rank in self._heard_at:
             self._heard_at[rank] = now
 
+    def next_idle(self, but_not: Container[int]) -> int | None:
+        """Tell who has been idle for longest, but for some; None where nobody else is."""
+        return next((rank for rank in self.idle if rank not in but_not), None)
+
     @property
     def able(self) -> int:
         """How many ranks can work, or may come to."""
-        return sum(not (worker.lost or worker.unfit) for worker in self.workers.values())
+        return len(self.workers) - len(self._unable)
 
     @property
     def deserted(self) -> bool:
@@ -127,3 +146,7 @@ class Roster:
             self.busy.add(rank)
         else:
             self.busy.discard(rank)
+        if worker.lost or worker.unfit:
+            self._unable.add(rank)
+        else:
+            self._unable.discard(rank)

@@ -176,7 +176,7 @@ def take_over(plan: Plan) -> tuple[Jobs, store.Store]:
         same = store.look(plan.folder) == plan.seen
         saved = plan.saved if same else read(plan.folder, plan.study)
         jobs = derive(plan.study, saved)
-        return jobs, store.Store(plan.folder, saved.decisions, held)
+        return jobs, store.Store(plan.folder, saved, held)
     except OSError as error:
         held.release()
         raise trouble(plan.folder, error) from error

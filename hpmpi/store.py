@@ -17,7 +17,7 @@ guessed, and reading changes nothing. No link in the folder is followed out of i
 import contextlib
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,29 +60,35 @@ Seen = list[tuple[int, int, int]]
 
 
 class Saved(msgspec.Struct, frozen=True):
-    """What a run folder holds; the `state` of the jobs has the first `counted` decisions in it."""
+    """What a run folder holds; the `state` of the jobs has the first `counted` decisions in it.
+
+    `length`: how many bytes the journal has of just these decisions; None where it is damaged.
+    """
 
     decisions: list[Decision]
     state: JobsState | None = None
     counted: int = 0
+    length: int | None = None
+
+
+NOTHING = Saved([])
 
 
 class Store:
     """A run folder, open for writing."""
 
-    def __init__(
-        self, folder: Path, decisions: Sequence[Decision] = (), lock: Lock | None = None
-    ) -> None:
-        """Go on after `decisions`, which `read` has read from the same folder."""
+    def __init__(self, folder: Path, saved: Saved = NOTHING, lock: Lock | None = None) -> None:
+        """Go on after what `read` has read from the same folder, which nobody has written since."""
         self.folder = folder
-        self.decisions = list(decisions)
+        self.decisions = list(saved.decisions)
         self.lock = lock
         folder.mkdir(parents=True, exist_ok=True)
         files.sweep(folder, (JOURNAL, RESULTS, PREVIOUS, STATUS))
         if not self.decisions:
             for name in (RESULTS, PREVIOUS):
                 (folder / name).unlink(missing_ok=True)
-        self._journal, self._length = open_journal(folder / JOURNAL, self.decisions)
+        self._length = self._rewrite() if saved.length is None else saved.length
+        self._journal = open_journal(folder / JOURNAL, self._length)
         self._doubtful = False
         self._synced_at = time.monotonic()
 
@@ -165,11 +171,16 @@ class Store:
         """See to it that the folder is ours, and the journal as long as it should be."""
         self._keep_lock()
         if self._doubtful:
-            path, before = self.folder / JOURNAL, self._journal
-            files.replace(path, b"".join(map(line_of, self.decisions)))
-            self._journal, self._length = open_journal(path, self.decisions)
+            before, self._length = self._journal, self._rewrite()
+            self._journal = open_journal(self.folder / JOURNAL, self._length)
             self._doubtful = False
             os.close(before)
+
+    def _rewrite(self) -> int:
+        """Write the journal anew; return its length."""
+        text = b"".join(map(line_of, self.decisions))
+        files.replace(self.folder / JOURNAL, text)
+        return len(text)
 
     def _cut(self) -> None:
         """Take back what the disk took of the lines."""
@@ -250,10 +261,33 @@ def read(folder: Path, *, needs_state: bool = True) -> Saved:
     state, no HDF5 is read where the journal is whole.
     """
     files.refuse_strangers(folder, FILES, FOLDERS)
-    journal = folder / JOURNAL
-    rows = read_rows(journal)
-    if not needs_state and rows and all(map(is_whole, rows)):
-        return Saved(decoded(rows, journal))
+    return read_whole(folder, needs_state=needs_state) or read_damaged(folder)
+
+
+def read_whole(folder: Path, *, needs_state: bool) -> Saved | None:
+    """Read a journal that is whole, and the state; None where a results file has to mend it."""
+    rows = read_rows(folder / JOURNAL)
+    if not rows or not all(map(is_whole, rows)):
+        return None
+    first, length = rows[0], sum(map(len, rows)) + len(rows)
+    decisions = decoded(rows, folder / JOURNAL)
+    del rows  # there need not be room for all at once
+    for file in (folder / RESULTS, folder / PREVIOUS):
+        if not needs_state or not file.exists():
+            continue
+        with contextlib.suppress(StoreError):  # the journal has everything
+            found = results.read(file)
+            if found.first != first:
+                continue
+            if found.counted > len(decisions):
+                return None
+            return Saved(decisions, state_of(found.state, file), found.counted, length)
+    return Saved(decisions, length=length)
+
+
+def read_damaged(folder: Path) -> Saved:
+    """Read a journal that is damaged or not there, with what results files have of it."""
+    rows = read_rows(folder / JOURNAL)
     problems = []
     for file in (folder / RESULTS, folder / PREVIOUS):
         if not file.exists():
@@ -261,16 +295,16 @@ def read(folder: Path, *, needs_state: bool = True) -> Saved:
         try:
             found = results.read(file)
             state = state_of(found.state, file)
+            lines = results.read_lines(file)
         except StoreError as error:
             problems.append(str(error))
             continue
-        if not rows or same_run(rows, found.lines):
-            lines = mended(rows, found.lines)
-            return Saved(decoded(lines, journal), state, len(found.lines))
+        if not rows or same_run(rows, lines):
+            return Saved(decoded(mended(rows, lines), folder / JOURNAL), state, found.counted)
     if problems and not rows:
         told = "\n".join(problems)
         raise StoreError(f"the results can't be read; --fresh moves them aside:\n{told}")
-    return Saved(decoded(rows, journal))
+    return Saved(decoded(rows, folder / JOURNAL))
 
 
 def state_of(text: bytes, path: Path) -> JobsState:

@@ -32,7 +32,7 @@ class Held(NamedTuple):
     attempt: int
 
 
-class Job(msgspec.Struct, frozen=True):
+class Job(msgspec.Struct, frozen=True, gc=False):
     """Train a trial up to `resource`, at which rung `rung` compares."""
 
     trial: int

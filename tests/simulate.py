@@ -271,7 +271,7 @@ class Simulation:
         self.master = self.study.master(count, self.now)
         saved = read(self._folder)
         assert repr(saved.decisions) == repr(self.decisions), "a kill loses no decision"
-        self._store = Store(self._folder, saved.decisions)
+        self._store = Store(self._folder, saved)
         if saved.state is not None:
             self.master.jobs.restore(saved.state)
         for decision in [*saved.decisions[saved.counted :], started]:

@@ -1,5 +1,9 @@
 """The master, event by event: what it wants done, and what not. Whole stories are in traces/."""
 
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -446,3 +450,37 @@ def test_nobody_waits_for_checkpoints_that_a_complete_study_has_dropped() -> Non
     assert master.jobs.saved == {0: 1}
     master.jobs.redo(Ended(1.0, Outcome.COMPLETE, ""))
     assert master.jobs.saved == {}
+
+
+class Looked(OrderedDict[int, Any]):
+    """Counts how many of its ranks are looked at by going through them."""
+
+    looks = 0
+
+    def __iter__(self) -> Iterator[int]:
+        """Go through the ranks."""
+        for rank in super().__iter__():
+            self.looks += 1
+            yield rank
+
+    def values(self) -> Any:
+        """Go through what is known of them."""
+        self.looks += len(self)
+        return super().values()
+
+
+def looks(ranks: int) -> int:
+    """Count the ranks that are looked at for a failure, a beat, a result and silence."""
+    master = working(Study(ranks=ranks, max_concurrent=2, limit=None))
+    idle, workers = Looked(master.roster.idle), Looked(master.roster.workers)
+    master.roster.idle, master.roster.workers = idle, workers
+    commands = hear(master, 1, failed())
+    hear(master, 2, Beat())
+    assert [command.rank for command in commands if isinstance(command, Tell)] == [3]
+    hear(master, 3, Finished(0, 0, 2, {"loss": 0.5}))
+    master.handle(Tick(), 1.0)
+    return idle.looks + workers.looks
+
+
+def test_a_decision_costs_the_same_however_many_ranks_are_idle() -> None:
+    assert looks(8) == looks(800)

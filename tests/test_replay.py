@@ -457,7 +457,7 @@ def test_another_state_in_the_results_file_is_named(complete: Path, tmp_path: Pa
     shutil.copytree(complete, folder)
     saved = store.read(folder)
     assert saved.state is not None
-    again = store.Store(folder, saved.decisions)
+    again = store.Store(folder, saved)
     checkpoint(again, msgspec.structs.replace(saved.state, trials=99))
     again.close()
     done = command(folder)

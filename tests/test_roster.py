@@ -135,3 +135,19 @@ def test_unfit_and_lost_ranks_together_leave_it_deserted() -> None:
     assert roster.silent(11.0) == [2]
     assert roster.deserted
     assert not roster.all_unfit
+
+
+def test_able_is_who_is_neither_lost_nor_unfit() -> None:
+    roster = ready_roster(1, 2, 3)
+    roster.unfit(1)
+    roster.heard(3, 9.0)
+    assert roster.silent(11.0) == [1, 2]
+    assert roster.able == 1
+    roster.heard(1, 12.0)
+    roster.heard(2, 12.0)
+    assert roster.able == 2
+
+
+def test_the_next_idle_is_who_has_been_so_for_longest_but_for_some() -> None:
+    roster = ready_roster(1, 2)
+    assert (roster.next_idle(()), roster.next_idle({1}), roster.next_idle({1, 2})) == (1, 2, None)

@@ -47,7 +47,7 @@ def test_the_run_goes_on_while_its_results_are_written(tmp_path: Path) -> None:
     os.kill(writer, signal.SIGCONT)
     done = finish(process)
     assert done.returncode == 0
-    assert len(results.read(study.out / "run.h5").lines) == len(study.decisions)
+    assert results.read(study.out / "run.h5").counted == len(study.decisions)
 
 
 def test_who_writes_the_results_may_be_killed(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_who_writes_the_results_may_be_killed(tmp_path: Path) -> None:
     os.kill(writer, signal.SIGKILL)
     done = finish(process)
     assert done.returncode == 0
-    assert len(results.read(study.out / "run.h5").lines) == len(study.decisions)
+    assert results.read(study.out / "run.h5").counted == len(study.decisions)
     assert not [path for path in study.out.iterdir() if path.name.startswith(".run.h5")]
 
 

@@ -22,7 +22,7 @@ from hpmpi.jobs import JobsState
 from hpmpi.journal import line_of
 from hpmpi.leaderboard import Leaderboard
 from hpmpi.messages import FailureKind, Point
-from hpmpi.store import Store, read
+from hpmpi.store import Saved, Store, read
 from hpmpi.trial import Config, Goal
 from tests.runs import ROOT
 from tests.shelf import checkpoint
@@ -90,7 +90,7 @@ def test_a_torn_last_line_is_dropped_and_cut_off(tmp_path: Path) -> None:
         journal.write_bytes(whole[:-cut])
         saved = read(tmp_path)
         assert len(saved.decisions) == len(DECISIONS) - 1
-        Store(tmp_path, saved.decisions).append(DECISIONS[-1])
+        Store(tmp_path, saved).append(DECISIONS[-1])
         assert journal.read_bytes() == whole
 
 
@@ -314,7 +314,7 @@ def test_what_was_taken_from_the_results_file_mends_the_journal(tmp_path: Path) 
     checkpoint(filled(tmp_path), STATE)
     before = lines_of(tmp_path)
     damage(tmp_path, 3)
-    Store(tmp_path, read(tmp_path).decisions).close()
+    Store(tmp_path, read(tmp_path)).close()
     assert lines_of(tmp_path) == before
 
 
@@ -411,7 +411,7 @@ def test_links_with_the_names_of_partial_files_are_not_followed(tmp_path: Path) 
     checkpoint(opened, STATE)
     opened.status("cafe", "running")
     damage(tmp_path, 3)
-    Store(tmp_path, DECISIONS).close()
+    Store(tmp_path, Saved(DECISIONS)).close()
     assert precious.read_text() == "mine"
 
 
@@ -502,7 +502,7 @@ def test_a_status_that_the_disk_does_not_take_is_said(
 def test_the_lock_is_kept_by_what_is_written_and_left_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = Store(tmp_path, (), lock.take(tmp_path))
+    opened = Store(tmp_path, lock=lock.take(tmp_path))
     monkeypatch.setattr(store, "SYNC_EVERY_S", 0.0)
     leases = [(tmp_path / lock.NAME).read_bytes()]
     now = time.monotonic()
@@ -516,7 +516,7 @@ def test_the_lock_is_kept_by_what_is_written_and_left_at_the_end(
 
 
 def test_who_was_taken_for_dead_writes_nothing(tmp_path: Path) -> None:
-    opened = Store(tmp_path, (), lock.take(tmp_path))
+    opened = Store(tmp_path, lock=lock.take(tmp_path))
     (tmp_path / lock.NAME).unlink()
     other = lock.take(tmp_path)
     with pytest.raises(StoreError, match="was removed"):
