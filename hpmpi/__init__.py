@@ -6,8 +6,8 @@ The map of the package; imports go down the list, never up:
   `figures`, `launch` (starts the ranks, and sees it through), `submission` (has Slurm do so), made
   of `needs` and `batch`
 - a run: `settings` (one study file, checked), read by `toml`, and the `candidates` it names, `run`
-  (lead or serve), `leader` (rank 0's loop), `resume` (where a folder says that a study is),
-  `summary` (what a run came to)
+  (as rank 0 leads it), `leader` (its loop), `service` (what the others do), `resume` (where a
+  folder says that a study is), `summary` (what a run came to)
 - I/O, one dangerous thing each: `guard` (between the launcher and the rank), `transports` (MPI, or
   sockets on one machine), `frames` (messages over a socket), `worker` (the agent on a rank),
   `child` (the objective's process, from outside), `perform` (from inside), `family` (all that it

@@ -15,7 +15,11 @@ def main() -> None:
         leave(guard.watch([sys.executable, "-m", "hpmpi", *sys.argv[1:]]))
     guard.bind_to_guard()
     try:
-        from hpmpi import cli  # noqa: PLC0415 - the guard does without
+        from hpmpi import service  # noqa: PLC0415 - the guard does without
+
+        if service.serves():
+            leave(service.serve())
+        from hpmpi import cli  # noqa: PLC0415 - and so does who serves
 
         leave(cli.main(sys.argv[1:]))
     except KeyboardInterrupt:  # before there was anything to drain
