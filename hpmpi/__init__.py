@@ -10,13 +10,13 @@ The map of the package; imports go down the list, never up:
   folder says that a study is), `summary` (what a run came to)
 - I/O, one dangerous thing each: `guard` (between the launcher and the rank), `transports` (MPI, or
   sockets on one machine), `frames` (messages over a socket), `worker` (the agent on a rank),
-  `child` (the objective's process, from outside), `perform` (from inside), `family` (all that it
-  has started) and its `memory`, `output` (what it prints), `objective` (the user's function),
-  `checkpoints` (of a trial), `baseline`, `store` (the run folder), made of `journal` and `results`,
-  `lock` (whose it is), `files` (whole or not at all), `narrator` (the log), `trainables`
-  (objectives that need no code), `allocation` (what Slurm says), `place` (what of a node is a
-  rank's), `team` (the nodes that answer), `launchers` (how each is told), `vigil` (whether one
-  hangs), `lifeline` (from launch to its ranks), `standby` (for when launch dies)
+  `child` (the objective's process, from outside), `head` (how it starts), `perform` (from inside),
+  `family` (all that it has started) and its `memory`, `output` (what it prints), `objective` (the
+  user's function), `checkpoints` (of a trial), `baseline`, `store` (the run folder), made of
+  `journal` and `results`, `lock` (whose it is), `files` (whole or not at all), `narrator` (the
+  log), `trainables` (objectives that need no code), `allocation` (what Slurm says), `place` (what
+  of a node is a rank's), `team` (the nodes that answer), `launchers` (how each is told), `vigil`
+  (whether one hangs), `lifeline` (from launch to its ranks), `standby` (for when launch dies)
 - decisions, pure: `searchers`, `schedulers`, `pace` (what there is time for), `jobs` (what outlives
   the ranks), `roster` (the ranks), `master` (all together), `leaderboard`, `tables`, `progress`
   (how far a journal is), `series` (what it tells about time), `audit` (what it can say)

@@ -7,6 +7,7 @@ is imported here that only rank 0 needs, and MPI only when its turn has come.
 import os
 import signal
 
+from hpmpi import head
 from hpmpi.errors import HpmpiError
 from hpmpi.transports import LEADER, Transport, launched, local
 from hpmpi.worker import Worker
@@ -29,11 +30,12 @@ def serve() -> int:
     for number in SIGNALS:
         # No SIG_IGN: the child would inherit it.
         signal.signal(number, lambda *_: None)
+    forked = head.fork()
     try:
         transport = local.join() or join_mpi()
     except HpmpiError:
         return BAD_INPUT
-    return Worker(transport).serve()
+    return Worker(transport, forked).serve()
 
 
 def join_mpi() -> Transport:

@@ -20,7 +20,7 @@ LAYERS = {
         *("family", "guard", "frames", "transports", "checkpoints", "objective", "perform"),
         *("output", "child", "worker", "baseline", "journal", "store", "narrator", "trainables"),
         *("files", "lock", "place", "results", "allocation", "lifeline", "team", "launchers"),
-        *("vigil", "standby", "memory", "bare"),
+        *("vigil", "standby", "memory", "bare", "head"),
     ],
     "a run": ["toml", "candidates", "settings", "summary", "resume", "service", "leader", "run"],
     "front doors": [

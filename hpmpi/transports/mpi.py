@@ -80,7 +80,7 @@ class MpiTransport:
         self._world = world
         self._status = MPI.Status()
         self._sleep = LEADERS if self.rank == LEADER else OTHERS
-        self._talked_at = 0.0
+        self._talked_at = time.monotonic()
         self._fast = False
         self._sending: defaultdict[int, list[tuple[MPI.Request, bytes]]] = defaultdict(list)
         self._receiving: defaultdict[int, deque[tuple[MPI.Request, bytearray]]]
