@@ -94,3 +94,22 @@ def test_a_forked_head_is_as_a_started_one(tmp_path: Path) -> None:
 
 def test_a_forked_head_that_was_killed_is_replaced(tmp_path: Path) -> None:
     assert described(tmp_path / "a", "fork", "kill")["leads"]
+
+
+HEAVY = {
+    *("numpy", "scipy", "sklearn", "skops", "h5py", "pandas", "matplotlib", "psutil", "submitit"),
+    *("mpi4py", "tomli_w", "argparse", "logging", "importlib.metadata", "email", "asyncio", "csv"),
+    *("multiprocessing", "concurrent", "json", "pickle", "unittest", "xml", "urllib.request"),
+    *("hashlib", "random", "shutil", "tempfile"),
+}
+
+
+def test_a_worker_and_its_child_load_little_before_they_meet_the_others() -> None:
+    code = "import sys, hpmpi.__main__, hpmpi.service; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.split())
+    assert not HEAVY & loaded
+    of_rank_0 = {"cli", "run", "leader", "settings", "store", "results", "master", "launch"}
+    assert not {f"hpmpi.{name}" for name in of_rank_0} & loaded
