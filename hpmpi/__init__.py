@@ -6,15 +6,16 @@ The map of the package; imports go down the list, never up:
   `figures`, `launch` (starts the ranks, and sees it through), `submission` (has Slurm do so), made
   of `needs` and `batch`
 - a run: `settings` (one study file, checked), read by `toml`, and the `candidates` it names, `run`
-  (lead or serve), `leader` (rank 0's loop), `resume` (where a folder says that a study is),
-  `summary` (what a run came to), `book` (the process that writes run.h5 from the journal)
+  (as rank 0 leads it), `leader` (its loop), `service` (what the others do), `resume` (where a
+  folder says that a study is), `summary` (what a run came to), `book` (the process that writes
+  run.h5 from the journal)
 - I/O, one dangerous thing each: `guard` (between the launcher and the rank), `transports` (MPI, or
   sockets on one machine), `frames` (messages over a socket), `worker` (the agent on a rank),
-  `child` (the objective's process, from outside), `perform` (from inside), `family` (all that it
-  has started) and its `memory`, `output` (what it prints), `objective` (the user's function),
-  `checkpoints` (of a trial), `baseline`, `store` (the run folder), made of `journal` and `results`,
-  `scribe` (has the latter written), `bare` (an objective without a process of its own),
-  `lock` (whose it is), `files` (whole or not at all), `narrator` (the log), `trainables`
+  `child` (the objective's process, from outside), `head` (how it starts), `perform` (from inside),
+  `bare` (an objective without a process), `family` (all that a child has started) and its `memory`,
+  `output` (what it prints), `objective` (the user's function), `checkpoints` (of a trial),
+  `baseline`, `store` (the run folder), made of `journal` and `results`, `scribe` (has the latter
+  written), `lock` (whose it is), `files` (whole or not at all), `narrator` (the log), `trainables`
   (objectives that need no code), `allocation` (what Slurm says), `place` (what of a node is a
   rank's), `team` (the nodes that answer), `launchers` (how each is told), `vigil` (whether one
   hangs), `lifeline` (from launch to its ranks), `standby` (for when launch dies)

@@ -1,4 +1,4 @@
-"""`python -m hpmpi`: under a launcher of MPI ranks, first a guard, which starts this again."""
+"""`python -m hpmpi`: under a launcher of MPI ranks, first a guard, which forks the rank."""
 
 import os
 import signal
@@ -11,13 +11,19 @@ from hpmpi import guard
 
 def main() -> None:
     """Run the command line, or guard what does."""
-    if guard.needed():
-        leave(guard.watch([sys.executable, "-m", "hpmpi", *sys.argv[1:]]))
+    if guard.needed() and (code := guard.watch()) is not None:
+        leave(code)
     guard.bind_to_guard()
     try:
-        from hpmpi import cli  # noqa: PLC0415 - the guard does without
+        from hpmpi import service  # noqa: PLC0415 - the guard does without
+
+        if service.serves():
+            leave(service.serve())
+        from hpmpi import cli  # noqa: PLC0415 - and so does who serves
 
         leave(cli.main(sys.argv[1:]))
+    except SystemExit:  # the objective's process has done: it ends as any program does
+        raise
     except KeyboardInterrupt:  # before there was anything to drain
         leave(128 + signal.SIGINT)
     except BaseException:  # noqa: BLE001 - a bug of ours

@@ -26,6 +26,7 @@ from hpmpi.errors import HpmpiError, SettingsError, StoreError
 from hpmpi.files import link_or_copy
 from hpmpi.launch import Order, folder_of_task, launch
 from hpmpi.needs import Needs, minutes, numbers
+from hpmpi.service import BAD_INPUT
 
 try:
     from submitit import SlurmExecutor, SlurmJob
@@ -220,7 +221,7 @@ def in_batch(order: Order) -> int:
         code = launch(order)
     except HpmpiError as error:
         log.error("%s", error)  # noqa: TRY400 - what is said of bad input stands by itself
-        code = run.TRY_AGAIN if error.may_pass else run.BAD_INPUT
+        code = run.TRY_AGAIN if error.may_pass else BAD_INPUT
     if code == run.TRY_AGAIN:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         time.sleep(ENDED_S)

@@ -15,7 +15,6 @@ import errno
 import os
 import re
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -191,6 +190,8 @@ def made(folder: Path) -> Path:
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
+        import tempfile  # noqa: PLC0415 - rarely needed, and loads a lot
+
         return Path(tempfile.mkdtemp())
     return folder
 

@@ -14,18 +14,17 @@ ends with it.
 import math
 import os
 import signal
-import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from hpmpi import family, place
+from hpmpi import family, head, place
 from hpmpi.family import Family
 from hpmpi.frames import Frames
+from hpmpi.head import Forked, Head
 from hpmpi.memory import memory_of
 from hpmpi.messages import (
     OUTPUT,
@@ -85,13 +84,16 @@ class Ending(NamedTuple):
 class Child:
     """The child of a rank; times are those of one monotonic clock, in seconds."""
 
-    def __init__(self, welcome: Welcome, output: Path, share: Share) -> None:
+    def __init__(
+        self, welcome: Welcome, output: Path, share: Share, forked: Forked | None = None
+    ) -> None:
         """Prepare; `start` starts it. What it prints is appended to the file `output`."""
+        self._forked = forked
         self._welcome = welcome
         self._path = output
         self._share = share
         self._decoder = msgspec.msgpack.Decoder(Report)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Head | None = None
         self._family = Family(None)
         self._output: Output | None = None
         self._frames: Frames | None = None
@@ -124,19 +126,15 @@ class Child:
         self._refusal = Unfit(host(), error)
 
     def _start(self) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._frames = Frames(ours)
-            self._output = Output(self._path)
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "hpmpi.perform", str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=self._output.fileno(),
-                stderr=self._output.fileno(),
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-                env=environment(self._share, self._welcome.gpus_per_trial),
-            )
+        self._output = Output(self._path)
+        output, env = self._output.fileno(), environment(self._share, self._welcome.gpus_per_trial)
+        forked, self._forked = self._forked, None
+        wire = None if forked is None else forked.become(output, env)
+        if forked is None or wire is None:
+            self._process, wire = head.start(output, env)
+        else:
+            self._process = forked
+        self._frames = Frames(wire)
         self._family = Family(self._process)
         family.offer_to_kernel(self.pid)
         self._loaded = False

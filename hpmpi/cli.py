@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from hpmpi import __version__, export, launch, replay, run, show, watch
+from hpmpi import __version__, export, launch, replay, run, service, show, watch
 from hpmpi.errors import HpmpiError, TransportError
 from hpmpi.messages import Outcome
 from hpmpi.standby import stand_by
@@ -24,8 +24,6 @@ HERE = Path(__file__).parent
 
 def main(arguments: list[str]) -> int:
     """Do what the arguments say; return the exit code."""
-    if run.serves():
-        return run.serve()
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
     )
@@ -42,7 +40,7 @@ def main(arguments: list[str]) -> int:
             print("hpmpi: the same command goes on from here", file=sys.stderr)
             return run.TRY_AGAIN
         apart = isinstance(error, TransportError) and getattr(options, "launched", None) is not None
-        return run.NO_WORLD if apart else run.BAD_INPUT
+        return run.NO_WORLD if apart else service.BAD_INPUT
     return code
 
 

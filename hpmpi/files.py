@@ -6,7 +6,6 @@ Rule: nothing is opened through a symbolic link, and what is made is made under 
 import contextlib
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -76,6 +75,8 @@ def link_or_copy(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:
+        import shutil  # noqa: PLC0415 - loads compression, and most ranks never need it
+
         shutil.copyfile(source, target)
 
 
@@ -114,6 +115,8 @@ def is_folder(path: Path) -> bool:
 def remove(path: Path) -> None:
     """Remove a folder, or whatever else has the name: of a link, not what it leads to."""
     if is_folder(path):
+        import shutil  # noqa: PLC0415 - likewise
+
         shutil.rmtree(path, ignore_errors=True)
     else:
         with contextlib.suppress(OSError):

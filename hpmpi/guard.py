@@ -102,17 +102,17 @@ def needed() -> bool:
     return launched and FD not in os.environ and sys.platform == "linux"
 
 
-def watch(command: list[str]) -> int:
-    """Run `command` as the rank, stay until it or the run ends; return the code to leave with.
+def watch() -> int | None:
+    """Fork the rank, and stay until it or the run ends; return the code to leave with.
 
-    Launchers kill what they have started, without a word: that is this process, with the guard
-    behind it, in a session of its own, left to clean up.
+    And None in the rank. Launchers kill what they have started, without a word: that is this
+    process, with the guard behind it, in a session of its own, left to clean up.
     """
     launcher, front = os.getppid(), os.getpid()
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     pid = os.fork()
     if pid == 0:
-        os._exit(_guard(command, front))
+        return _guard(front)
     guard = Process(pid, launcher)
     try:
         guard.heed_parent(signal.SIGCHLD)
@@ -129,7 +129,6 @@ def bind_to_guard() -> None:
     if FD not in os.environ:
         return
     pipe = int(os.environ[FD])
-    os.set_inheritable(pipe, False)  # noqa: FBT003  (positional only)
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     poll = select.poll()
     poll.register(pipe, 0)
@@ -230,14 +229,11 @@ class Process:
 class Rank(Process):
     """The rank, which tells things."""
 
-    def __init__(self, command: list[str], parent: int) -> None:
-        """Start it."""
-        self._hear, tell = os.pipe()
-        os.set_blocking(self._hear, False)
-        os.set_inheritable(tell, True)  # noqa: FBT003  (positional only)
-        env = DEFAULTS | os.environ | {FD: str(tell)}
-        super().__init__(os.posix_spawn(command[0], command, env, setsigmask=[]), parent)
-        os.close(tell)
+    def __init__(self, pid: int, parent: int, hear: int) -> None:
+        """Look after it, and `hear` what it tells."""
+        super().__init__(pid, parent)
+        os.set_blocking(hear, False)
+        self._hear = hear
         self._told = Told()
 
     @property
@@ -250,10 +246,18 @@ class Rank(Process):
         return self._told
 
 
-def _guard(command: list[str], front: int) -> int:
-    """Start the rank, outlast it, and leave nothing of it; return the code to leave with."""
+def _guard(front: int) -> int | None:
+    """Fork the rank, outlast it, and leave nothing of it; return what `watch` does."""
     os.setsid()
-    rank = Rank(command, front)
+    hear, tell = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(hear)
+        os.environ.update({**DEFAULTS, **os.environ, FD: str(tell)})
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        return None
+    os.close(tell)
+    rank = Rank(pid, front, hear)
     try:
         rank.heed_parent(signal.SIGCHLD)
         leads = os.environ.get("PMI_RANK", os.environ.get("OMPI_COMM_WORLD_RANK")) == "0"

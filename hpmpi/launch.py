@@ -33,10 +33,10 @@ from hpmpi import allocation, run, settings, show, store, team
 from hpmpi.decisions import Decision, Result, Started, Suspension
 from hpmpi.files import trouble
 from hpmpi.launchers import STEPS, Launcher, choose
-from hpmpi.leader import SIGNALS
 from hpmpi.lifeline import Lifeline
 from hpmpi.messages import Outcome
-from hpmpi.run import BAD_INPUT, NO_SUCCESS, NO_WORLD, TRY_AGAIN, Plan
+from hpmpi.run import NO_SUCCESS, NO_WORLD, TRY_AGAIN, Plan
+from hpmpi.service import BAD_INPUT, SIGNALS
 from hpmpi.standby import Standby
 from hpmpi.summary import look, sum_up
 from hpmpi.team import Team

@@ -32,6 +32,7 @@ from hpmpi.narrator import Narrator
 from hpmpi.resume import rules_of
 from hpmpi.roster import Roster, beat_s
 from hpmpi.scribe import Scribe
+from hpmpi.service import SIGNALS
 from hpmpi.settings import Settings
 from hpmpi.store import FORMAT, STATUS, Store
 from hpmpi.summary import baseline_of, board_of
@@ -63,8 +64,6 @@ SILENT = "without isolation, a rank is silent while it works: is patience_s long
 NOTICE = "SIGUSR1"
 NOTICE_S = 150.0
 """What slurm/tune.sh has Slurm send before the end of the allocation; at most so long before."""
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 log = logging.getLogger("hpmpi")
 decode = msgspec.msgpack.Decoder(Report).decode

@@ -173,7 +173,13 @@ def main(descriptor: str) -> None:
     """Be the child whose rank is at the other end of a socket."""
     guard.die_with_parent()
     leave_signals_to_the_rank()
-    Performer(Frames(socket.socket(fileno=int(descriptor)))).perform()
+    perform(socket.socket(fileno=int(descriptor)))
+
+
+def perform(wire: socket.socket) -> None:
+    """Do what the rank at the other end asks for."""
+    del sys.argv[1:]  # not meant for the objective
+    Performer(Frames(wire)).perform()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""A run: rank 0 leads, the others serve.
+"""A run, as rank 0 leads it.
 
-The only place that asks for the rank. A run is prepared, and everything in it checked, before the
+A run is prepared, and everything in it checked, before the
 ranks meet; where there is nothing to do for them, they are sent away.
 """
 
@@ -20,18 +20,17 @@ from hpmpi.decisions import Assigned, Ended
 from hpmpi.errors import HpmpiError, SettingsError, StoreError, TransportError
 from hpmpi.files import trouble
 from hpmpi.jobs import Jobs
-from hpmpi.leader import SIGNALS, Leader
+from hpmpi.leader import Leader
 from hpmpi.messages import Outcome, Stop
 from hpmpi.resume import jobs_of
+from hpmpi.service import BAD_INPUT, SIGNALS, join_mpi
 from hpmpi.settings import Settings
 from hpmpi.summary import Summary, stored_study, sum_up
-from hpmpi.transports import LEADER, Transport, launched, local
-from hpmpi.worker import Worker
+from hpmpi.transports import launched, local
 
 NOT_SO = (LookupError, ValueError, TypeError, AttributeError, AssertionError)
 """What a state that never was raises in a scheduler, of ours or the user's."""
 
-BAD_INPUT = 2
 NO_SUCCESS = 3
 DESERTED = 4
 NO_WORLD = 69
@@ -63,24 +62,6 @@ class Plan(NamedTuple):
     folder: Path
     seen: store.Seen
     saved: store.Saved
-
-
-def serves() -> bool:
-    """Whether this process was started as another rank than the leader."""
-    seen = launched()
-    return local.VARIABLE in os.environ or (seen is not None and seen.rank != LEADER)
-
-
-def serve() -> int:
-    """Be a worker rank; return the exit code."""
-    for number in SIGNALS:
-        # Rank 0 alone decides when to leave. No SIG_IGN: the child would inherit it.
-        signal.signal(number, lambda *_: None)
-    try:
-        transport = local.join() or join_mpi()
-    except HpmpiError:
-        return BAD_INPUT  # rank 0 says it
-    return Worker(transport).serve()
 
 
 def prepare(study: Path, changes: list[str], out: Path | None, *, fresh: bool) -> Plan:
@@ -159,13 +140,6 @@ def dismiss() -> None:
     for rank in range(1, transport.size):
         transport.send(rank, msgspec.msgpack.encode(Stop()))
     transport.leave(1.0)
-
-
-def join_mpi() -> Transport:
-    """Meet the other ranks over MPI."""
-    from hpmpi.transports import mpi  # noqa: PLC0415 - importing it starts MPI
-
-    return mpi.connect()
 
 
 def take_over(plan: Plan) -> tuple[Jobs, store.Store]:

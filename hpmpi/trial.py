@@ -4,7 +4,6 @@ A trial is one configuration and what became of it; trials are numbered from 0 i
 they are chosen. A job is (trial, rung); an attempt is one try at a job, numbered from 1.
 """
 
-import hashlib
 import math
 from typing import Literal, NamedTuple
 
@@ -73,5 +72,7 @@ def seed_of(study_seed: int, trial: int) -> int:
     >>> seed_of(0, 1) == seed_of(0, 1) != seed_of(0, 2)
     True
     """
+    import hashlib  # noqa: PLC0415 - loads OpenSSL, and only rank 0 derives seeds
+
     digest = hashlib.blake2b(f"{study_seed}/{trial}".encode(), digest_size=4).digest()
     return int.from_bytes(digest, "big")

@@ -21,6 +21,7 @@ from hpmpi import guard
 from hpmpi.bare import Bare
 from hpmpi.child import Child
 from hpmpi.errors import TransportError
+from hpmpi.head import Forked
 from hpmpi.messages import (
     Assign,
     Beat,
@@ -60,8 +61,9 @@ GOODBYE_S = 1.0
 class Worker:
     """A worker rank's life, from the Welcome to the Stop."""
 
-    def __init__(self, transport: Transport) -> None:
-        """Work for the leader at the other end."""
+    def __init__(self, transport: Transport, forked: Forked | None = None) -> None:
+        """Work for the leader at the other end; `forked` is to be the first child's process."""
+        self._forked = forked
         self._transport = transport
         self._decoder = msgspec.msgpack.Decoder(Order)
         self._orders: deque[Order] = deque()
@@ -88,8 +90,10 @@ class Worker:
         share = self._transport.share
         child: Child | Bare
         if welcome.isolated:
-            child = Child(welcome, output, share)
+            child = Child(welcome, output, share, self._forked)
         else:
+            if self._forked is not None:
+                self._forked.dismiss()
             child = Bare(welcome, output, share, lambda: self._breathe(welcome, child))
         child.start()
         try:

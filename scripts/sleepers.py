@@ -1,6 +1,8 @@
-"""Objectives that take their time and cost no core, for bench_asha.py and bench_idle.py."""
+"""Objectives that take their time and cost no core, for the other bench scripts."""
 
+import os
 import time
+from pathlib import Path
 from random import Random
 
 from hpmpi.objective import Trial
@@ -66,3 +68,10 @@ def slept(for_s: float) -> dict[str, float]:
     began_at = time.perf_counter()
     time.sleep(for_s)
     return {"took_s": time.perf_counter() - began_at}
+
+
+def resting(_config: object, trial: Trial) -> float:
+    """Say who this is, in a folder, and sleep."""
+    (Path(str(trial.args["folder"])) / str(os.getpid())).touch()
+    time.sleep(1000)
+    return 0.0

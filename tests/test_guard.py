@@ -20,10 +20,14 @@ from hpmpi import guard
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="guards are for Linux")
 
 GUARD = """
-import sys
+import os, sys
 from hpmpi import guard
 guard.HEALTHY_LOOK_S = 0.5
-sys.exit(guard.watch([sys.executable, "-c", *sys.argv[1:]]))
+code = guard.watch()
+if code is not None:
+    os._exit(code)
+del sys.argv[0]
+exec(sys.argv[0])
 """
 UNTOLD = """
 import ctypes, os, signal, sys
@@ -318,7 +322,10 @@ def test_all_die_with_the_guard(tmp_path: Path) -> None:
 
 
 def test_a_rank_whose_guard_is_dead_does_not_start(tmp_path: Path) -> None:
-    orphaned = "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\n"
+    orphaned = (
+        "import os, select, signal\nguard = os.pidfd_open(os.getppid())\n"
+        "os.kill(os.getppid(), signal.SIGKILL)\nselect.select([guard], [], [])\n"
+    )
     with launched(f"{orphaned}{LIVE}", tmp_path) as it:
         assert it.process.stdout is not None
         assert it.process.stdout.read() == ""

@@ -17,7 +17,8 @@ from hpmpi import launch, lock, store
 from hpmpi.decisions import Ended, Started
 from hpmpi.launch import LOST, STUCK, Order, come_to
 from hpmpi.lock import LEASE_S
-from hpmpi.run import BAD_INPUT, DESERTED, NO_SUCCESS, NO_WORLD, TRY_AGAIN
+from hpmpi.run import DESERTED, NO_SUCCESS, NO_WORLD, TRY_AGAIN
+from hpmpi.service import BAD_INPUT
 from hpmpi.store import Status
 from hpmpi.vigil import ASK_S, LEAVE_S, START_S, Vigil
 from tests.runs import IS_OPEN_MPI, MPIRUN, Study, finish, left, start

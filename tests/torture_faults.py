@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import psutil
 
-from hpmpi import guard
 from hpmpi.transports.local import VARIABLE
 
 PATIENCE_S = 1.5
@@ -87,19 +86,22 @@ def members(launcher: int, role: Role) -> list[Member]:
 
 
 def member_of(process: psutil.Process) -> Member | None:
-    """Tell what a process of a start is; None where it is none of ours."""
-    environ = process.environ()
-    rank = rank_of(environ)
+    """Tell what a process of a start is, by those above it; None where it is none of ours."""
     if "hpmpi.perform" in process.cmdline():
         return Member(Role.OBJECTIVE, "", process)
-    if guard.FD in environ or VARIABLE in environ:
-        return Member(Role.LEADER if rank == "0" else Role.RANK, rank, process)
-    if rank:
-        parent = process.parent()
-        if parent is None or rank_of(parent.environ()) != rank:
-            return Member(Role.FRONT, rank, process)
-        return Member(Role.LEADERS_GUARD if rank == "0" else Role.GUARD, rank, process)
-    return None
+    rank = rank_of(process.environ())
+    if not rank:
+        return None
+    above = sum(rank_of(parent.environ()) == rank for parent in process.parents())
+    if VARIABLE in process.environ():  # no guards
+        above += 2
+    roles = {
+        0: Role.FRONT,
+        1: Role.LEADERS_GUARD if rank == "0" else Role.GUARD,
+        2: Role.LEADER if rank == "0" else Role.RANK,
+        3: Role.OBJECTIVE,
+    }
+    return Member(roles.get(above, Role.OBJECTIVE), rank, process)
 
 
 def rank_of(environ: dict[str, str]) -> str:

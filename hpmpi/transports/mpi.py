@@ -83,7 +83,7 @@ class MpiTransport:
         self._is_rung = all(map(bell.reaches, heard))
         self._rung_at: float | None = None
         self._sleep = LEADERS if self.rank == LEADER else OTHERS
-        self._talked_at = 0.0
+        self._talked_at = time.monotonic()
         self._sending: defaultdict[int, list[tuple[MPI.Request, bytes]]] = defaultdict(list)
         self._receiving: defaultdict[int, deque[tuple[MPI.Request, bytearray]]]
         self._receiving = defaultdict(deque)

@@ -23,7 +23,8 @@ def main() -> None:
     """Be the guard, or the rank."""
     if guard.needed():
         guard.HEALTHY_LOOK_S = 3.0
-        sys.exit(guard.watch([sys.executable, *sys.argv]))
+        if (left := guard.watch()) is not None:
+            os._exit(left)
     guard.bind_to_guard()
     folder, victims, harm, code = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
     from mpi4py import MPI  # noqa: PLC0415  (the guard must not load MPI)

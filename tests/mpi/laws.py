@@ -33,7 +33,8 @@ def main() -> None:
     """Be the guard, rank 0, or another rank."""
     if guard.needed():
         guard.HEALTHY_LOOK_S = 1.0
-        sys.exit(guard.watch([sys.executable, *sys.argv]))
+        if (code := guard.watch()) is not None:
+            os._exit(code)
     guard.bind_to_guard()
     folder, laws = Path(sys.argv[1]), sys.argv[2:]
     try:
