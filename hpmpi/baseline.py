@@ -4,6 +4,7 @@ It runs in a child process beside the leader, as an objective does in one beside
 study's `[objective_args]`. It is no trial: nothing is decided by it.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -17,8 +18,15 @@ from hpmpi.trial import Metrics
 class BaselineRun:
     """The one call of a baseline; over when it has `metrics` or an `error`."""
 
-    def __init__(self, reference: str, welcome: Welcome, resource: int, seed: int) -> None:
-        """Start it, in a folder of its own."""
+    def __init__(
+        self,
+        reference: str,
+        welcome: Welcome,
+        resource: int,
+        seed: int,
+        may_start: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Start it, in a folder of its own, as soon as it may."""
         folder = Path(welcome.folder) / "baseline"
         # It sees the GPUs that rank 0 does: it is no trial, and has no share of its own.
         gpus = 0 if welcome.gpus_per_trial == 0 else None
@@ -28,8 +36,9 @@ class BaselineRun:
         self.metrics: Metrics | None = None
         self.error: str | None = None
         self._child = Child(welcome, folder / "output.log", Share())
-        self._child.start()
-        self._child.assign(Assign(0, 0, 1, resource, {}, seed))
+        self._order: Assign | None = Assign(0, 0, 1, resource, {}, seed)
+        self._may_start = may_start
+        self._start()
 
     @property
     def over(self) -> bool:
@@ -38,6 +47,7 @@ class BaselineRun:
 
     def poll(self, now: float) -> None:
         """Take in what the child says."""
+        self._start()
         for report in self._child.poll(now):
             match report:
                 case Finished(metrics=metrics):
@@ -56,3 +66,9 @@ class BaselineRun:
     def close(self) -> None:
         """End it."""
         self._child.close()
+
+    def _start(self) -> None:
+        if self._order is not None and self._may_start():
+            self._child.start()
+            self._child.assign(self._order)
+            self._order = None

@@ -53,3 +53,7 @@ class MeetingError(TransportError):
 
 class ReplayError(HpmpiError):
     """A journal says what can't be derived from its seed and from what it says before."""
+
+
+class DataError(HpmpiError):
+    """A node has no room for the data."""

@@ -12,6 +12,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 from types import FrameType
@@ -26,13 +27,14 @@ from hpmpi.errors import DiskError, StoreError
 from hpmpi.events import Command, Discard, Drain, Due, Event, Heard, Leave, Record, Tell, Tick
 from hpmpi.jobs import Jobs
 from hpmpi.master import Master
-from hpmpi.messages import Beat, Goodbye, Order, Outcome, Report, Stop, Welcome
+from hpmpi.messages import Beat, Goodbye, Order, Outcome, Report, Stop, Want, Welcome
 from hpmpi.narrator import Narrator
 from hpmpi.resume import rules_of
 from hpmpi.roster import Roster
 from hpmpi.settings import Settings
 from hpmpi.store import FORMAT, STATUS, Store
 from hpmpi.summary import baseline_of, board_of
+from hpmpi.supply import Supply
 from hpmpi.transports import LEADER, Transport
 from hpmpi.trial import seed_of
 
@@ -70,7 +72,7 @@ NOTICE_S = 150.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 log = logging.getLogger("hpmpi")
-decode = msgspec.msgpack.Decoder(Report).decode
+decode = msgspec.msgpack.Decoder(Report | Want).decode
 
 
 class Leader:
@@ -121,15 +123,16 @@ class Leader:
         guard.tell_guard(self._store.folder / STATUS, self._start)
         self._introduce()
         welcome = self._welcome()
-        for rank in self._ranks:
-            self._send(rank, welcome)
-        baseline = self._start_baseline(welcome)
-        try:
-            outcome = self._loop(baseline)
-        finally:
-            if baseline is not None:
-                baseline.close()
-        self._end(outcome)
+        with closing(Supply(self._study.data, self._origin, welcome, self._ranks)) as supply:
+            for rank in self._ranks:
+                self._send(rank, welcome)
+            baseline = self._start_baseline(supply)
+            try:
+                outcome = self._loop(supply, baseline)
+            finally:
+                if baseline is not None:
+                    baseline.close()
+            self._end(outcome)
 
     # -- the beginning -----------------------------------------------------------------------------
 
@@ -173,13 +176,17 @@ class Leader:
             time_s=limits.trial_time_s,
             memory_mb=limits.trial_memory_mb,
             gpus_per_trial=self._study.run.gpus_per_trial,
+            rooms=self._study.data.parents,
         )
 
-    def _start_baseline(self, welcome: Welcome) -> BaselineRun | None:
+    def _start_baseline(self, supply: Supply) -> BaselineRun | None:
         if self._study.baseline is None or self._baseline is not None:
             return None
         top = self._master.jobs.scheduler.rungs[-1]
-        return BaselineRun(self._study.baseline, welcome, top, seed_of(self._study.seed, 0))
+        seed = seed_of(self._study.seed, 0)
+        return BaselineRun(
+            self._study.baseline, supply.welcome, top, seed, lambda: supply.laid_down
+        )
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if time.monotonic() - self._signalled_at >= ECHO_S:
@@ -188,12 +195,18 @@ class Leader:
 
     # -- the loop ----------------------------------------------------------------------------------
 
-    def _loop(self, baseline: BaselineRun | None) -> Outcome:
+    def _loop(self, supply: Supply, baseline: BaselineRun | None) -> Outcome:
         ticked_at = 0.0
         while self._master.outcome is None or self._awaits(baseline):
-            wake = baseline.descriptors() if baseline is not None else []
-            for rank, message in self._transport.poll(TICK_S, wake):
-                self._handle(Heard(rank, decode(message)))
+            wake = supply.descriptors() + (baseline.descriptors() if baseline is not None else [])
+            for rank, message in self._transport.poll(0.0 if supply.busy else TICK_S, wake):
+                said = decode(message)
+                if isinstance(said, Want):
+                    supply.want(rank, said)
+                else:
+                    self._handle(Heard(rank, said))
+            for rank, order in supply.orders(time.monotonic()):
+                self._send(rank, order)
             if self._signals:
                 self._handle(Drain(self._signals.popleft()))
             elif self._now() - ticked_at >= TICK_S:

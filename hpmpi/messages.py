@@ -132,6 +132,13 @@ class Suspended(Message, frozen=True):
     saved: int
 
 
+class Want(Message, frozen=True):
+    """Send me this part of the study's data: not for the master, but for rank 0."""
+
+    file: str
+    offset: int
+
+
 class Goodbye(Message, frozen=True):
     """The last word of a rank that was told to stop."""
 
@@ -143,7 +150,10 @@ Report = Ready | Unfit | Beat | Progress | Finished | Failed | Suspended | Goodb
 
 
 class Welcome(Message, frozen=True):
-    """What a rank must know of the study before its first job; folders are absolute paths."""
+    """What a rank must know of the study before its first job; folders are absolute paths.
+
+    `rooms`: where on a node its data may lie; `data`: where they do, which a rank tells its child.
+    """
 
     objective: str
     origin: str
@@ -157,6 +167,8 @@ class Welcome(Message, frozen=True):
     time_s: float | None = None
     memory_mb: float | None = None
     gpus_per_trial: int | None = None
+    rooms: list[str] = []
+    data: str | None = None
 
 
 class Assign(Message, frozen=True):
@@ -183,4 +195,18 @@ class Stop(Message, frozen=True):
     """Leave now."""
 
 
-Order = Welcome | Assign | Beat | Save | Stop
+class Chunk(Message, frozen=True):
+    """A part of the study's data."""
+
+    file: str
+    offset: int
+    content: bytes
+
+
+class NoData(Message, frozen=True):
+    """The study's data can't be read, and why."""
+
+    error: str
+
+
+Order = Welcome | Assign | Beat | Save | Stop | Chunk | NoData

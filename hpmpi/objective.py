@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from hpmpi.checkpoints import Checkpoints, trial_folder
+from hpmpi.data import data_in
 from hpmpi.errors import ObjectiveError
 from hpmpi.messages import Assign, Point, Welcome
 from hpmpi.trial import Config, Metrics
@@ -56,14 +57,15 @@ class Trial:
 
     `start`: the resource already spent, 0 without a checkpoint; `stop`: the resource to reach;
     `previous`: the folder of the trial's newest checkpoint, or None; `seed`: 32 bits, the same for
-    every attempt at this trial; `args`: the study's `[objective_args]`; `deadline_s`: seconds left
-    before the allocation ends, None where that is not known.
+    every attempt at this trial; `args`: the study's `[objective_args]`; `data`: the arrays of its
+    `[data]` by name, read-only, or None; `deadline_s`: seconds left before the allocation ends,
+    None where that is not known.
     """
 
     def __init__(
         self,
         order: Assign,
-        args: dict[str, object],
+        welcome: Welcome,
         checkpoints: Checkpoints,
         publish: Publish,
         drains: Drains,
@@ -71,7 +73,8 @@ class Trial:
         """Take over the trial's newest checkpoint."""
         self.number = order.trial
         self.seed = order.seed
-        self.args = args
+        self.args = welcome.args
+        self.data = None if welcome.data is None else data_in(welcome.data)
         self.stop = order.resource
         self._ends_at = None if order.deadline_s is None else time.monotonic() + order.deadline_s
         self.previous = checkpoints.claim(heard_of=order.saved, limit=order.resource)
@@ -126,7 +129,7 @@ def open_trial(
         order.attempt,
         keep_all=welcome.keep_all,
     )
-    return Trial(order, welcome.args, checkpoints, publish, drains), checkpoints
+    return Trial(order, welcome, checkpoints, publish, drains), checkpoints
 
 
 def load(reference: str, origin: Path) -> Function:

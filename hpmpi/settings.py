@@ -21,6 +21,7 @@ from hpmpi.errors import SettingsError, SpaceError
 from hpmpi.forms import Table, fill_keywords, fill_struct
 from hpmpi.names import NameNotFoundError, find
 from hpmpi.schedulers import Scheduler
+from hpmpi.source import Source
 from hpmpi.space import Choice, Dimension, Float, Int, Space
 from hpmpi.trial import Goal
 
@@ -99,6 +100,7 @@ class Settings(msgspec.Struct, frozen=True):
     stop: Stop = Stop()
     limits: Limits = Limits()
     run: Run = Run()
+    data: Source = Source()
     objective_args: Table = msgspec.field(default_factory=dict)
 
     @property
@@ -206,6 +208,10 @@ def check(table: Table, origin: Path | None = None) -> Settings:
     for name in ("objective", "baseline"):
         if isinstance(table.get(name), str):
             problems += reference_problems(name, table[name], origin)
+    if settings is not None:
+        problems += settings.data.problems(origin)
+        if settings.data.source is not None and settings.data.is_function:
+            problems += reference_problems("data.source", settings.data.source, origin)
     if settings is None or problems:
         raise SettingsError(problems)
     nothing_said = settings.stop == Stop()

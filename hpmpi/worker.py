@@ -17,13 +17,16 @@ import msgspec
 
 from hpmpi import guard
 from hpmpi.child import Child
+from hpmpi.delivery import Delivery
 from hpmpi.errors import TransportError
 from hpmpi.messages import (
     Assign,
     Beat,
+    Chunk,
     Failed,
     Finished,
     Goodbye,
+    NoData,
     Order,
     Progress,
     Ready,
@@ -31,6 +34,7 @@ from hpmpi.messages import (
     Save,
     Stop,
     Suspended,
+    Want,
     Welcome,
 )
 from hpmpi.transports import LEADER, Transport
@@ -78,12 +82,14 @@ class Worker:
         folder = Path(welcome.folder)
         guard.tell_guard(folder / "status", welcome.start)
         output = folder / "logs" / f"rank-{self._transport.rank}.log"
-        child = Child(welcome, output, self._transport.share)
+        delivery = Delivery(welcome, self._transport.rank, self._say)
+        child = Child(delivery.welcome, output, self._transport.share)
         child.start()
         try:
-            return self._work(welcome, child)
+            return self._work(welcome, child, delivery)
         finally:
             child.close()
+            delivery.close()
 
     def _await_welcome(self) -> Welcome | None:
         while time.monotonic() - self._heard_at < FIRST_WORD_S:
@@ -98,7 +104,7 @@ class Worker:
                         pass
         return None
 
-    def _work(self, welcome: Welcome, child: Child) -> int:
+    def _work(self, welcome: Welcome, child: Child, delivery: Delivery) -> int:
         while True:
             now = time.monotonic()
             if now - self._heard_at > SILENCES * welcome.patience_s:
@@ -107,7 +113,7 @@ class Worker:
                 self._beat_at = now
                 self._pass_points_on()
                 self._say(Beat())
-            for report in child.poll(now):
+            for report in delivery.admit(child.poll(now), now):
                 self._pass_on(report)
             if self._jobs and not self._busy:
                 self._busy = True
@@ -116,16 +122,23 @@ class Worker:
             self._listen(wait_s, child.descriptors())
             while self._orders:
                 match self._orders.popleft():
-                    case Assign() as order:
-                        self._jobs.append(order)
-                    case Save():
-                        child.save()
                     case Stop():
                         self._say(Goodbye())
                         self._transport.leave(GOODBYE_S)
                         return 0
-                    case _:
-                        pass
+                    case order:
+                        self._obey(order, child, delivery)
+
+    def _obey(self, order: Order, child: Child, delivery: Delivery) -> None:
+        match order:
+            case Assign():
+                self._jobs.append(order)
+            case Save():
+                child.save()
+            case Chunk() | NoData():
+                delivery.take(order, time.monotonic())
+            case _:
+                pass
 
     def _listen(self, limit_s: float, wake: Sequence[int] = ()) -> None:
         for _, message in self._transport.poll(limit_s, wake):
@@ -156,5 +169,5 @@ class Worker:
             self._say(msgspec.structs.replace(self._points[-1], points=points))
             self._points.clear()
 
-    def _say(self, report: Report) -> None:
+    def _say(self, report: Report | Want) -> None:
         self._transport.send(LEADER, msgspec.msgpack.encode(report))

@@ -21,6 +21,7 @@ LAYERS = {
         *("output", "child", "worker", "baseline", "journal", "store", "narrator", "trainables"),
         *("files", "lock", "place", "results", "allocation", "lifeline", "team", "launchers"),
         *("vigil", "standby"),
+        *("rooms", "data", "columns", "source", "supply", "delivery"),
     ],
     "a run": ["settings", "summary", "resume", "leader", "run"],
     "front doors": [
@@ -41,8 +42,8 @@ ALSO_PURE = {
 
 HOMES = {
     "mpi4py": {"transports.mpi"},
-    "h5py": {"results"},
-    "numpy": {"results", "trainables"},
+    "h5py": {"results", "source"},
+    "numpy": {"results", "trainables", "data", "source"},
     "psutil": {"child"},
     "sklearn": {"trainables"},
     "skops": {"trainables"},
