@@ -81,7 +81,9 @@ class Delivery:
                     self._receipt.take(order, now)
                 except FileNotFoundError:  # another has taken over
                     self._drop()
-                except (DataError, OSError) as error:
+                except DataError as error:
+                    self._refuse(str(error))
+                except OSError as error:
                     self._refuse(f"the data can't be laid down: {error}")
             case _:
                 pass
