@@ -33,6 +33,9 @@ CLAIM = "receiver"
 WINDOW = 8
 """How many chunks are asked for at a time."""
 
+PULL_S = 1e-3
+"""How long a rank that receives may wait for messages: a transport that waits takes breaks."""
+
 Say = Callable[[Report | Want], None]
 
 
@@ -70,6 +73,10 @@ class Delivery:
             return others if ready is None else [ready, *others]
         error, self._error = self._error, None
         return others if error is None else [*others, Unfit(os.uname().nodename, error)]
+
+    def wait_s(self, most_s: float) -> float:
+        """Say how long the rank may wait for messages, at most."""
+        return PULL_S if self._receipt is not None and self._receipt.begun else most_s
 
     def take(self, order: Chunk | NoData, now: float) -> None:
         """Take in what rank 0 has sent."""
@@ -192,6 +199,11 @@ class Receipt:
             if error.errno not in NO_ROOM:
                 raise
             self._move()
+
+    @property
+    def begun(self) -> bool:
+        """Whether rank 0 has begun to send."""
+        return self._index != b""
 
     def insist(self, now: float) -> None:
         """Ask again for what was not heard of for long: the network may have lost it."""

@@ -199,7 +199,7 @@ class Leader:
         ticked_at = 0.0
         while self._master.outcome is None or self._awaits(baseline):
             wake = supply.descriptors() + (baseline.descriptors() if baseline is not None else [])
-            for rank, message in self._transport.poll(0.0 if supply.busy else TICK_S, wake):
+            for rank, message in self._transport.poll(supply.wait_s(TICK_S), wake):
                 said = decode(message)
                 if isinstance(said, Want):
                     supply.want(rank, said)

@@ -6,7 +6,9 @@ lost no more. A few chunks are sent each time that rank 0 comes by: nobody else 
 """
 
 import contextlib
+import math
 import os
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +26,10 @@ from hpmpi.transports import LEADER
 CHUNKS = 8
 """How many chunks are sent at a time."""
 
+PUSH_S = 1e-3
+PUSHING_S = 0.1
+"""How often a transport is to push what was sent, and for how long after the last chunk."""
+
 
 class Supply:
     """The data of a run, on rank 0; idle where the study has none."""
@@ -35,6 +41,7 @@ class Supply:
         self._files: dict[str, int] = {}
         self._child: Child | None = None
         self._error: str | None = None
+        self._sent_at = -math.inf
         self._rooms = Rooms(welcome.rooms, welcome.start)
         self.welcome = welcome
         self.laid_down = source.source is None
@@ -46,10 +53,11 @@ class Supply:
         elif not self.laid_down:
             self._error = f"{os.uname().nodename} has none of: {', '.join(welcome.rooms)}"
 
-    @property
-    def busy(self) -> bool:
-        """Whether there is something to send."""
-        return bool(self._wants) and self.laid_down
+    def wait_s(self, most_s: float) -> float:
+        """Say how long rank 0 may wait for messages, at most: while it sends, not for long."""
+        if self._wants and self.laid_down:
+            return 0.0
+        return PUSH_S if time.monotonic() - self._sent_at < PUSHING_S else most_s
 
     def want(self, rank: int, want: Want) -> None:
         """Take note of what a rank asks for."""
@@ -66,6 +74,7 @@ class Supply:
         for _ in range(min(CHUNKS, len(self._wants)) if self.laid_down else 0):
             (rank, want), _ = self._wants.popitem(last=False)
             if (chunk := self._chunk(want)) is not None:
+                self._sent_at = time.monotonic()
                 yield rank, chunk
 
     def descriptors(self) -> list[int]:

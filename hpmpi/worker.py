@@ -119,7 +119,7 @@ class Worker:
                 self._busy = True
                 child.assign(self._jobs.popleft())
             wait_s = max(0.0, min(self._beat_at + welcome.beat_s - now, LOOK_EVERY_S))
-            self._listen(wait_s, child.descriptors())
+            self._listen(delivery.wait_s(wait_s), child.descriptors())
             while self._orders:
                 match self._orders.popleft():
                     case Stop():
