@@ -28,6 +28,7 @@ Rules:
   objective's process if that asked for the same; what that one has started is out of reach then.
 """
 
+import _socket  # what `socket` is made of, which is large
 import contextlib
 import ctypes
 import os
@@ -41,7 +42,8 @@ from typing import NamedTuple
 from hpmpi.family import PR_SET_CHILD_SUBREAPER, children, prctl
 
 FD = "HPMPI_GUARD"
-"""Names the pipe on which a rank tells its guard things."""
+HELD = "HPMPI_HELD"
+"""Name the pipe on which a rank tells its guard things, and the socket by which it gives some."""
 
 DEFAULTS = {
     "OMPI_MCA_mpi_ft_enable": "1",  # Open MPI 5: a dead peer's socket is no reason to abort
@@ -56,6 +58,9 @@ GRACE_S = 2.0
 KILL_S = 10.0
 ANSWER_S = 60
 """How long others may take to end, by themselves and killed; and a launcher to answer."""
+
+HOLD_BYTES = _socket.CMSG_SPACE(4)
+"""What goes with a connection that is given."""
 
 FORWARDED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
 SIGNALS = FORWARDED | {signal.SIGCHLD}
@@ -129,7 +134,8 @@ def bind_to_guard() -> None:
     if FD not in os.environ:
         return
     pipe = int(os.environ[FD])
-    os.set_inheritable(pipe, False)  # noqa: FBT003  (positional only)
+    for number in (pipe, int(os.environ[HELD])):
+        os.set_inheritable(number, False)  # noqa: FBT003  (positional only)
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     poll = select.poll()
     poll.register(pipe, 0)
@@ -167,6 +173,39 @@ def tell_guard(status: Path, start: str) -> None:
 def tell_of_lost() -> None:
     """Tell rank 0's guard that there are ranks that may never say goodbye to the launcher."""
     _tell(lost="yes")
+
+
+def hold_connections() -> None:
+    """Have the guard hold this rank's connections, too, so that its death closes none.
+
+    MPICH crashes (5.0.2, UCX over TCP) where it sends to a rank whose connection was closed. So the
+    death of a rank is for the others what its hanging is: silence.
+    """
+    if HELD in os.environ and "PMI_FD" in os.environ:
+        for opened in Path("/proc/self/fd").iterdir():
+            with contextlib.suppress(OSError):  # no socket, not connected, or closed by now
+                _hold(int(opened.name))
+
+
+def _hold(number: int) -> None:
+    import socket  # noqa: PLC0415 - not for guards
+
+    inode = os.fstat(number).st_ino
+    if inode in _held:
+        return
+    connection = socket.socket(fileno=number)
+    try:
+        connection.getpeername()
+        if connection.family in (socket.AF_INET, socket.AF_INET6):
+            with socket.fromfd(int(os.environ[HELD]), socket.AF_UNIX, socket.SOCK_STREAM) as guard:
+                socket.send_fds(guard, [b"-"], [number])
+        _held.add(inode)
+    finally:
+        connection.detach()
+
+
+_held: set[int] = set()
+"""The sockets that need not be looked at again, by the kernel's numbers."""
 
 
 def _tell(**words: str) -> None:
@@ -235,9 +274,13 @@ class Rank(Process):
         self._hear, tell = os.pipe()
         os.set_blocking(self._hear, False)
         os.set_inheritable(tell, True)  # noqa: FBT003  (positional only)
-        env = DEFAULTS | os.environ | {FD: str(tell)}
+        self._hold, give = _socket.socketpair()
+        self._hold.setblocking(False)  # noqa: FBT003  (positional only)
+        os.set_inheritable(give.fileno(), True)  # noqa: FBT003  (positional only)
+        env = DEFAULTS | os.environ | {FD: str(tell), HELD: str(give.fileno())}
         super().__init__(os.posix_spawn(command[0], command, env, setsigmask=[]), parent)
         os.close(tell)
+        give.close()
         self._told = Told()
 
     @property
@@ -247,6 +290,9 @@ class Rank(Process):
             said = os.read(self._hear, 4 * select.PIPE_BUF).decode()
             words = dict(line.split("=", 1) for line in said.splitlines())
             self._told = self._told._replace(**words)
+        with contextlib.suppress(BlockingIOError):  # what comes is open here, and stays so
+            while self._hold.recvmsg(1, HOLD_BYTES)[0]:
+                pass
         return self._told
 
 

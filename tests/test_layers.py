@@ -21,6 +21,7 @@ LAYERS = {
         *("output", "child", "worker", "baseline", "journal", "store", "narrator", "trainables"),
         *("files", "lock", "place", "results", "allocation", "lifeline", "team", "launchers"),
         *("vigil", "standby", "memory", "bare"),
+        *("rooms", "data", "columns", "source", "supply", "delivery"),
     ],
     "a run": ["toml", "candidates", "settings", "summary", "resume", "leader", "run"],
     "front doors": [
@@ -42,9 +43,9 @@ ALSO_PURE = {
 HOMES = {
     "matplotlib": {"figures", "plot"},
     "mpi4py": {"transports.mpi"},
-    "h5py": {"results"},
-    "numpy": {"results", "trainables", "figures"},
     "psutil": {"memory"},
+    "h5py": {"results", "source"},
+    "numpy": {"results", "trainables", "figures", "columns", "data", "source"},
     "sklearn": {"trainables"},
     "skops": {"trainables"},
     "submitit": {"batch"},
