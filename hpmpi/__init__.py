@@ -9,7 +9,8 @@ The map of the package; imports go down the list, never up:
   (as rank 0 leads it), `leader` (its loop), `service` (what the others do), `resume` (where a
   folder says that a study is), `summary` (what a run came to), `book` (the process that writes
   run.h5 from the journal)
-- I/O, one dangerous thing each: `guard` (between the launcher and the rank), `transports` (MPI, or
+- I/O, one dangerous thing each: `guard` (between the launcher and the rank), which holds its
+  `connections`, `transports` (MPI, or
   sockets on one machine), `frames` (messages over a socket), `worker` (the agent on a rank),
   `child` (the objective's process, from outside), `head` (how it starts), `perform` (from inside),
   `bare` (an objective without a process), `family` (all that a child has started) and its `memory`,
@@ -18,7 +19,9 @@ The map of the package; imports go down the list, never up:
   written), `lock` (whose it is), `files` (whole or not at all), `narrator` (the log), `trainables`
   (objectives that need no code), `allocation` (what Slurm says), `place` (what of a node is a
   rank's), `team` (the nodes that answer), `launchers` (how each is told), `vigil` (whether one
-  hangs), `lifeline` (from launch to its ranks), `standby` (for when launch dies)
+  hangs), `lifeline` (from launch to its ranks), `standby` (for when launch dies); of a study's
+  data: `source` (where they come from), `columns` (of a CSV file), `supply` (from rank 0),
+  `delivery` (to a rank), `rooms` (on its node), `data` (what a trial sees of them)
 - decisions, pure: `searchers`, `schedulers`, `pace` (what there is time for), `jobs` (what outlives
   the ranks), `roster` (the ranks), `master` (all together), `leaderboard`, `tables`, `progress`
   (how far a journal is), `series` (what it tells about time), `audit` (what it can say)

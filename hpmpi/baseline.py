@@ -18,7 +18,7 @@ class BaselineRun:
     """The one call of a baseline; over when it has `metrics` or an `error`."""
 
     def __init__(self, reference: str, welcome: Welcome, resource: int, seed: int) -> None:
-        """Start it, in a folder of its own."""
+        """Prepare it, in a folder of its own; `poll` starts it."""
         folder = Path(welcome.folder) / "baseline"
         # It sees the GPUs that rank 0 does: it is no trial, and has no share of its own.
         gpus = 0 if welcome.gpus_per_trial == 0 else None
@@ -28,8 +28,8 @@ class BaselineRun:
         self.metrics: Metrics | None = None
         self.error: str | None = None
         self._child = Child(welcome, folder / "output.log", Share())
-        self._child.start()
-        self._child.assign(Assign(0, 0, 1, resource, {}, seed))
+        self._data = welcome.data
+        self._order: Assign | None = Assign(0, 0, 1, resource, {}, seed)
 
     @property
     def over(self) -> bool:
@@ -37,7 +37,11 @@ class BaselineRun:
         return self.metrics is not None or self.error is not None
 
     def poll(self, now: float) -> None:
-        """Take in what the child says."""
+        """Start the child as soon as the data are there; take in what it says."""
+        if self._order is not None and (self._data is None or Path(self._data).exists()):
+            self._child.start()
+            self._child.assign(self._order)
+            self._order = None
         for report in self._child.poll(now):
             match report:
                 case Finished(metrics=metrics):

@@ -28,6 +28,7 @@ Rules:
   objective's process if that asked for the same; what that one has started is out of reach then.
 """
 
+import _socket  # what `socket` is made of, which is large
 import contextlib
 import ctypes
 import os
@@ -41,7 +42,8 @@ from typing import NamedTuple
 from hpmpi.family import PR_SET_CHILD_SUBREAPER, children, prctl
 
 FD = "HPMPI_GUARD"
-"""Names the pipe on which a rank tells its guard things."""
+HELD = "HPMPI_HELD"
+"""Name the pipe on which a rank tells its guard things, and the socket by which it gives some."""
 
 DEFAULTS = {
     "OMPI_MCA_mpi_ft_enable": "1",  # Open MPI 5: a dead peer's socket is no reason to abort
@@ -56,6 +58,9 @@ GRACE_S = 2.0
 KILL_S = 10.0
 ANSWER_S = 60
 """How long others may take to end, by themselves and killed; and a launcher to answer."""
+
+HOLD_BYTES = _socket.CMSG_SPACE(4)
+"""What goes with a connection that is given."""
 
 FORWARDED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
 SIGNALS = FORWARDED | {signal.SIGCHLD}
@@ -229,11 +234,12 @@ class Process:
 class Rank(Process):
     """The rank, which tells things."""
 
-    def __init__(self, pid: int, parent: int, hear: int) -> None:
-        """Look after it, and `hear` what it tells."""
+    def __init__(self, pid: int, parent: int, hear: int, hold: _socket.socket) -> None:
+        """Look after it, `hear` what it tells, and `hold` what it gives."""
         super().__init__(pid, parent)
         os.set_blocking(hear, False)
-        self._hear = hear
+        hold.setblocking(False)  # noqa: FBT003  (positional only)
+        self._hear, self._hold = hear, hold
         self._told = Told()
 
     @property
@@ -243,6 +249,9 @@ class Rank(Process):
             said = os.read(self._hear, 4 * select.PIPE_BUF).decode()
             words = dict(line.split("=", 1) for line in said.splitlines())
             self._told = self._told._replace(**words)
+        with contextlib.suppress(BlockingIOError):  # what comes is open here, and stays so
+            while self._hold.recvmsg(1, HOLD_BYTES)[0]:
+                pass
         return self._told
 
 
@@ -250,14 +259,18 @@ def _guard(front: int) -> int | None:
     """Fork the rank, outlast it, and leave nothing of it; return what `watch` does."""
     os.setsid()
     hear, tell = os.pipe()
+    hold, give = _socket.socketpair()
     pid = os.fork()
     if pid == 0:
         os.close(hear)
-        os.environ.update({**DEFAULTS, **os.environ, FD: str(tell)})
+        hold.close()
+        told = {FD: str(tell), HELD: str(give.detach())}
+        os.environ.update({**DEFAULTS, **os.environ, **told})
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         return None
     os.close(tell)
-    rank = Rank(pid, front, hear)
+    give.close()
+    rank = Rank(pid, front, hear, hold)
     try:
         rank.heed_parent(signal.SIGCHLD)
         leads = os.environ.get("PMI_RANK", os.environ.get("OMPI_COMM_WORLD_RANK")) == "0"

@@ -36,6 +36,7 @@ from hpmpi.service import SIGNALS
 from hpmpi.settings import Settings
 from hpmpi.store import FORMAT, STATUS, Store
 from hpmpi.summary import baseline_of, board_of
+from hpmpi.supply import supplied
 from hpmpi.transports import LEADER, Transport
 from hpmpi.trial import seed_of
 
@@ -119,7 +120,7 @@ class Leader:
         self._patiently(lambda: self._store.status(self._start, "running"))
         guard.tell_guard(self._store.folder / STATUS, self._start)
         self._introduce()
-        welcome = self._welcome()
+        self._transport, welcome = supplied(self._transport, self._study.data, self._welcome())
         for rank in self._ranks:
             self._send(rank, welcome)
         baseline = self._start_baseline(welcome)
@@ -154,9 +155,8 @@ class Leader:
             self._store.folder,
             f"; going on after {going_on} results" if going_on else "",
         )
-        if self._study.stop.max_trials is not None:
-            method = self._study.searcher["method"]
-            log.info("%s: up to %d trials", method, self._study.stop.max_trials)
+        if (most := self._study.stop.max_trials) is not None:
+            log.info("%s: up to %d trials", self._study.searcher["method"], most)
 
     def _welcome(self) -> Welcome:
         limits = self._study.limits

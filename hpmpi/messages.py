@@ -135,6 +135,19 @@ class Suspended(Message, frozen=True):
     saved: int
 
 
+class Need(Message, frozen=True):
+    """My node has no data yet: for rank 0's Supply, not for the master, as Want is."""
+
+    node: str
+
+
+class Want(Message, frozen=True):
+    """Send me this part of a file of the data."""
+
+    file: str
+    offset: int
+
+
 class Goodbye(Message, frozen=True):
     """The last word of a rank that was told to stop."""
 
@@ -146,7 +159,10 @@ Report = Ready | Unfit | Beat | Progress | Finished | Failed | Suspended | Goodb
 
 
 class Welcome(Message, frozen=True):
-    """What a rank must know of the study before its first job; folders are absolute paths."""
+    """What a rank must know of the study before its first job; folders are absolute paths.
+
+    `rooms`: where on a node the data may lie; `data`: where they do, which a rank tells its child.
+    """
 
     objective: str
     origin: str
@@ -161,6 +177,8 @@ class Welcome(Message, frozen=True):
     memory_mb: float | None = None
     gpus_per_trial: int | None = None
     isolated: bool = True
+    rooms: list[str] = []
+    data: str | None = None
 
 
 class Assign(Message, frozen=True):
@@ -187,4 +205,24 @@ class Stop(Message, frozen=True):
     """Leave now."""
 
 
-Order = Welcome | Assign | Beat | Save | Stop
+class Receive(Message, frozen=True):
+    """Have the data sent, and lay them down on your node: these files, of so many bytes."""
+
+    sizes: dict[str, int]
+
+
+class Chunk(Message, frozen=True):
+    """A part of a file of the data."""
+
+    file: str
+    offset: int
+    content: bytes
+
+
+class NoData(Message, frozen=True):
+    """The data can't be read, and why."""
+
+    error: str
+
+
+Order = Welcome | Assign | Beat | Save | Stop | Receive | Chunk | NoData

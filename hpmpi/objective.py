@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from hpmpi.checkpoints import Checkpoints, trial_folder
+from hpmpi.data import data_in
 from hpmpi.errors import ObjectiveError
 from hpmpi.messages import Assign, Point, Welcome
 from hpmpi.trial import Config, Metrics
@@ -57,7 +58,8 @@ class Trial:
     `start`: the resource already spent, 0 without a checkpoint; `stop`: the resource to reach;
     `previous`: the folder of the trial's newest checkpoint, or None; `seed`: 32 bits, the same for
     every attempt at this trial; `args`: the study's `[objective_args]`; `origin`: the folder of the
-    study file; `deadline_s`: seconds left before the allocation ends, None where that is not known.
+    study file; `data`: the arrays of `[data]` by name, read-only, or None; `deadline_s`: seconds
+    left before the allocation ends, None where that is not known.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Trial:
         self.seed = order.seed
         self.args = welcome.args
         self.origin = Path(welcome.origin)
+        self.data = data_in(welcome.data)
         self.stop = order.resource
         self._ends_at = None if order.deadline_s is None else time.monotonic() + order.deadline_s
         self.previous = checkpoints.claim(heard_of=order.saved, limit=order.resource)
@@ -156,10 +159,10 @@ def check_study(function: Callable[..., Any], welcome: Welcome) -> None:
     """Have an objective look at the study once, if it can: what it raises ends the run.
 
     It can where it has an attribute `check_study`, which takes `[objective_args]`, the folder of
-    the study file, and the name of the metric.
+    the study file, the name of the metric, and the data, None without `[data]`.
     """
     if callable(look := getattr(function, "check_study", None)):
-        look(welcome.args, Path(welcome.origin), welcome.metric)
+        look(welcome.args, Path(welcome.origin), welcome.metric, data_in(welcome.data))
 
 
 def called_with_both(function: Callable[..., Any]) -> Function:

@@ -22,6 +22,7 @@ from hpmpi.forms import Table, fill_keywords, fill_struct
 from hpmpi.names import NameNotFoundError, find
 from hpmpi.schedulers import Scheduler
 from hpmpi.searchers import Searcher
+from hpmpi.source import Source
 from hpmpi.space import LARGEST, Choice, Dimension, Float, Int, Space
 from hpmpi.toml import apply, dump, load
 from hpmpi.trial import Goal
@@ -101,6 +102,7 @@ class Settings(msgspec.Struct, frozen=True):
     stop: Stop = Stop()
     limits: Limits = Limits()
     run: Run = Run()
+    data: Source = Source()
     objective_args: Table = msgspec.field(default_factory=dict)
 
     @property
@@ -165,6 +167,10 @@ def check(table: Table, origin: Path | None = None) -> Settings:
     if settings is not None and settings.run.isolation == "none":
         limited = [name for name in IN_PROCESS if getattr(settings.limits, name) is not None]
         problems += [f'limits.{name} needs run.isolation = "process"' for name in limited]
+    if settings is not None:
+        problems += settings.data.problems(origin)
+        if settings.data.source is not None and settings.data.is_function:
+            problems += reference_problems("data.source", settings.data.source, origin)
     if settings is None or problems:
         raise SettingsError(problems)
     complete = msgspec.structs.replace(

@@ -17,24 +17,30 @@ from pathlib import Path
 
 import msgspec
 
-from hpmpi import guard
+from hpmpi import connections, guard
 from hpmpi.bare import Bare
 from hpmpi.child import Child
+from hpmpi.delivery import Delivery
 from hpmpi.errors import TransportError
 from hpmpi.head import Forked
 from hpmpi.messages import (
     Assign,
     Beat,
+    Chunk,
     Failed,
     Finished,
     Goodbye,
+    Need,
+    NoData,
     Order,
     Progress,
     Ready,
+    Receive,
     Report,
     Save,
     Stop,
     Suspended,
+    Want,
     Welcome,
 )
 from hpmpi.transports import LEADER, Transport
@@ -88,6 +94,8 @@ class Worker:
         guard.tell_guard(folder / "status", welcome.start)
         output = folder / "logs" / f"rank-{self._transport.rank}.log"
         share = self._transport.share
+        self._delivery = Delivery(welcome, self._transport.rank, self._say)
+        welcome = self._delivery.welcome
         child: Child | Bare
         if welcome.isolated:
             child = Child(welcome, output, share, self._forked)
@@ -95,12 +103,12 @@ class Worker:
             if self._forked is not None:
                 self._forked.dismiss()
             child = Bare(welcome, output, share, lambda: self._breathe(welcome, child))
-        child.start()
         try:
             while (code := self._turn(welcome, child, LOOK_EVERY_S)) is None:
                 pass
         finally:
             child.close()
+            self._delivery.close()
         return code
 
     def _await_welcome(self) -> Welcome | None:
@@ -126,8 +134,12 @@ class Worker:
             return 0  # an error would have the guard wait for the end of the run
         if now - self._beat_at >= welcome.beat_s:
             self._beat_at = now
+            connections.hold()
             self._pass_points_on()
             self._say(Beat())
+        if not self._delivery.done:
+            for report in self._delivery.poll(child.start):
+                self._say(report)
         if self._jobs and not self._busy:
             self._busy = True
             child.assign(self._jobs.popleft())
@@ -156,6 +168,8 @@ class Worker:
                     self._jobs.append(order)
                 case Save():
                     child.save()
+                case Receive() | Chunk() | NoData() as order:
+                    self._delivery.take(order)
                 case Stop():
                     self._say(Goodbye())
                     self._transport.leave(GOODBYE_S)
@@ -174,6 +188,7 @@ class Worker:
             case Ready() if self._introduced:
                 return
             case Ready():
+                connections.hold()
                 self._introduced = True
             case Progress():
                 self._points.append(report)
@@ -193,5 +208,5 @@ class Worker:
             self._say(msgspec.structs.replace(self._points[-1], points=points))
             self._points.clear()
 
-    def _say(self, report: Report) -> None:
+    def _say(self, report: Report | Need | Want) -> None:
         self._transport.send(LEADER, msgspec.msgpack.encode(report))

@@ -56,6 +56,7 @@ def test_a_baseline_that_fails_has_an_error(
 def test_a_baseline_that_is_over_wakes_nobody(tmp_path: Path, code: str) -> None:
     (tmp_path / "base.py").write_text(code)
     run = begin(welcome(tmp_path, "base.py:f"))
+    run.poll(time.monotonic())
     pid = run._child.pid
     over(run)
     assert ends(pid)

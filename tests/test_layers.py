@@ -20,7 +20,8 @@ LAYERS = {
         *("family", "guard", "frames", "transports", "checkpoints", "objective", "perform"),
         *("output", "child", "worker", "baseline", "journal", "store", "narrator", "trainables"),
         *("files", "lock", "place", "results", "allocation", "lifeline", "team", "launchers"),
-        *("vigil", "standby", "memory", "bare", "scribe", "head"),
+        *("vigil", "standby", "memory", "bare", "scribe", "head", "connections"),
+        *("rooms", "data", "columns", "source", "supply", "delivery"),
     ],
     "a run": [
         *("toml", "candidates", "settings", "summary", "resume", "service", "book", "leader", "run")
@@ -44,9 +45,9 @@ ALSO_PURE = {
 HOMES = {
     "matplotlib": {"figures", "plot"},
     "mpi4py": {"transports.mpi"},
-    "h5py": {"results"},
-    "numpy": {"results", "trainables", "figures"},
     "psutil": {"memory"},
+    "h5py": {"results", "source"},
+    "numpy": {"results", "trainables", "figures", "columns", "data", "source"},
     "sklearn": {"trainables"},
     "skops": {"trainables"},
     "submitit": {"batch"},

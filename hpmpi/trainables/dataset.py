@@ -9,23 +9,22 @@ import lzma
 import socket
 import zipfile
 import zlib
-from collections.abc import Iterator
-from functools import cache, lru_cache, partial
+from collections.abc import Iterator, Mapping
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 from sklearn import datasets
 from sklearn.model_selection import check_cv, train_test_split
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.multiclass import type_of_target
 
+from hpmpi.columns import Array, Table, read_columns
+from hpmpi.data import data_in
 from hpmpi.errors import ObjectiveError
 from hpmpi.trainables.options import Task
-
-Array = NDArray[Any]
 
 BUILT_IN: dict[str, Task] = {
     "breast_cancer": "classification",
@@ -60,14 +59,6 @@ class Layout(msgspec.Struct, frozen=True):
     folds: int | None
     stratified: bool
     scaled: bool
-
-
-class Table(NamedTuple):
-    """x: (rows, features), y: (rows); the names of the features, where there is a header."""
-
-    x: Array
-    y: Array
-    names: list[str]
 
 
 class Data(NamedTuple):
@@ -161,11 +152,18 @@ def part(layout: Layout, number: int) -> Part:
     """Take a split's rows, scaled where that is wanted."""
     data = whole(layout)
     train, test = splits(layout)[number]
-    x_train, x_test = data.x[train], data.x[test]
+    x_train, x_test = taken(data.x, train), taken(data.x, test)
     scaler = MinMaxScaler().fit(x_train) if layout.scaled else None
     if scaler is not None:
         x_train, x_test = scaler.transform(x_train), scaler.transform(x_test)
     return Part(x_train, data.y[train], x_test, data.y[test], scaler)
+
+
+def taken(array: Array, rows: Array) -> Array:
+    """Take rows; without a copy where one follows the other, as those of a fold may."""
+    first, end = rows[0], rows[-1] + 1
+    is_slice = end - first == len(rows) and bool((np.diff(rows) == 1).all())
+    return array[first:end] if is_slice else array[rows]
 
 
 def spread(y: Array, *, stratified: bool) -> Array:
@@ -183,6 +181,11 @@ def spread(y: Array, *, stratified: bool) -> Array:
 def table(name: str, target: str | None) -> Table:
     """Load a data set; raises ObjectiveError."""
     path = Path(name)
+    if path.is_dir():  # of [data]
+        try:
+            return checked(of_arrays(data_in(name) or {}, target), "[data]")
+        except ValueError as error:
+            raise ObjectiveError(f"[data] can't be used: {error}") from error
     if name in FETCHED:
         return Table(*fetch(name), [])
     if name in BUILT_IN:
@@ -194,10 +197,15 @@ def table(name: str, target: str | None) -> Table:
             f"and {path} is none"
         )
     try:
-        read = read_arrays if path.suffix == ".npz" else read_text
+        read = read_arrays if path.suffix == ".npz" else read_columns
         found = read(path, target)
     except UNREADABLE as error:
         raise ObjectiveError(f"{path} can't be read: {error}") from error
+    return checked(found, path)
+
+
+def checked(found: Table, path: object) -> Table:
+    """Raise ObjectiveError for a target that is not known in each row."""
     if found.y.dtype.kind == "f" and not np.isfinite(found.y).all():
         raise ObjectiveError(f"{path}: the target is not a number in each row")
     return found
@@ -233,56 +241,18 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def read_arrays(path: Path, target: str | None) -> Table:
-    """Read an .npz: `x` or `X`, and `y` or what `target` names."""
+    """Read an .npz."""
     with np.load(path, allow_pickle=False) as arrays:
-        x = next((name for name in ("x", "X") if name in arrays), "x")
-        for name in (x, target or "y"):
-            if name not in arrays:
-                raise ValueError(f"there is no array {name!r}, but {', '.join(arrays)}")
-        found = Table(arrays[x], arrays[target or "y"], [])
+        return of_arrays(arrays, target)
+
+
+def of_arrays(arrays: Mapping[str, Any], target: str | None) -> Table:
+    """Take `x` or `X`, and `y` or what `target` names; raises ValueError."""
+    x = next((name for name in ("x", "X") if name in arrays), "x")
+    for name in (x, target or "y"):
+        if name not in arrays:
+            raise ValueError(f"there is no array {name!r}, but {', '.join(arrays)}")
+    found = Table(arrays[x], arrays[target or "y"], [])
     if len(found.x) != len(found.y):
         raise ValueError(f"{x} has {len(found.x)} rows, and {target or 'y'} {len(found.y)}")
     return found
-
-
-def read_text(path: Path, target: str | None) -> Table:
-    """Read comma-separated numbers, also compressed (.gz, .bz2, .xz); the target may be words.
-
-    A first row without a number, or with the name of the target, is the header.
-    """
-    common = {"delimiter": ",", "comments": None, "quotechar": '"', "encoding": "utf-8-sig"}
-    read: Any = partial(np.loadtxt, path, **common)
-    names = [str(cell).strip() for cell in read(dtype=str, max_rows=1, ndmin=1)]
-    if len(names) < 2:  # noqa: PLR2004 - a feature and the target
-        raise ValueError("its first row must have a feature and a target, with a comma between")
-    header = target in names or not any(map(is_number, names))
-    if not header and not all(map(is_number, names[:-1])):
-        raise ValueError("its first row has numbers and words; a header has words only")
-    if target is not None and (not header or target not in names):
-        there_is = ", ".join(names) if header else "no header"
-        raise ValueError(f"there is no column {target!r}: {there_is}")
-    column = names.index(target) if target is not None else len(names) - 1
-    features = [each for each in range(len(names)) if each != column]
-    y = np.char.strip(read(skiprows=int(header), usecols=column, ndmin=1, dtype=str))
-    if "" in y:
-        raise ValueError(f"row {1 + int(np.argmax(y == ''))} has nothing to predict")
-    try:
-        x = read(skiprows=int(header), usecols=features, ndmin=2)
-    except ValueError as error:
-        said = "rows from 0, without the header; what is not known must be nan"
-        raise ValueError(f"{error} ({said})") from error
-    y = y.astype(float) if all(map(is_number, np.unique(y))) else y
-    return Table(x, y, [names[each] for each in features] if header else [])
-
-
-def is_number(text: str) -> bool:
-    """Tell what float() reads.
-
-    >>> [is_number(text) for text in ("-1e3", "nan", "age", "")]
-    [True, True, False, False]
-    """
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

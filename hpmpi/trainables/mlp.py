@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from hpmpi.columns import Array
 from hpmpi.errors import ObjectiveError
-from hpmpi.trainables.dataset import Array
 from hpmpi.trainables.training import Trainable
 from hpmpi.trial import Config
 

@@ -10,6 +10,9 @@ from hpmpi.forms import fill_struct
 Task = Literal["classification", "regression"]
 Kind = Literal["epochs", "trees", "rows", "folds", "none"]
 
+DEFAULT = "digits"
+"""The data set, where neither `dataset` nor `[data]` says one."""
+
 FOLDS = 5
 """How many folds there are where they are the resource and nothing is said."""
 
@@ -20,7 +23,7 @@ class Options(msgspec.Struct, frozen=True):
     estimator: str | list[str] | None = None
     arguments: dict[str, Any] = msgspec.field(default_factory=dict)
     random_state: Annotated[int, msgspec.Meta(ge=0, lt=2**32)] | None = None
-    dataset: str = "digits"
+    dataset: str | None = None
     target: str | None = None
     validation: str | None = None
     rows: Annotated[int, msgspec.Meta(ge=1)] | None = None

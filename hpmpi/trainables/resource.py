@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.base import is_classifier
 
+from hpmpi.columns import Array
 from hpmpi.errors import ObjectiveError
-from hpmpi.trainables.dataset import Array, Part, spread
+from hpmpi.trainables.dataset import Part, spread
 from hpmpi.trainables.estimator import last, title
 from hpmpi.trainables.options import Kind
 

@@ -14,13 +14,15 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
+from hpmpi.columns import Array
+from hpmpi.data import Data
 from hpmpi.errors import ObjectiveError
 from hpmpi.objective import Trial
 from hpmpi.trainables import options as study
 from hpmpi.trainables import snapshot
-from hpmpi.trainables.dataset import Array, Layout, load, located, part, splits
+from hpmpi.trainables.dataset import Layout, load, located, part, splits
 from hpmpi.trainables.estimator import SAY_TASK, configure, make, task_of
-from hpmpi.trainables.options import FOLDS, Kind, Options, Task
+from hpmpi.trainables.options import DEFAULT, FOLDS, Kind, Options, Task
 from hpmpi.trainables.resource import RESOURCES, choose
 from hpmpi.trainables.scoring import PLAIN, measure, over_folds, scorers
 from hpmpi.trial import Config, Metrics
@@ -53,17 +55,17 @@ class Trainable(msgspec.Struct, frozen=True):
 
     def __call__(self, config: Config, trial: Trial) -> Metrics:
         """Train up to `trial.stop`, from the trial's newest checkpoint on."""
-        given = Given(trial.args, trial.origin, trial.seed)
-        return over_folds(Training(self, config, given).run(trial))
+        return over_folds(Training(self, config, given_by(trial)).run(trial))
 
     def default(self, config: Config, trial: Trial) -> Metrics:
         """Train the estimator with nothing tuned, on all rows and folds: a baseline."""
-        given = Given(trial.args, trial.origin, trial.seed)
-        return over_folds(Training(self, config, given).at_once())
+        return over_folds(Training(self, config, given_by(trial)).at_once())
 
-    def check_study(self, args: dict[str, object], origin: Path, metric: str | None) -> None:
+    def check_study(
+        self, args: dict[str, object], origin: Path, metric: str | None, data: Data | None
+    ) -> None:
         """Raise ObjectiveError where a study asks for what there is not; loads the data."""
-        there_is = Training(self, {}, Given(args, origin, seed=0)).metrics
+        there_is = Training(self, {}, Given(args, origin, data, seed=0)).metrics
         if metric not in there_is:
             raise ObjectiveError(f"metric = {metric!r} is none; there is: {', '.join(there_is)}")
 
@@ -73,8 +75,8 @@ class Trainable(msgspec.Struct, frozen=True):
         said = options.estimator or usual
         if task is None and not options.estimator and usual:
             raise ObjectiveError(
-                f"whether the many whole numbers to predict in {options.dataset} are classes does "
-                f"not show; {SAY_TASK}"
+                f"whether the many whole numbers to predict in {options.dataset or '[data]'} are "
+                f"classes does not show; {SAY_TASK}"
             )
         if not said:
             raise ObjectiveError(
@@ -85,11 +87,17 @@ class Trainable(msgspec.Struct, frozen=True):
 
 
 class Given(NamedTuple):
-    """What a study says, the folder of its file, and the seed of a trial."""
+    """What a study says, the folder of its file, its `[data]`, and the seed of a trial."""
 
     args: dict[str, object]
     origin: Path
+    data: Data | None
     seed: int
+
+
+def given_by(trial: Trial) -> Given:
+    """Take what a trial is given."""
+    return Given(trial.args, trial.origin, trial.data, trial.seed)
 
 
 class Training:
@@ -98,14 +106,17 @@ class Training:
     def __init__(self, kind: Trainable, config: Config, given: Given) -> None:
         """Check what the study asks for; raises ObjectiveError."""
         options = study.read(given.args)
-        dataset, beside = located(options.dataset, given.origin), options.validation
+        shared = given.data if options.dataset is None else None
+        name, beside = options.dataset or DEFAULT, options.validation
+        dataset = located(name, given.origin) if shared is None else str(shared.folder)
         validation = None if beside is None else located(beside, given.origin)
         source = (dataset, options.target, validation, options.rows)
         data = load(*source)
         self._model = make(kind.paths(options, options.task or data.task))
         task = task_of(self._model, options.task)
         if task == "classification" and data.task == "regression":
-            raise ObjectiveError(f"{options.dataset} has numbers to predict, and no classes")
+            name = name if shared is None else "[data]"
+            raise ObjectiveError(f"{name} has numbers to predict, and no classes")
         values = {**options.arguments, **kind.arguments(config)}
         seed = given.seed if options.random_state is None else options.random_state
         configure(self._model, values, seed, own=kind.own)

@@ -21,8 +21,8 @@ import pytest
 from hpmpi.decisions import Back, Lost, Started
 from tests.runs import IS_OPEN_MPI, MPIRUN, Study, finish
 
-TOOLS = ("ip", "unshare", "nsenter", "setpriv")
-UNSHARE = ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--uts", "--ipc"]
+TOOLS = ("ip", "unshare", "nsenter", "setpriv", "mount")
+UNSHARE = ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--uts", "--ipc", "--mount"]
 
 
 @functools.cache
@@ -59,7 +59,7 @@ AGENT = """#!/bin/sh
 # ssh [-o WORD | OPTION...] ADDRESS COMMAND...
 while [ "${1#-}" != "$1" ]; do [ "$1" = -o ] && shift; shift; done
 address=$1; shift
-exec nsenter --target "$(cat "$0.$address")" --net --uts --ipc sh -c "$*"
+exec nsenter --target "$(cat "$0.$address")" --net --uts --ipc --mount sh -c "$*"
 """
 
 
@@ -70,7 +70,8 @@ class Host:
         """Switch it on; it has no cable yet."""
         self.number = number
         self.address = f"10.77.0.{number}"
-        hold = f"hostname host{number} && echo on && exec sleep infinity"
+        memory = "mount -t tmpfs -o size=256m tmpfs /dev/shm"
+        hold = f"hostname host{number} && {memory} && echo on && exec sleep infinity"
         self._holder = subprocess.Popen(
             [*UNSHARE, "sh", "-c", hold], stdout=subprocess.PIPE, text=True
         )
@@ -82,7 +83,7 @@ class Host:
 
     def enter(self) -> list[str]:
         """Say how to run a program there."""
-        return ["nsenter", "--target", str(self.pid), "--net", "--uts", "--ipc"]
+        return ["nsenter", "--target", str(self.pid), "--net", "--uts", "--ipc", "--mount"]
 
     def ip(self, *words: str) -> None:
         """Change its network."""

@@ -1,0 +1,142 @@
+"""Folders that go with the last who uses them, and room that is really there."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hpmpi import rooms
+from hpmpi.rooms import Rooms, enter, places, prefix, sweep
+
+STAY = """
+import sys, time
+from pathlib import Path
+from hpmpi.rooms import enter
+room = enter(Path(sys.argv[1]), "killed")
+(room.folder / "data").write_text("much")
+print(room.folder, flush=True)
+time.sleep(600)
+"""
+
+
+def names(parent: Path) -> list[str]:
+    """List what is left."""
+    return [path.name for path in parent.iterdir()]
+
+
+def stay(parent: Path) -> tuple[subprocess.Popen[str], Path]:
+    """Have another process use a folder."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", STAY, str(parent)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    with process.stdout as told:
+        return process, Path(told.readline().strip())
+
+
+def test_the_last_who_leaves_removes_the_folder(tmp_path: Path) -> None:
+    first, second = enter(tmp_path, "run"), enter(tmp_path, "run")
+    assert first.folder == second.folder
+    (first.folder / "whole").mkdir()
+    first.leave()
+    assert first.folder.is_dir()
+    second.leave()
+    assert names(tmp_path) == []
+
+
+def test_what_a_killed_process_has_left_is_swept_and_no_live_ones(tmp_path: Path) -> None:
+    process, folder = stay(tmp_path)
+    sweep(tmp_path)
+    assert (folder / "data").exists()
+    process.kill()
+    process.wait()
+    mine = Rooms([str(tmp_path)], "next")
+    assert names(tmp_path) == [f"{prefix()}next"]
+    mine.leave()
+    assert names(tmp_path) == []
+
+
+def test_a_stopped_process_keeps_its_folder(tmp_path: Path) -> None:
+    process, folder = stay(tmp_path)
+    process.send_signal(signal.SIGSTOP)
+    sweep(tmp_path)
+    assert (folder / "data").exists()
+    process.kill()
+    process.wait()
+    sweep(tmp_path)
+    assert names(tmp_path) == []
+
+
+def test_a_sweep_that_was_interrupted_is_brought_to_its_end(tmp_path: Path) -> None:
+    gone = tmp_path / f"{prefix()}run.gone-1-1"
+    gone.mkdir()
+    (gone / "0.npy").touch()
+    sweep(tmp_path)
+    assert names(tmp_path) == []
+
+
+def test_links_and_files_with_such_a_name_are_left_alone(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "file").touch()
+    (tmp_path / f"{prefix()}link").symlink_to(precious)
+    (tmp_path / f"{prefix()}file").touch()
+    sweep(tmp_path)
+    assert len(names(tmp_path)) == 3
+    assert names(precious) == ["file"]
+    with pytest.raises(PermissionError):
+        enter(tmp_path, "link")
+
+
+def test_what_is_removed_takes_no_memory_where_it_is_open_still(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with (folder / "0.npy").open("wb+") as file:
+        file.write(b"x" * 1000)
+        file.flush()
+        rooms.vanish(folder)
+        assert os.fstat(file.fileno()).st_size == 0
+    assert names(tmp_path) == []
+
+
+def test_places_are_those_that_are_here_each_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HERE", str(tmp_path))
+    monkeypatch.delenv("NOWHERE", raising=False)
+    given = ["/no/such/folder", "$NOWHERE", "$HERE", str(tmp_path), "relative"]
+    assert places(given) == [tmp_path]
+
+
+def test_a_run_without_data_has_no_rooms() -> None:
+    assert Rooms([], "run").home is None
+
+
+def test_memory_that_the_machine_has_no_more_of_is_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rooms, "is_memory", lambda _: True)
+    monkeypatch.setattr(rooms, "free_memory", lambda: 1000)
+    assert rooms.free_bytes(tmp_path) == 800
+    assert rooms.roomy([tmp_path], 801) is None
+
+
+def test_a_control_group_limits_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {
+        "/proc/meminfo": "MemTotal: 9 kB\nMemAvailable: 5000 kB\n",
+        "/proc/self/cgroup": "1:cpu:/x\n0::/slurm/job\n",
+        "/sys/fs/cgroup/slurm/job/memory.max": "max",
+        "/sys/fs/cgroup/slurm/memory.max": "1000000",
+        "/sys/fs/cgroup/slurm/memory.current": "300000",
+        "/sys/fs/cgroup/slurm/memory.stat": "anon 7\ninactive_file 50000\n",
+    }
+    monkeypatch.setattr(rooms, "text_of", lambda path: told.get(str(path), ""))
+    assert rooms.free_memory() == 750_000
+    told["/proc/self/cgroup"] = "4:memory:/slurm/job\n"
+    told["/sys/fs/cgroup/memory/slurm/job/memory.limit_in_bytes"] = "600000"
+    told["/sys/fs/cgroup/memory/slurm/job/memory.usage_in_bytes"] = "200000"
+    told["/sys/fs/cgroup/memory/slurm/job/memory.stat"] = "total_inactive_file 100000\n"
+    assert rooms.free_memory() == 500_000
