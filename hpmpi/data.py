@@ -20,6 +20,9 @@ WHOLE = "whole"
 PARTS = "part-"
 SUFFIX = ".npy"
 
+CHUNK_BYTES = 1 << 20
+"""How much of a file is sent at a time."""
+
 
 class Data(Mapping[str, Any]):
     """The arrays of `[data]` by name; each is mapped, read-only, when it is asked for."""

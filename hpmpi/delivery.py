@@ -14,7 +14,6 @@ from hpmpi import data, rooms
 from hpmpi.files import write
 from hpmpi.messages import Chunk, Need, NoData, Receive, Report, Unfit, Want, Welcome
 from hpmpi.rooms import Rooms, vanish
-from hpmpi.supply import CHUNK_BYTES
 from hpmpi.transports import LEADER
 
 WINDOW = 4
@@ -151,5 +150,5 @@ class Receipt:
 def wants(sizes: dict[str, int]) -> Iterator[Want]:
     """Divide files into chunks."""
     for file, size in sizes.items():
-        for offset in range(0, size, CHUNK_BYTES):
+        for offset in range(0, size, data.CHUNK_BYTES):
             yield Want(file, offset)

@@ -37,9 +37,6 @@ from hpmpi.rooms import Rooms
 from hpmpi.source import Source, Task
 from hpmpi.transports import Transport
 
-CHUNK_BYTES = 1 << 20
-"""How much of a file is sent at a time."""
-
 decode = msgspec.msgpack.Decoder(Report | Need | Want).decode
 
 
@@ -136,7 +133,7 @@ class Supply:
         try:
             assert file in self._sizes, "ranks want what they were told of"
             with (self._folder / file).open("rb", buffering=0) as opened:
-                return Chunk(file, offset, os.pread(opened.fileno(), CHUNK_BYTES, offset))
+                return Chunk(file, offset, os.pread(opened.fileno(), data.CHUNK_BYTES, offset))
         except OSError as error:
             return NoData(f"{self._folder / file} can't be read: {error}")
 

@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from hpmpi import rooms, supply
-from hpmpi.data import Data
+from hpmpi import rooms
+from hpmpi.data import CHUNK_BYTES, Data
 from hpmpi.delivery import WINDOW, Delivery
 from hpmpi.messages import Beat, Chunk, Need, NoData, Order, Receive, Report, Unfit, Want
 from hpmpi.place import Share
@@ -171,7 +171,7 @@ def test_no_more_is_asked_for_than_may_be_under_way(run: Run) -> None:
     run.add(2, 1)
     run.turn()
     run.give(run.read())
-    assert len(run.wire.said) == min(WINDOW, 1 + X.nbytes // supply.CHUNK_BYTES)
+    assert len(run.wire.said) == min(WINDOW, 1 + X.nbytes // CHUNK_BYTES)
 
 
 def test_a_rank_that_comes_late_finds_the_data(run: Run) -> None:
