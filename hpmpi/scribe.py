@@ -23,6 +23,9 @@ from hpmpi.transports import unlaunched
 SHARE = 0.02
 """The share of a core that writing may take."""
 
+TRIES = 2
+"""How often the last one is tried: nothing is written after it."""
+
 LOOK_EVERY_S = 0.2
 """How often one who waits for the file does what is due meanwhile."""
 
@@ -52,6 +55,7 @@ class Scribe:
         self._every_s = every_s
         self._due_at = time.monotonic() + every_s
         self._began_at: float | None = None
+        self._written = False
         self._process: subprocess.Popen[bytes] | None = None
         self._frames: Frames | None = None
 
@@ -66,8 +70,11 @@ class Scribe:
     def finish(self, state: str, meanwhile: Callable[[], None]) -> None:
         """Write the last one, which says how the run ended, and end the process."""
         self._wait(meanwhile)
-        self._begin(state)
-        self._wait(meanwhile)
+        for _ in range(TRIES):
+            self._begin(state)
+            self._wait(meanwhile)
+            if self._written:
+                break
         self.close()
 
     def close(self) -> None:
@@ -115,7 +122,7 @@ class Scribe:
         said = self._frames.receive()
         if not said and not self._frames.closed:
             return
-        self._began_at = None
+        self._began_at, self._written = None, False
         self._due_at = time.monotonic() + max(self._every_s, took_s / SHARE)
         try:
             self._adopt(msgspec.msgpack.decode(said[0], type=Done) if said else self._dead())
@@ -126,6 +133,7 @@ class Scribe:
         if done.error:
             raise StoreError(done.error)
         self._store.adopt()
+        self._written = True
 
     def _dead(self) -> Done:
         assert self._process is not None, "what is dead was started"

@@ -13,20 +13,20 @@ from hpmpi.book import Book
 from hpmpi.decisions import Assigned, Started
 from hpmpi.errors import HpmpiError
 from hpmpi.journal import line_of
-from hpmpi.scribe import Task
+from hpmpi.scribe import Scribe, Task
 from tests.runs import Study, finish, processes_of
 
 
 def begin(study: Study, *options: str) -> tuple[subprocess.Popen[str], int]:
     """Start a study; return it, and who writes its results, once it has begun to."""
     process = study.start(study.command("--workers", "1", *options))
-    study.until(lambda: bool(writers(study)), process)
-    return process, writers(study)[0]
+    study.until(lambda: bool(writers(study.out)), process)
+    return process, writers(study.out)[0]
 
 
-def writers(study: Study) -> list[int]:
-    """Find who writes results."""
-    found = [each.split()[0] for each in processes_of(study.out) if "hpmpi.book" in each]
+def writers(folder: Path) -> list[int]:
+    """Find who writes the results in a folder."""
+    found = [each.split()[0] for each in processes_of(folder) if "hpmpi.book" in each]
     return [int(pid) for pid in found]
 
 
@@ -70,10 +70,28 @@ def test_who_writes_the_results_leaves_signals_to_rank_0_and_ends_with_it(tmp_pa
         os.kill(writer, number)
     so_far = len(study.results)
     study.until(lambda: len(study.results) >= so_far + 3, process)
-    assert writers(study) == [writer]
+    assert writers(study.out) == [writer]
     process.kill()
     finish(process)
     assert study.left() == []
+
+
+def test_the_last_results_are_written_though_their_writer_is_killed(journal: Path) -> None:
+    killed: list[int] = []
+
+    def kill() -> None:
+        if not killed:
+            killed.extend(writers(journal))
+            os.kill(killed[0], signal.SIGKILL)
+
+    opened = store.Store(journal, store.read(journal))
+    scribe = Scribe(opened, every_s=1000.0)
+    before = (journal / "run.h5").stat().st_ino
+    scribe.finish("complete", kill)
+    opened.close()
+    assert killed
+    assert (journal / "run.h5").stat().st_ino != before
+    assert writers(journal) == []
 
 
 def test_the_results_of_decisions_that_cannot_be_derived_are_not_written(journal: Path) -> None:
