@@ -8,7 +8,8 @@ The map of the package; imports go down the list, never up:
 - a run: `settings` (one study file, checked), read by `toml`, and the `candidates` it names, `run`
   (lead or serve), `leader` (rank 0's loop), `resume` (where a folder says that a study is),
   `summary` (what a run came to)
-- I/O, one dangerous thing each: `guard` (between the launcher and the rank), `transports` (MPI, or
+- I/O, one dangerous thing each: `guard` (between the launcher and the rank), which holds
+  its `connections`, `transports` (MPI, or
   sockets on one machine), `frames` (messages over a socket), `worker` (the agent on a rank),
   `child` (the objective's process, from outside), `perform` (from inside), `family` (all that it
   has started) and its `memory`, `output` (what it prints), `objective` (the user's function),

@@ -17,7 +17,7 @@ from hpmpi.rooms import Rooms, vanish
 from hpmpi.supply import CHUNK_BYTES
 from hpmpi.transports import LEADER
 
-WINDOW = 4
+WINDOW = 8
 """How many chunks are asked for at a time."""
 
 Say = Callable[[Report | Need | Want], None]

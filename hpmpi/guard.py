@@ -175,39 +175,6 @@ def tell_of_lost() -> None:
     _tell(lost="yes")
 
 
-def hold_connections() -> None:
-    """Have the guard hold this rank's connections, too, so that its death closes none.
-
-    MPICH crashes (5.0.2, UCX over TCP) where it sends to a rank whose connection was closed. So the
-    death of a rank is for the others what its hanging is: silence.
-    """
-    if HELD in os.environ and "PMI_FD" in os.environ:
-        for opened in Path("/proc/self/fd").iterdir():
-            with contextlib.suppress(OSError):  # no socket, not connected, or closed by now
-                _hold(int(opened.name))
-
-
-def _hold(number: int) -> None:
-    import socket  # noqa: PLC0415 - not for guards
-
-    inode = os.fstat(number).st_ino
-    if inode in _held:
-        return
-    connection = socket.socket(fileno=number)
-    try:
-        connection.getpeername()
-        if connection.family in (socket.AF_INET, socket.AF_INET6):
-            with socket.fromfd(int(os.environ[HELD]), socket.AF_UNIX, socket.SOCK_STREAM) as guard:
-                socket.send_fds(guard, [b"-"], [number])
-        _held.add(inode)
-    finally:
-        connection.detach()
-
-
-_held: set[int] = set()
-"""The sockets that need not be looked at again, by the kernel's numbers."""
-
-
 def _tell(**words: str) -> None:
     if FD in os.environ:
         said = "".join(f"{name}={word}\n" for name, word in words.items())

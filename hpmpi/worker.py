@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from hpmpi import guard
+from hpmpi import connections, guard
 from hpmpi.bare import Bare
 from hpmpi.child import Child
 from hpmpi.delivery import Delivery
@@ -130,7 +130,7 @@ class Worker:
             return 0  # an error would have the guard wait for the end of the run
         if now - self._beat_at >= welcome.beat_s:
             self._beat_at = now
-            guard.hold_connections()
+            connections.hold()
             self._pass_points_on()
             self._say(Beat())
         if not self._delivery.done:
@@ -184,7 +184,7 @@ class Worker:
             case Ready() if self._introduced:
                 return
             case Ready():
-                guard.hold_connections()
+                connections.hold()
                 self._introduced = True
             case Progress():
                 self._points.append(report)

@@ -1,6 +1,6 @@
 """Count how often a study's data lie in a node's memory, and how often they are read.
 
-    python scripts/bench_data.py [--ranks 8] [--mb 1000] [--launcher mpirun] [--json]
+    python scripts/bench_data.py [--ranks 8] [--mb 1000] [--launcher mpirun] [--apart] [--json FILE]
 
 Runs a study of so many worker ranks, whose trials sum up an array, and looks at the whole run while
 each of them has it mapped. `copies` is what all processes have in memory together (the sum of their
@@ -8,7 +8,8 @@ PSS, which shares pages out) over the array's size, less what the same run takes
 data; pages that no process has mapped are in no PSS, so what lies in the node's folder and is in
 nobody's share is added. `reads` is what they have read of the array's file, over its size: as
 counted by the kernel for each process, with its children that have ended (rchar in /proc/PID/io),
-where the other run's is taken off.
+where the other run's is taken off. With `--apart` (MPICH), each rank has a folder of its own, as if
+it were on another node: then each receives a copy from rank 0, and `sent_mb_s` says how fast.
 """
 
 import argparse
@@ -52,12 +53,16 @@ data.folder = "{node}"
 
 
 class Seen(NamedTuple):
-    """What a run took: memory in bytes, bytes read, and seconds until all had the data."""
+    """What a run took: memory in bytes, bytes read, seconds until all had the data.
+
+    And seconds from the first chunk that came to a rank to the last.
+    """
 
     pss: int
     unmapped: int
     read: int
     took_s: float
+    sent_s: float
 
 
 def main() -> None:
@@ -66,11 +71,12 @@ def main() -> None:
     options.add_argument("--ranks", type=int, default=8)
     options.add_argument("--mb", type=int, default=1000)
     options.add_argument("--launcher", choices=["mpirun", "none"], default="mpirun")
-    options.add_argument("--json", action="store_true")
+    options.add_argument("--apart", action="store_true")
+    options.add_argument("--json", type=Path)
     asked = options.parse_args()
     size = asked.mb * 1_000_000
-    without = measure(asked.ranks, 8000, asked.launcher)
-    seen = measure(asked.ranks, size, asked.launcher)
+    without = measure(asked.ranks, 8000, asked.launcher, apart=asked.apart)
+    seen = measure(asked.ranks, size, asked.launcher, apart=asked.apart)
     row = {
         "ranks": asked.ranks,
         "launcher": asked.launcher,
@@ -82,19 +88,23 @@ def main() -> None:
         "all_have_it_s": round(seen.took_s, 2),
         "without_data_s": round(without.took_s, 2),
     }
+    if asked.apart:
+        row["sent_mb_s"] = round(asked.ranks * asked.mb / seen.sent_s)
+    for name, value in row.items():
+        print(f"{name:20} {value}")
     if asked.json:
-        print(json.dumps(row))
-    else:
-        for name, value in row.items():
-            print(f"{name:20} {value}")
+        asked.json.write_text(json.dumps(row) + "\n")
 
 
-def measure(ranks: int, size: int, launcher: str) -> Seen:
+def measure(ranks: int, size: int, launcher: str, *, apart: bool) -> Seen:
     """Run a study whose data have so many bytes, and look at it while all have them."""
     with tempfile.TemporaryDirectory() as name, tempfile.TemporaryDirectory(dir="/dev/shm") as node:
         folder = Path(name)
         (folder / "train.py").write_text(OBJECTIVE)
-        (folder / "study.toml").write_text(STUDY.format(ranks=ranks, node=node))
+        for rank in range(ranks + 1):
+            (Path(node) / str(rank)).mkdir()
+        own = f"{node}/$PMI_RANK" if apart else node
+        (folder / "study.toml").write_text(STUDY.format(ranks=ranks, node=own))
         array = np.lib.format.open_memmap(
             folder / "all.npy", mode="w+", dtype=np.float64, shape=(size // 8,)
         )
@@ -107,10 +117,15 @@ def measure(ranks: int, size: int, launcher: str) -> Seen:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
+        began_to_send_at = sent_at = 0.0
         while len(list(folder.glob("mapped.*"))) < ranks:
+            if not began_to_send_at and list(Path(node).glob("*/*/part-[1-9]*")):
+                began_to_send_at = time.monotonic()
+            if not sent_at and len(list(Path(node).glob("*/*/data"))) > ranks:
+                sent_at = time.monotonic()
             if process.poll() is not None:
                 sys.exit(process.communicate()[1].decode())
-            time.sleep(0.05)
+            time.sleep(0.02)
         took_s = time.monotonic() - began_at
         pids = list(processes_of(folder))
         read = sum(number(pid, "io", "rchar:") for pid in pids)
@@ -119,9 +134,10 @@ def measure(ranks: int, size: int, launcher: str) -> Seen:
         mapped = sum(mapped_share(pid, node) for pid in pids)
         (folder / "gate").touch()
         process.communicate()
-        if process.returncode != 0 or list(Path(node).iterdir()):
-            sys.exit(f"exit code {process.returncode}; left: {list(Path(node).iterdir())}")
-        return Seen(pss, lying - mapped, read, took_s)
+        left = list(Path(node).rglob("hpmpi-*"))
+        if process.returncode != 0 or left:
+            sys.exit(f"exit code {process.returncode}; left: {left}")
+        return Seen(pss, lying - mapped, read, took_s, sent_at - began_to_send_at)
 
 
 def command(folder: Path, ranks: int, launcher: str) -> list[str]:

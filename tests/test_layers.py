@@ -20,7 +20,7 @@ LAYERS = {
         *("family", "guard", "frames", "transports", "checkpoints", "objective", "perform"),
         *("output", "child", "worker", "baseline", "journal", "store", "narrator", "trainables"),
         *("files", "lock", "place", "results", "allocation", "lifeline", "team", "launchers"),
-        *("vigil", "standby", "memory", "bare"),
+        *("vigil", "standby", "memory", "bare", "connections"),
         *("rooms", "data", "columns", "source", "supply", "delivery"),
     ],
     "a run": ["toml", "candidates", "settings", "summary", "resume", "leader", "run"],

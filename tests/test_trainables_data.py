@@ -12,9 +12,25 @@ import pytest
 from sklearn import datasets
 
 from hpmpi.errors import ObjectiveError
+from hpmpi.messages import Assign, Point
+from hpmpi.objective import check_study, open_trial
 from hpmpi.trainables import dataset, tree
 from hpmpi.trainables.dataset import BUILT_IN, FETCHED, Layout, load, located, part, spread
+from tests.build import never
+from tests.drive import welcome
 from tests.trainables import train
+
+ORDER = Assign(7, 0, 1, 1, {}, seed=7)
+
+
+def study_data(folder: Path, **arrays: object) -> str:
+    """Lay down the data of a study."""
+    given = folder / "given"
+    given.mkdir()
+    for name, array in arrays.items():
+        np.save(given / f"{name}.npy", np.asarray(array))
+    return str(given)
+
 
 IRIS = datasets.load_iris()
 NUMBERS = "".join(
@@ -93,6 +109,36 @@ def test_arrays_are_found_by_name(tmp_path: Path) -> None:
     assert load(file, "length", None, None).task == "regression"
     with pytest.raises(ObjectiveError, match="there is no array 'width', but X, length, y"):
         load(file, "width", None, None)
+
+
+def test_data_of_the_study_are_what_is_trained_on_if_no_data_set_is_said(tmp_path: Path) -> None:
+    x, y = datasets.load_iris(return_X_y=True)
+    given = study_data(tmp_path, X=x, y=y)
+    found = {}
+    for args in ({}, {"dataset": "iris"}, {"dataset": "wine"}):
+        told = welcome(tmp_path / str(args), args=args, data=given)
+        trial, _ = open_trial(told, ORDER, list[Point]().append, never)
+        found[args.get("dataset")] = tree.train({"max_depth": 2}, trial)["train_rows"]
+    assert found[None] == found["iris"] != found["wine"]
+
+
+def test_data_of_the_study_without_x_and_y_are_said(tmp_path: Path) -> None:
+    told = welcome(tmp_path, metric="accuracy", data=study_data(tmp_path, A=np.ones(3)))
+    with pytest.raises(
+        ObjectiveError, match=r"\[data\] can't be used: there is no array 'x', but A"
+    ):
+        check_study(tree.train, told)
+
+
+def test_folds_of_the_study_data_are_copied_only_where_they_must_be(tmp_path: Path) -> None:
+    given = study_data(tmp_path, X=np.arange(60.0).reshape(30, 2), y=np.arange(30.0) / 7)
+    layout = Layout(given, None, None, None, 0.25, 3, stratified=False, scaled=False)
+    x = dataset.whole(layout).x
+    assert isinstance(x.base, np.memmap)
+    for number in range(3):
+        found = part(layout, number)
+        assert np.shares_memory(found.x_test, x)
+        assert np.shares_memory(found.x_train, x) == (number in {0, 2})
 
 
 def test_validation_data_are_what_is_scored(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpmpi.decisions import Refused, Result
+from hpmpi import data
+from hpmpi.decisions import Lost, Refused, Result
 from tests.mpi.test_hosts import Hosts, hosts, missing
 from tests.runs import MPIRUN, Study, finish, mpirun, processes_of
 
@@ -180,6 +182,23 @@ def test_each_host_holds_the_data_once(hosts: Hosts, tmp_path: Path) -> None:
 @pytest.mark.mpi
 @needs_hosts[1]
 @needs_hosts[2]
+def test_a_receiver_that_is_killed_costs_only_itself(hosts: Hosts, tmp_path: Path) -> None:
+    study = gated(tmp_path)
+    np.savez(study.folder / "all.npz", X=np.ones((2**22, 5)), y=np.ones(5))
+    process = study.start(hosts.mpirun(*study.command("--set", "objective_args.gate=true")))
+    study.until(kill_receiver, process)
+    study.until(lambda: len(study.mapped()) == 4, process)
+    (study.folder / "gate").touch()
+    done = finish(process)
+    assert (done.returncode, study.left()) == (0, []), done.stderr
+    assert len([each for each in study.decisions if isinstance(each, Lost)]) == 1
+    for number in (1, 2, 3):
+        assert on(hosts, number, "find /dev/shm -name hpmpi-*") == []
+
+
+@pytest.mark.mpi
+@needs_hosts[1]
+@needs_hosts[2]
 def test_a_host_without_room_has_no_part_and_the_others_work(hosts: Hosts, tmp_path: Path) -> None:
     study = gated(tmp_path)
     on(hosts, 3, "mount -t tmpfs -o size=8m tmpfs /mnt")
@@ -206,6 +225,16 @@ def test_a_run_ends_where_no_host_has_room(hosts: Hosts, tmp_path: Path) -> None
     done = study.run(hosts.mpirun(*study.command()))
     assert (done.returncode, study.left()) == (2, []), done.stderr
     assert "MB, and host1 has room for 8.39 MB in /mnt" in done.stderr
+
+
+def kill_receiver() -> bool:
+    """Kill a rank that receives, if one does: it has a part of the data open."""
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if re.search(f"/{data.PARTS}[1-9]", str(link.readlink())):
+                os.kill(int(link.parts[2]), signal.SIGKILL)
+                return True
+    return False
 
 
 def gated(folder: Path) -> DataStudy:
