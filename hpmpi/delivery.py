@@ -16,7 +16,7 @@ from hpmpi.messages import Chunk, Need, NoData, Receive, Report, Unfit, Want, We
 from hpmpi.rooms import Rooms, vanish
 from hpmpi.transports import LEADER
 
-WINDOW = 4
+WINDOW = 8
 """How many chunks are asked for at a time."""
 
 Say = Callable[[Report | Need | Want], None]

@@ -116,7 +116,7 @@ def test_data_of_the_study_are_what_is_trained_on_if_no_data_set_is_said(tmp_pat
     given = study_data(tmp_path, X=x, y=y)
     found = {}
     for args in ({}, {"dataset": "iris"}, {"dataset": "wine"}):
-        told = welcome(tmp_path, args=args, data=given)
+        told = welcome(tmp_path / str(args), args=args, data=given)
         trial, _ = open_trial(told, ORDER, list[Point]().append, never)
         found[args.get("dataset")] = tree.train({"max_depth": 2}, trial)["train_rows"]
     assert found[None] == found["iris"] != found["wine"]
