@@ -3,6 +3,7 @@
 import contextlib
 import re
 from enum import Enum
+from itertools import takewhile
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM, SIGUSR1, Signals
 from typing import NamedTuple
@@ -81,18 +82,19 @@ def members(launcher: int, role: Role) -> list[Member]:
         found.append(Member(role, "", process))
         for each in process.children(recursive=True):
             with contextlib.suppress(psutil.Error):
-                found += [member] if (member := member_of(each)) else []
+                found += [member] if (member := member_of(each, launcher)) else []
     return found
 
 
-def member_of(process: psutil.Process) -> Member | None:
+def member_of(process: psutil.Process, launcher: int) -> Member | None:
     """Tell what a process of a start is, by those above it; None where it is none of ours."""
     if "hpmpi.perform" in process.cmdline():
         return Member(Role.OBJECTIVE, "", process)
     rank = rank_of(process.environ())
     if not rank:
         return None
-    above = sum(rank_of(parent.environ()) == rank for parent in process.parents())
+    ours = takewhile(lambda each: each.pid != launcher, process.parents())  # others may be secret
+    above = sum(rank_of(parent.environ()) == rank for parent in ours)
     if VARIABLE in process.environ():  # no guards
         above += 2
     roles = {

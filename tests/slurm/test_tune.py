@@ -24,8 +24,10 @@ by_each_launcher = pytest.mark.parametrize(
 @pytest.mark.mpi
 @by_each_launcher
 def test_a_study_runs_to_its_end(cluster: Cluster, tmp_path: Path, launcher: str) -> None:
-    tuning = Tuning(cluster, tmp_path, epoch_s=0.01)
+    tuning = Tuning(cluster, tmp_path, epoch_s=0.01, gated=True)
     tuning.submit(hpmpi=("--launcher", launcher))
+    cluster.wait_for(lambda: bool(tuning.deadlines), "word of the end of the allocation")
+    tuning.open_gate()
     tuning.finish()
     assert (tuning.restarts, tuning.starts) == (0, 1)
     log = tuning.log.read_text()
