@@ -6,7 +6,7 @@ What rank 0 spends on a result and on a heartbeat is measured with a real Leader
 and what MPI takes of it for a message with a real mpirun. Then rank 0 is a queue with one server:
 each message waits until those before it are done, and is done when its cost has passed. What is
 told is decided by the real Master; a job takes an exponential time, of the same mean at every rung,
-and ranks beat as real ones do. Times count from when ranks have done a job each, on average.
+and ranks beat as real ones do. Times count from when ranks have done two jobs each, on average.
 
 With --real, ranks that sleep are started by mpirun on this machine, and the wall time from the
 first job handed out to the last result is compared with what the trials sleep.
@@ -52,7 +52,7 @@ PATIENCE_S = 30.0
 LATENCY_S = 1e-3
 """How long a message is under way, with what a rank sleeps between two looks at MPI."""
 
-WARM = 1.0
+WARM = 2.0
 STEADY = 4.0
 """How long ranks work before it counts, and while it does, in mean durations of jobs."""
 
@@ -285,7 +285,7 @@ def cells(options: argparse.Namespace, costs: dict[str, Costs]) -> Iterator[tupl
 def main() -> None:
     """Measure, simulate, and tell."""
     parser = argparse.ArgumentParser(description="How far one master goes.")
-    parser.add_argument("--ranks", type=int, nargs="+", default=[64, 500, 1000, 10_000])
+    parser.add_argument("--ranks", type=int, nargs="*", default=[64, 500, 1000, 10_000])
     parser.add_argument("--trial-s", type=float, nargs="+", default=[1, 10, 60])
     parser.add_argument("--real", type=int, nargs="*", default=[], metavar="N")
     parser.add_argument("--each", type=int, default=4, help="trials a real rank; default: 4")
