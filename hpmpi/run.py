@@ -112,6 +112,8 @@ def lead(make_plan: Callable[[], Plan], workers: int | None, ranks: int | None =
             dismiss()
             return sum_up(plan.study, plan.saved.decisions)
         jobs, writer = take_over(plan)
+        study, origin = plan.study, plan.origin
+        del plan  # the state that it has read is in the jobs now
     except HpmpiError:
         dismiss()
         raise
@@ -119,11 +121,11 @@ def lead(make_plan: Callable[[], Plan], workers: int | None, ranks: int | None =
         transport = join_mpi()
     else:
         transport = local.lead(workers or local.cores())
-    leader = Leader(plan.study, plan.origin, jobs, writer, transport)
+    leader = Leader(study, origin, jobs, writer, transport)
     if ranks is not None:
         leader.heed_launch()
     leader.run()
-    return sum_up(plan.study, writer.decisions)
+    return sum_up(study, writer.decisions)
 
 
 def leave_early(_number: int, _frame: FrameType | None) -> None:

@@ -73,12 +73,12 @@ class FreeRanks:
     """Ranks that answer at once; they count what rank 0 does, but not what they do themselves."""
 
     rank = 0
-    size = RANKS + 1
     share = Share()
     name = "ranks that cost nothing"
 
-    def __init__(self, trials: int) -> None:
+    def __init__(self, trials: int, ranks: int) -> None:
         """Have the study drained after so many trials; none, when the first job is handed out."""
+        self.size = ranks + 1
         self.traffic = Traffic()
         self.left_at = 0.0
         self.begun_at = 0.0
@@ -112,12 +112,14 @@ class FreeRanks:
         """Hand over the answers of a few ranks."""
         del timeout_s, wake
         called_at = time.process_time()
-        self.begun_at = self.begun_at or called_at
         if "results" in self.found and "beat_us" not in self.found and not self._beats:
             self._find_beats(called_at)
         waiting = self._beats or self._answers
         answers = [waiting.popleft() for _ in range(min(TURN, len(waiting)))]
-        self.results += sum(isinstance(answer, Finished) for _, answer in answers)
+        results = sum(isinstance(answer, Finished) for _, answer in answers)
+        if results and not self.begun_at:  # all have their first job
+            self.begun_at, self.theirs_s = called_at, 0.0
+        self.results += results
         messages = [(rank, msgspec.msgpack.encode(answer)) for rank, answer in answers]
         self.theirs_s += time.process_time() - called_at
         return messages
@@ -165,9 +167,9 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def lead(folder: Path, trials: int) -> None:
+def lead(folder: Path, trials: int, number: int) -> None:
     """Lead the study in a folder, as `hpmpi run` does, and tell what was found."""
-    ranks = FreeRanks(trials)
+    ranks = FreeRanks(trials, number)
     plan = run.prepare(folder / "study.toml", [], folder / "out", fresh=False)
     jobs, store = run.take_over(plan)
     leader = Leader(plan.study, plan.origin, jobs, store, ranks)
@@ -185,30 +187,35 @@ def lead(folder: Path, trials: int) -> None:
     os._exit(0)
 
 
-def measure(method: str, trials: int) -> dict[str, float]:
-    """Have a study led in a process of its own, and led again."""
+def measure(
+    method: str, trials: int, ranks: int = RANKS, *, again: bool = True
+) -> dict[str, float]:
+    """Have a study led in a process of its own, and led on."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "study.toml").write_text(STUDY + METHODS[method])
         (folder / "sleepers.py").symlink_to(ROOT / "scripts" / "sleepers.py")
-        found = begin(folder, trials)
+        found = begin(folder, trials, ranks)
+        if not again:
+            return found
         began_at = time.monotonic()
-        again = begin(folder, 0)
+        led_on = begin(folder, 0, ranks)
         restart = {
-            "restart_s": again["restarted_at"] - began_at,
-            "restart_cpu_s": again["restart_cpu_s"],
-            "restart_mb": again["restart_mb"],
-            "restart_peak_mb": again["written_mb"],
+            "restart_s": led_on["restarted_at"] - began_at,
+            "restart_cpu_s": led_on["restart_cpu_s"],
+            "restart_mb": led_on["restart_mb"],
+            "restart_peak_mb": led_on["written_mb"],
         }
         (folder / "out" / "run.h5").unlink()
         began_at = time.monotonic()
-        restart["without_h5_s"] = begin(folder, 0)["restarted_at"] - began_at
+        restart["without_h5_s"] = begin(folder, 0, ranks)["restarted_at"] - began_at
         return found | restart
 
 
-def begin(folder: Path, trials: int) -> dict[str, float]:
+def begin(folder: Path, trials: int, ranks: int) -> dict[str, float]:
     """Start a process that leads; return what it has found."""
-    command = [sys.executable, __file__, "--lead", str(folder), "--trials", str(trials)]
+    numbers = ["--trials", str(trials), "--ranks", str(ranks)]
+    command = [sys.executable, __file__, "--lead", str(folder), *numbers]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     for line in done.stdout.splitlines():
         if line.startswith(FOUND):
@@ -249,15 +256,16 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=3, metavar="N", help="default: 3")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--ranks", type=int, default=RANKS, metavar="N", help=f"default: {RANKS}")
     parser.add_argument("--lead", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.lead:
-        lead(options.lead, options.trials[0])
+        lead(options.lead, options.trials[0], options.ranks)
     found: dict[str, list[dict[str, float]]] = defaultdict(list)
     for _ in range(options.repetitions):
         for trials in options.trials:
             for method in options.methods:
-                found[f"{method} {trials}"].append(measure(method, trials))
+                found[f"{method} {trials}"].append(measure(method, trials, options.ranks))
     rows = {
         title: {name: statistics.median(one[name] for one in each) for name in each[0]}
         for title, each in found.items()

@@ -6,7 +6,7 @@ What rank 0 spends on a result and on a heartbeat is measured with a real Leader
 and what MPI takes of it for a message with a real mpirun. Then rank 0 is a queue with one server:
 each message waits until those before it are done, and is done when its cost has passed. What is
 told is decided by the real Master; a job takes an exponential time, of the same mean at every rung,
-and ranks beat as real ones do. Times count from when ranks have done a job each, on average.
+and ranks beat as real ones do. Times count from when ranks have done two jobs each, on average.
 
 With --real, ranks that sleep are started by mpirun on this machine, and the wall time from the
 first job handed out to the last result is compared with what the trials sleep.
@@ -46,13 +46,13 @@ from hpmpi.transports import Transport
 from hpmpi.trial import Goal
 
 TRIALS = 10_000
-"""In the studies that the costs are measured with."""
+"""How many there are in the studies that costs are measured with, besides one for each rank."""
 
 PATIENCE_S = 30.0
 LATENCY_S = 1e-3
 """How long a message is under way, with what a rank sleeps between two looks at MPI."""
 
-WARM = 1.0
+WARM = 2.0
 STEADY = 4.0
 """How long ranks work before it counts, and while it does, in mean durations of jobs."""
 
@@ -182,10 +182,14 @@ def scheduler(method: str) -> Scheduler:
 # -- costs ----------------------------------------------------------------------------------------
 
 
-def measured_costs(method: str, message_s: float) -> Costs:
+def measured_costs(method: str, ranks: int, message_s: float) -> Costs:
     """Measure what a Leader spends; a message is heard and another one sent for each."""
-    found = measure(method, TRIALS)
-    return Costs(found["result_us"] * 1e-6 + message_s, found["beat_us"] * 1e-6 + message_s)
+    found = measure(method, TRIALS + ranks, ranks, again=False)
+    costs = Costs(found["result_us"] * 1e-6 + message_s, found["beat_us"] * 1e-6 + message_s)
+    told = f"{method}, {ranks} ranks: {costs.result_s * 1e6:.1f} us a result, "
+    told += f"{costs.beat_s * 1e6:.1f} us a beat: "
+    print(f"{told}one master saturates at {1 / costs.result_s:,.0f} results a second", flush=True)
+    return costs
 
 
 def measured_message() -> float:
@@ -261,7 +265,9 @@ def ran(command: list[str]) -> str:
 # -- what is told ---------------------------------------------------------------------------------
 
 
-def cells(options: argparse.Namespace, costs: dict[str, Costs]) -> Iterator[tuple[str, Cell]]:
+def cells(
+    options: argparse.Namespace, costs: dict[tuple[str, int], Costs]
+) -> Iterator[tuple[str, Cell]]:
     """Let all numbers of ranks work, and print what comes of it."""
     print(f"{'':26}{'ranks busy':>11}{'rank 0 busy':>12}{'by beats':>10}{'results/s':>11}", end="")
     print(f"{'delay, ms':>11}{'99 %':>8}{'Master, us':>12}")
@@ -271,7 +277,7 @@ def cells(options: argparse.Namespace, costs: dict[str, Costs]) -> Iterator[tupl
         for ranks in options.ranks
         for trial_s in options.trial_s
     ):
-        rank0 = Rank0(method, ranks, trial_s, costs[method])
+        rank0 = Rank0(method, ranks, trial_s, costs[method, ranks])
         cell = rank0.run(WARM * trial_s, STEADY * trial_s)
         title = f"{method}, {ranks} x {trial_s:g} s"
         print(
@@ -285,7 +291,7 @@ def cells(options: argparse.Namespace, costs: dict[str, Costs]) -> Iterator[tupl
 def main() -> None:
     """Measure, simulate, and tell."""
     parser = argparse.ArgumentParser(description="How far one master goes.")
-    parser.add_argument("--ranks", type=int, nargs="+", default=[64, 500, 1000, 10_000])
+    parser.add_argument("--ranks", type=int, nargs="*", default=[64, 500, 1000, 10_000])
     parser.add_argument("--trial-s", type=float, nargs="+", default=[1, 10, 60])
     parser.add_argument("--real", type=int, nargs="*", default=[], metavar="N")
     parser.add_argument("--each", type=int, default=4, help="trials a real rank; default: 4")
@@ -297,18 +303,20 @@ def main() -> None:
     told: dict[str, object] = {}
     if options.ranks:
         message_s = measured_message()
-        costs = {method: measured_costs(method, message_s) for method in METHODS}
         print(f"MPI takes {message_s * 1e6:.1f} us for a message heard and one sent")
-        for method, cost in costs.items():
-            result, beat = (1e6 * each for each in cost)
-            print(f"{method}: {result:.1f} us a result, {beat:.1f} us a beat: ", end="")
-            print(f"one master saturates at {1e6 / result:,.0f} results a second")
+        costs = {
+            (method, ranks): measured_costs(method, ranks, message_s)
+            for method in METHODS
+            for ranks in options.ranks
+        }
         found = dict(cells(options, costs))
         most = max(cell.beats for cell in found.values())
         verdict = "reached" if most <= BEAT_SHARE else "missed"
         print(f"heartbeats take {most:.2%} at most, wanted {BEAT_SHARE:.0%}: {verdict}")
         told = {title: cell._asdict() for title, cell in found.items()}
-        told["costs"] = {method: cost._asdict() for method, cost in costs.items()}
+        told["costs"] = {
+            f"{method}, {ranks}": cost._asdict() for (method, ranks), cost in costs.items()
+        }
     for ranks in options.real:
         for isolation in ("none", "process"):
             over = real(ranks, isolation, options.trial_s[0], options.each)

@@ -1,6 +1,7 @@
 """Laws of the run folder: nothing that was appended is lost, and anybody can read it."""
 
 import errno
+import gc
 import json
 import math
 import os
@@ -19,7 +20,7 @@ from hpmpi import files, lock, store, tables
 from hpmpi.decisions import Assigned, Curve, Decision, Failure, Joined, Lost, Result, Started
 from hpmpi.errors import DiskError, StoreError
 from hpmpi.jobs import JobsState
-from hpmpi.journal import line_of
+from hpmpi.journal import CHECKSUM, line_of
 from hpmpi.leaderboard import Leaderboard
 from hpmpi.messages import FailureKind, Point
 from hpmpi.store import Saved, Store, read
@@ -111,6 +112,41 @@ def test_a_kill_at_any_instant_loses_no_line(tmp_path: Path) -> None:
     process.stdout.close()
     appended = int([line for line in said if line.endswith("\n")][-1])
     assert len(read(tmp_path).decisions) >= appended + 1
+
+
+def test_what_is_read_says_how_long_the_journal_is_where_it_is_whole(tmp_path: Path) -> None:
+    filled(tmp_path).checkpoint(STATE)
+    journal = tmp_path / store.JOURNAL
+    size = journal.stat().st_size
+    journal.write_bytes(journal.read_bytes() + b'{"type":')
+    assert read(tmp_path).length == read(tmp_path, needs_state=False).length == size
+    damage(tmp_path, 3)
+    assert read(tmp_path).length is None
+
+
+def test_a_whole_journal_is_gone_on_with_as_it_stands(tmp_path: Path) -> None:
+    filled(tmp_path).close()
+    journal = tmp_path / store.JOURNAL
+    told_otherwise = journal.read_bytes().replace(b'"loss":0.5', b'"loss":5e-1')
+    rows = [row[: -len(CHECKSUM % 0)] for row in told_otherwise.splitlines()]
+    journal.write_bytes(b"".join(row + CHECKSUM % zlib.crc32(row) + b"\n" for row in rows))
+    before = journal.read_bytes()
+    Store(tmp_path, read(tmp_path)).close()
+    assert journal.read_bytes() == before != b"".join(map(line_of, DECISIONS))
+
+
+def test_a_journal_that_is_shorter_than_the_results_file_is_made_whole(tmp_path: Path) -> None:
+    filled(tmp_path).checkpoint(STATE)
+    journal = tmp_path / store.JOURNAL
+    whole = journal.read_bytes()
+    journal.write_bytes(b"".join(lines_of(tmp_path)[:-2]))
+    Store(tmp_path, read(tmp_path)).close()
+    assert journal.read_bytes() == whole
+
+
+@pytest.mark.parametrize("decision", DECISIONS)
+def test_no_decision_is_any_business_of_the_garbage_collector(decision: Decision) -> None:
+    assert not gc.is_tracked(decision)
 
 
 def test_a_damaged_line_is_said_with_its_number(tmp_path: Path) -> None:

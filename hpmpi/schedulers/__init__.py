@@ -5,7 +5,7 @@ of its `[scheduler]` table. It is pure, as searchers are. `Trials` is the part t
 numbers the trials and keeps their configurations.
 """
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -45,9 +45,9 @@ class Scheduler(Protocol):
 
 
 class TrialsState(msgspec.Struct, frozen=True):
-    """What changes in Trials."""
+    """What changes in Trials; each of `configs` is a Config, and is kept as it was read."""
 
-    configs: list[Config]
+    configs: list[Any]
     searcher: object
 
 
@@ -73,5 +73,6 @@ class Trials:
 
     def restore(self, state: TrialsState) -> None:
         """Go on from a state."""
+        assert all(isinstance(config, dict) for config in state.configs)
         self.configs = list(state.configs)
         self.searcher.restore(state.searcher)

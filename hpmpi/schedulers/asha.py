@@ -125,7 +125,8 @@ class Rung:
     def __init__(self, eta: int) -> None:
         """Start without results."""
         self._eta = eta
-        self._results: list[tuple[int, float]] = []
+        self._trials: list[int] = []
+        self._losses: list[float] = []
         self._promoted: list[int] = []
         self._top: list[tuple[float, int]] = []
         self._rest: list[tuple[float, int]] = []
@@ -133,8 +134,9 @@ class Rung:
 
     def add(self, trial: int, loss: float) -> None:
         """Rank a result."""
-        place = (loss, len(self._results))
-        self._results.append((trial, loss))
+        place = (loss, len(self._trials))
+        self._trials.append(trial)
+        self._losses.append(loss)
         if loss < WORST:
             heappush(self._waiting, place)
         self._rank(place)
@@ -150,32 +152,32 @@ class Rung:
         """Mark as promoted, and return, the best trial that may be (Algorithm 2, line 15)."""
         if not self.promotable:
             return None
-        trial = self._results[heappop(self._waiting)[1]][0]
+        trial = self._trials[heappop(self._waiting)[1]]
         self._promoted.append(trial)
         return trial
 
     def state(self) -> RungState:
         """Return all that changes."""
-        results = [(trial, None if loss == WORST else loss) for trial, loss in self._results]
-        return RungState(results, list(self._promoted))
+        losses = [None if loss == WORST else loss for loss in self._losses]
+        return RungState(list(zip(self._trials, losses, strict=True)), list(self._promoted))
 
     def restore(self, state: RungState) -> None:
         """Go on from a state, on a rung without results."""
-        assert not self._results, "a rung that has results can't be restored"
+        assert not self._trials, "a rung that has results can't be restored"
         for trial, loss in state.results:
             self.add(trial, WORST if loss is None else loss)
         promoted = set(state.promoted)
         self._promoted = list(state.promoted)
         # A sorted list is a heap.
         self._waiting = sorted(
-            place for place in self._waiting if self._results[place[1]][0] not in promoted
+            place for place in self._waiting if self._trials[place[1]] not in promoted
         )
 
     def _rank(self, place: tuple[float, int]) -> None:
         if self._top and place < negated(self._top[0]):
             place = negated(heappushpop(self._top, negated(place)))
         heappush(self._rest, place)
-        if len(self._top) < len(self._results) // self._eta:
+        if len(self._top) < len(self._trials) // self._eta:
             heappush(self._top, negated(heappop(self._rest)))
 
 
