@@ -115,7 +115,7 @@ def test_a_kill_at_any_instant_loses_no_line(tmp_path: Path) -> None:
 
 
 def test_what_is_read_says_how_long_the_journal_is_where_it_is_whole(tmp_path: Path) -> None:
-    filled(tmp_path)checkpoint(, STATE)
+    checkpoint(filled(tmp_path), STATE)
     journal = tmp_path / store.JOURNAL
     size = journal.stat().st_size
     journal.write_bytes(journal.read_bytes() + b'{"type":')
@@ -136,7 +136,7 @@ def test_a_whole_journal_is_gone_on_with_as_it_stands(tmp_path: Path) -> None:
 
 
 def test_a_journal_that_is_shorter_than_the_results_file_is_made_whole(tmp_path: Path) -> None:
-    filled(tmp_path)checkpoint(, STATE)
+    checkpoint(filled(tmp_path), STATE)
     journal = tmp_path / store.JOURNAL
     whole = journal.read_bytes()
     journal.write_bytes(b"".join(lines_of(tmp_path)[:-2]))
