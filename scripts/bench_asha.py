@@ -8,8 +8,8 @@ the trials really had, and ranks that are ready when the real ones were; in the 
 else takes any time. Wall time is that from the first order to the last result. The run folder is in
 memory, as what a disk takes for checkpoints is not ours.
 
-With 64 workers the real Master hands out, in virtual time, where each message takes it COST_S, and
-LATENCY_S to arrive.
+With 64 workers the real Master hands out, in virtual time: a result takes it COST_S, and what goes
+by between an order and its result beside the trial is what it was in the runs by mpirun.
 """
 
 import argparse
@@ -43,8 +43,9 @@ from hpmpi.space import Float, Space
 from hpmpi.trial import Goal, Job
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - where memory is a folder
-COST_S = 0.15e-3
-LATENCY_S = 0.5e-3
+COST_S = 0.09e-3
+"""As bench_ranks.py measures it."""
+
 WORKERS = 64
 
 Durations = Callable[[int, int, int], float]
@@ -90,11 +91,15 @@ CASES = {
 
 
 class Run(NamedTuple):
-    """What came of a run: its wall time, that of the simulation, and units trained twice."""
+    """What came of a run: its wall time, that of the simulation, units trained twice, and more.
+
+    `on_the_way_s`: from an order to its result, without the trial; the median.
+    """
 
     wall_s: float
     ideal_s: float
     units_again: int
+    on_the_way_s: float = 0.0
 
     @property
     def share(self) -> float:
@@ -119,12 +124,19 @@ def real(case: Case, command: list[str]) -> Run:
     def duration(trial: int, rung: int, units: int) -> float:
         return took.get((trial, rung), case.nominal(trial, rung, units))
 
-    began_at = next(row["at"] for row in rows if row["type"] == "assigned")
+    ordered = {(it["trial"], it["rung"]): it["at"] for it in rows if it["type"] == "assigned"}
+    began_at = min(ordered.values())
+    on_the_way_s = statistics.median(
+        each["at"] - ordered[key] - took[key]
+        for each in results
+        if (key := (each["trial"], each["rung"]))
+    )
     joined = [row["at"] - began_at for row in rows if row["type"] == "joined"]
     ideal_s = simulated(case, [max(0.0, at) for at in joined], duration)
     units = sum(int(row["metrics"].get("units", 0)) for row in results)
     highest = {row["trial"]: row["resource"] for row in results if case.eta}
-    return Run(results[-1]["at"] - began_at, ideal_s, units - sum(highest.values()))
+    again = units - sum(highest.values())
+    return Run(results[-1]["at"] - began_at, ideal_s, again, on_the_way_s)
 
 
 def simulated(case: Case, ready_at: list[float], duration: Durations) -> float:
@@ -151,7 +163,7 @@ def simulated(case: Case, ready_at: list[float], duration: Durations) -> float:
     return now
 
 
-def mastered(case: Case, workers: int) -> float:
+def mastered(case: Case, workers: int, on_the_way_s: float) -> float:
     """Tell when the last result comes where the real Master hands out, in virtual time."""
     roster = Roster([*range(1, workers + 1)], patience_s=1e9, start_s=1e9, now=0.0)
     jobs = Jobs(case.scheduler(), Goal("loss", "min"), max_failures=3)
@@ -174,7 +186,7 @@ def mastered(case: Case, workers: int) -> float:
                     {"loss": loss(order.trial, order.resource)},
                     saved=order.resource,
                 )
-                heard_at = now + took_s + 2 * LATENCY_S
+                heard_at = now + took_s + on_the_way_s
                 heappush(inbox, (heard_at, next(numbers), command.rank, answer))
     return now
 
@@ -200,7 +212,10 @@ def main() -> None:
                 runs.setdefault(f"{title}; {way}", []).append(real(case, command))
     for title, case in CASES.items():
         ideal_s = simulated(case, [0.0] * WORKERS, case.nominal)
-        runs[f"{title}; {WORKERS} simulated"] = [Run(mastered(case, WORKERS), ideal_s, 0)]
+        by_mpirun = runs[f"{title}; {options.workers} by mpirun"]
+        on_the_way_s = statistics.median(run.on_the_way_s for run in by_mpirun)
+        mastered_s = mastered(case, WORKERS, on_the_way_s)
+        runs[f"{title}; {WORKERS} simulated"] = [Run(mastered_s, ideal_s, 0, on_the_way_s)]
     for line in table(runs):
         print(line)
     if options.json:
@@ -210,15 +225,15 @@ def main() -> None:
 
 def table(runs: dict[str, list[Run]]) -> Iterator[str]:
     """Sum up the repetitions."""
-    yield f"{'':52}{'wall, s':>9}{'ideal, s':>10}{'share':>8}{'wanted':>8}{'again':>7}"
+    titles = ("wall, s", "ideal, s", "share", "wanted", "again", "way, ms")
+    yield f"{'':52}" + "".join(f"{title:>9}" for title in titles)
     for name, those in runs.items():
-        wall_s, ideal_s, share = (
-            statistics.median(column)
-            for column in zip(*((it.wall_s, it.ideal_s, it.share) for it in those), strict=True)
-        )
+        told = [(it.wall_s, it.ideal_s, it.share, 1e3 * it.on_the_way_s) for it in those]
+        wall_s, ideal_s, share, way_ms = map(statistics.median, zip(*told, strict=True))
         least = CASES[name.partition(";")[0]].least
         again = sum(it.units_again for it in those)
-        yield f"{name:52}{wall_s:9.3f}{ideal_s:10.3f}{share:8.3f}{least:8.3f}{again:7}"
+        columns = f"{wall_s:9.3f}{ideal_s:9.3f}{share:9.3f}{least:9.3f}{again:9}{way_ms:9.2f}"
+        yield f"{name:52}{columns}"
 
 
 if __name__ == "__main__":

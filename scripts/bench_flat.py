@@ -4,12 +4,14 @@ python scripts/bench_flat.py [--trials 1000 10000 100000] [--repetitions 3] [--j
 
 A real Leader leads, with its journal, leaderboard and log, beside ranks that answer at once and
 cost nothing: what they do is not counted. Each study has a process of its own. It is drained at the
-end; then the same command goes on with it, until the first job is handed out.
+end; then the same command goes on with it, until the first job is handed out; and once more, until
+its run.h5 is written: how long was rank 0 deaf at most?
 """
 
 import argparse
 import gc
 import json
+import math
 import os
 import re
 import resource
@@ -54,6 +56,7 @@ max_trials = 1000000
 """
 METHODS = {"random": "", "asha": '[scheduler]\nmethod = "asha"\nmax_resource = 81\n'}
 
+TRIALS = (1000, 10_000, 100_000)
 RANKS = 64
 TURN = 1
 """How many ranks answer at a time: MPICH tells of one message at a look."""
@@ -64,6 +67,7 @@ BEATS = 4000
 MOST_GROWTH = 1.5
 MOST_MB = 300
 MOST_RESTART_S = 5.0
+MOST_DEAF_MS = 50.0
 """What is wanted."""
 
 FOUND = "found "
@@ -150,6 +154,27 @@ class FreeRanks:
         return (now - self.begun_at - self.theirs_s) * 1e6
 
 
+class Witnesses(FreeRanks):
+    """Ranks that see how long rank 0 does not listen, until a results file is written."""
+
+    def __init__(self, file: Path, ranks: int) -> None:
+        """Have the study drained once there is such a file."""
+        super().__init__(sys.maxsize, ranks)
+        self._file = file
+        self._deaf_since = math.inf
+        self._deaf_s = 0.0
+
+    def poll(self, timeout_s: float, wake: Sequence[int] = ()) -> list[tuple[int, bytes]]:
+        """Hand over answers, and look at the clock."""
+        self._deaf_s = max(self._deaf_s, time.monotonic() - self._deaf_since)
+        if not self.found and self._file.exists():
+            self.found = {"deaf_ms": 1e3 * self._deaf_s}
+            os.kill(os.getpid(), signal.SIGTERM)
+        messages = super().poll(timeout_s, wake)
+        self._deaf_since = time.monotonic()
+        return messages
+
+
 class FirstJobError(Exception):
     """A job was handed out."""
 
@@ -167,10 +192,12 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def lead(folder: Path, trials: int, number: int) -> None:
+def lead(folder: Path, trials: int | None, number: int) -> None:
     """Lead the study in a folder, as `hpmpi run` does, and tell what was found."""
-    ranks = FreeRanks(trials, number)
-    plan = run.prepare(folder / "study.toml", [], folder / "out", fresh=False)
+    changes = ["run.checkpoint_s=0.5"] if trials is None else []
+    file = folder / "out" / "run.h5"
+    ranks = Witnesses(file, number) if trials is None else FreeRanks(trials, number)
+    plan = run.prepare(folder / "study.toml", changes, folder / "out", fresh=False)
     jobs, store = run.take_over(plan)
     leader = Leader(plan.study, plan.origin, jobs, store, ranks)
     del jobs, store, plan
@@ -209,12 +236,12 @@ def measure(
         (folder / "out" / "run.h5").unlink()
         began_at = time.monotonic()
         restart["without_h5_s"] = begin(folder, 0, ranks)["restarted_at"] - began_at
-        return found | restart
+        return found | restart | {"deaf_ms": begin(folder, None, ranks)["deaf_ms"]}
 
 
-def begin(folder: Path, trials: int, ranks: int) -> dict[str, float]:
-    """Start a process that leads; return what it has found."""
-    numbers = ["--trials", str(trials), "--ranks", str(ranks)]
+def begin(folder: Path, trials: int | None, ranks: int) -> dict[str, float]:
+    """Have a process lead, until so many trials or run.h5 are there; return what it found."""
+    numbers = ["--ranks", str(ranks), *(() if trials is None else ("--trials", str(trials)))]
     command = [sys.executable, __file__, "--lead", str(folder), *numbers]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     for line in done.stdout.splitlines():
@@ -241,6 +268,7 @@ def verdicts(method: str, rows: list[dict[str, float]]) -> list[str]:
         "memory, MB": (rows[-1]["memory_mb"], MOST_MB),
         "memory after a restart, MB": (rows[-1]["restart_mb"], MOST_MB),
         "restart, s": (rows[-1]["restart_s"], MOST_RESTART_S),
+        "deaf while run.h5 is written, ms": (rows[-1]["deaf_ms"], MOST_DEAF_MS),
     }
     return [
         f"{method}: {name} {value:.2f}, wanted {most:g} at most: "
@@ -252,7 +280,7 @@ def verdicts(method: str, rows: list[dict[str, float]]) -> list[str]:
 def main() -> None:
     """Measure, and tell."""
     parser = argparse.ArgumentParser(description="What a study costs rank 0 as it grows.")
-    parser.add_argument("--trials", type=int, nargs="+", default=[1000, 10_000, 100_000])
+    parser.add_argument("--trials", type=int, nargs="+", metavar="N", help=f"default: {TRIALS}")
     parser.add_argument("--repetitions", type=int, default=3, metavar="N", help="default: 3")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     parser.add_argument("--json", type=Path, metavar="FILE")
@@ -260,10 +288,10 @@ def main() -> None:
     parser.add_argument("--lead", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.lead:
-        lead(options.lead, options.trials[0], options.ranks)
+        lead(options.lead, options.trials[0] if options.trials else None, options.ranks)
     found: dict[str, list[dict[str, float]]] = defaultdict(list)
     for _ in range(options.repetitions):
-        for trials in options.trials:
+        for trials in options.trials or TRIALS:
             for method in options.methods:
                 found[f"{method} {trials}"].append(measure(method, trials, options.ranks))
     rows = {
