@@ -130,8 +130,8 @@ class MpiTransport:
     def _sleep_s(self, now: float, *, is_woken: bool) -> float:
         if self._sending or self._receiving:
             return UNDERWAY_S
-        if self._rung_at is not None:  # what it was rung for is on its way
-            return max(now - self._rung_at, SLEEP_LEAST_S)
+        if self._rung_at is not None:  # what it was rung for is on its way, or has been seen
+            return max(3 * (now - self._rung_at), SLEEP_LEAST_S)
         if self._is_rung:
             return math.inf
         least_s, share, most_s = self._sleep
