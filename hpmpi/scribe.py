@@ -86,14 +86,17 @@ class Scribe:
         self._process = self._frames = self._began_at = None
 
     def _begin(self, state: str) -> None:
-        if self._frames is None:
-            self._start()
-        assert self._frames is not None, "it was started"
+        frames = self._frames
+        try:
+            frames = frames or self._start()
+        except OSError as error:
+            self._rest(0.0, f"{RESULTS} can't be written: there is no process for it: {error}")
+            return
         task = Task(self._store.length, str(self._store.partial), state)
-        self._frames.send(msgspec.msgpack.encode(task))
+        frames.send(msgspec.msgpack.encode(task))
         self._began_at = time.monotonic()
 
-    def _start(self) -> None:
+    def _start(self) -> Frames:
         ours, theirs = socket.socketpair()
         # It inherits the mask: whoever signals all processes of a run means rank 0.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
@@ -105,11 +108,15 @@ class Scribe:
                 pass_fds=[theirs.fileno()],
                 env=unlaunched(),
             )
+        except OSError:
+            ours.close()
+            raise
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             theirs.close()
         family.offer_to_kernel(self._process.pid)
         self._frames = Frames(ours)
+        return self._frames
 
     def _wait(self, meanwhile: Callable[[], None]) -> None:
         while self._began_at is not None and self._frames is not None:
@@ -120,23 +127,27 @@ class Scribe:
     def _take(self, took_s: float) -> None:
         assert self._frames is not None, "what is being written was begun"
         said = self._frames.receive()
-        if not said and not self._frames.closed:
+        if said:
+            error = msgspec.msgpack.decode(said[0], type=Done).error
+        elif self._frames.closed:
+            error = self._dead()
+        else:
             return
-        self._began_at, self._written = None, False
+        if not error:
+            try:
+                self._store.adopt()
+            except StoreError as trouble:
+                error = str(trouble)
+        self._rest(took_s, error)
+
+    def _rest(self, took_s: float, error: str) -> None:
+        self._began_at, self._written = None, not error
         self._due_at = time.monotonic() + max(self._every_s, took_s / SHARE)
-        try:
-            self._adopt(msgspec.msgpack.decode(said[0], type=Done) if said else self._dead())
-        except StoreError as error:
-            log.error("%s; the journal has everything, and the run goes on", error)  # noqa: TRY400
+        if error:
+            log.error("%s; the journal has everything, and the run goes on", error)
 
-    def _adopt(self, done: Done) -> None:
-        if done.error:
-            raise StoreError(done.error)
-        self._store.adopt()
-        self._written = True
-
-    def _dead(self) -> Done:
+    def _dead(self) -> str:
         assert self._process is not None, "what is dead was started"
         code = self._process.wait()
         self.close()
-        return Done(f"{RESULTS} can't be written: the process that does it has ended with {code}")
+        return f"{RESULTS} can't be written: the process that does it has ended with {code}"

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -92,6 +93,21 @@ def test_the_last_results_are_written_though_their_writer_is_killed(journal: Pat
     assert killed
     assert (journal / "run.h5").stat().st_ino != before
     assert writers(journal) == []
+
+
+def test_where_there_is_no_process_to_write_the_results_the_run_goes_on(
+    journal: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    opened = store.Store(journal, store.read(journal))
+    scribe = Scribe(opened, every_s=0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", "/nowhere")
+        scribe.look()
+    assert "no process for it" in caplog.text
+    before = (journal / "run.h5").stat().st_ino
+    scribe.finish("complete", lambda: None)
+    opened.close()
+    assert (journal / "run.h5").stat().st_ino != before
 
 
 def test_the_results_of_decisions_that_cannot_be_derived_are_not_written(journal: Path) -> None:
