@@ -43,7 +43,7 @@ max_resource = 81
 
 PACKAGES = {"joblib": "joblib", "dask": "distributed", "optuna": "optuna", "ray tune": "ray"}
 UNDER_MPI = ("raw mpi4py", "MPICommExecutor")
-MOST_TRIALS = {"dask": 2000, "optuna": 400, "ray tune": 60}
+MOST_TRIALS = {"dask": 2000, "optuna": 2000, "ray tune": 60}
 
 OURS = {
     f"hpmpi {how}, {method}": (isolation, method)
