@@ -48,7 +48,9 @@ DEATHS = (
 )
 SLEEP_LEAST_S = 0.1e-3
 UNDERWAY_S = 1e-3
-"""A large message goes on only while both ends look: then nobody sleeps longer than this."""
+BUSY_S = 10e-3
+"""A large message goes on only while both ends look: then nobody sleeps longer than this, and not
+at all while one follows the other within BUSY_S."""
 
 
 class Sleep(NamedTuple):
@@ -129,7 +131,7 @@ class MpiTransport:
 
     def _sleep_s(self, now: float, *, is_woken: bool) -> float:
         if self._sending or self._receiving:
-            return UNDERWAY_S
+            return 0.0 if now - self._talked_at < BUSY_S else UNDERWAY_S
         if self._rung_at is not None:  # what it was rung for is on its way, or has been seen
             return max(3 * (now - self._rung_at), SLEEP_LEAST_S)
         if self._is_rung:
