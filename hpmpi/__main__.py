@@ -1,5 +1,6 @@
 """`python -m hpmpi`: under a launcher of MPI ranks, first a guard, which forks the rank."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -33,8 +34,9 @@ def main() -> None:
 
 def leave(code: int) -> NoReturn:
     """End this process at once: MPI_Finalize would wait for ranks that are dead."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # an objective in the rank may have put anything there
+            stream.flush()
     os._exit(code)
 
 

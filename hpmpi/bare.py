@@ -8,6 +8,7 @@ One thread speaks MPI, and it is the objective's: so a rank can't beat while it 
 breath, to beat and to listen, where the objective calls `trial.report` or `trial.should_save`.
 """
 
+import contextlib
 import os
 import sys
 import threading
@@ -60,6 +61,7 @@ class Bare:
             self._output = Output(self._path)
             for stream in (sys.stdout, sys.stderr):
                 os.dup2(self._output.fileno(), stream.fileno())
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # nobody is there to type
             self._function = objective.prepare(self._welcome)
         except BaseException as error:  # noqa: BLE001 - the user's module
             self._reports.append(Unfit(host(), told(error)))
@@ -86,7 +88,8 @@ class Bare:
             self._breathed_at = now
             answer = attempt(self._function, self._welcome, order, self._tell, self._drains)
             self._reports.append(answer)
-            sys.stdout.flush()
+            with contextlib.suppress(Exception):  # whatever the objective has put in its place
+                sys.stdout.flush()
         reports, self._reports = self._reports, []
         return reports
 

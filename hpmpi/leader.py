@@ -304,7 +304,7 @@ class Leader:
     def _end(self, outcome: Outcome) -> None:
         ended = Ended(self._now(), outcome, self._why or outcome.value)
         self._record(ended)
-        self._scribe.finish(outcome.value, lambda: self._patiently(self._store.sync))
+        self._scribe.finish(outcome.value, self._hurries)
         if outcome is Outcome.COMPLETE and self._study.run.keep == "incumbent":
             kept = self._board.incumbent.trial if self._board.incumbent else None
             for _ in discard_all_but(self._store.folder, kept):
@@ -312,6 +312,11 @@ class Leader:
         self._patiently(lambda: self._store.status(self._start, outcome.value))
         self._store.close()
         self._part_from_ranks()
+
+    def _hurries(self) -> bool:
+        """Keep the lock; tell whether somebody wants the end at once."""
+        self._patiently(self._store.sync)
+        return bool(self._signals)
 
     def _part_from_ranks(self) -> None:
         ranks = set(self._present())

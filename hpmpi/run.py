@@ -205,9 +205,10 @@ def exit_code(summary: Summary) -> int:
 def is_complete(plan: Plan) -> bool:
     """Tell whether the run that is there is complete by `[stop]` as it is now.
 
-    The status is written last: one that was killed before that has more to do.
+    The status is written last: one that was killed before that has more to do; and so has one
+    whose end is not in its results file.
     """
-    there = plan.saved.decisions and (plan.folder / store.RESULTS).exists()
+    there = plan.saved.decisions and plan.saved.counted == len(plan.saved.decisions)
     if not there or store.read_status(plan.folder).state != Outcome.COMPLETE.value:
         return False
     last = plan.saved.decisions[-1]

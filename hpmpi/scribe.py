@@ -21,7 +21,11 @@ from hpmpi.store import RESULTS, Store
 from hpmpi.transports import unlaunched
 
 SHARE = 0.02
-"""The share of a core that writing may take."""
+MOST_S = 600.0
+"""The share of a core that writing may take, and how long the next file waits for that at most."""
+
+PATIENCE_S = 300.0
+"""How long a file may take: who takes longer hangs, and another is started."""
 
 TRIES = 2
 """How often the last one is tried: nothing is written after it."""
@@ -67,14 +71,18 @@ class Scribe:
         elif now >= self._due_at:
             self._begin("running")
 
-    def finish(self, state: str, meanwhile: Callable[[], None]) -> None:
-        """Write the last one, which says how the run ended, and end the process."""
-        self._wait(meanwhile)
-        for _ in range(TRIES):
+    def finish(self, state: str, hurries: Callable[[], bool]) -> None:
+        """Write the last one, which says how the run ended, and end the process.
+
+        `hurries` does what is due meanwhile, and tells whether to leave without the file.
+        """
+        self._wait(hurries)
+        self._written = False
+        tries = 0
+        while not self._written and tries < TRIES and not hurries():
+            tries += 1
             self._begin(state)
-            self._wait(meanwhile)
-            if self._written:
-                break
+            self._wait(hurries)
         self.close()
 
     def close(self) -> None:
@@ -118,19 +126,18 @@ class Scribe:
         self._frames = Frames(ours)
         return self._frames
 
-    def _wait(self, meanwhile: Callable[[], None]) -> None:
-        while self._began_at is not None and self._frames is not None:
+    def _wait(self, hurries: Callable[[], bool]) -> None:
+        while self._began_at is not None and self._frames is not None and not hurries():
             await_any([self._frames.fileno()], limit_s=LOOK_EVERY_S)
             self._take(time.monotonic() - self._began_at)
-            meanwhile()
 
     def _take(self, took_s: float) -> None:
         assert self._frames is not None, "what is being written was begun"
         said = self._frames.receive()
         if said:
             error = msgspec.msgpack.decode(said[0], type=Done).error
-        elif self._frames.closed:
-            error = self._dead()
+        elif self._frames.closed or took_s > PATIENCE_S:
+            error = self._lost()
         else:
             return
         if not error:
@@ -142,12 +149,13 @@ class Scribe:
 
     def _rest(self, took_s: float, error: str) -> None:
         self._began_at, self._written = None, not error
-        self._due_at = time.monotonic() + max(self._every_s, took_s / SHARE)
+        self._due_at = time.monotonic() + max(self._every_s, min(took_s / SHARE, MOST_S))
         if error:
             log.error("%s; the journal has everything, and the run goes on", error)
 
-    def _dead(self) -> str:
-        assert self._process is not None, "what is dead was started"
-        code = self._process.wait()
+    def _lost(self) -> str:
+        assert self._process is not None, "what is lost was started"
+        code = self._process.poll()
         self.close()
-        return f"{RESULTS} can't be written: the process that does it has ended with {code}"
+        did = f"has ended with {code}" if code is not None else f"hangs for {PATIENCE_S:.0f} s"
+        return f"{RESULTS} can't be written: the process that does it {did}"

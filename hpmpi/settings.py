@@ -22,7 +22,7 @@ from hpmpi.forms import Table, fill_keywords, fill_struct
 from hpmpi.names import NameNotFoundError, find
 from hpmpi.schedulers import Scheduler
 from hpmpi.searchers import Searcher
-from hpmpi.source import Source
+from hpmpi.source import SUFFIXES, Source
 from hpmpi.space import LARGEST, Choice, Dimension, Float, Int, Space
 from hpmpi.toml import apply, dump, load
 from hpmpi.trial import Goal
@@ -170,7 +170,8 @@ def check(table: Table, origin: Path | None = None) -> Settings:
     if settings is not None:
         problems += settings.data.problems(origin)
         if settings.data.source is not None and settings.data.is_function:
-            problems += reference_problems("data.source", settings.data.source, origin)
+            found = reference_problems("data.source", settings.data.source, origin)
+            problems += [f"{each} (or a file: {', '.join(SUFFIXES)})" for each in found]
     if settings is None or problems:
         raise SettingsError(problems)
     complete = msgspec.structs.replace(

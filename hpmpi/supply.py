@@ -9,6 +9,7 @@ A rank that is lost, or has no room, is followed by the next of its node. Rank 0
 data from the process that reads them. One that is slow asks slowly, and nobody waits for it.
 """
 
+import logging
 import os
 import time
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from hpmpi import data
+from hpmpi import data, rooms
 from hpmpi.child import Child
 from hpmpi.messages import (
     Assign,
@@ -37,6 +38,7 @@ from hpmpi.rooms import Rooms
 from hpmpi.source import Source, Task
 from hpmpi.transports import Transport
 
+log = logging.getLogger("hpmpi")
 decode = msgspec.msgpack.Decoder(Report | Need | Want).decode
 
 
@@ -59,6 +61,7 @@ class Supply:
         self.name = transport.name
         self.traffic = transport.traffic
         self._transport = transport
+        self._source = source.source
         self._rooms = Rooms(source.parents, welcome.start)
         self._nodes: dict[str, list[int]] = {}
         self._sizes: dict[str, int] = {}
@@ -141,6 +144,7 @@ class Supply:
         self._transport.send(rank, msgspec.msgpack.encode(order))
 
     def _read(self, task: Task) -> None:
+        log.info("data: reading %s", self._source)
         told = msgspec.structs.replace(
             self.welcome,
             objective="hpmpi.source:lay_down",
@@ -161,14 +165,15 @@ class Supply:
                 case Finished():
                     files = self._folder.iterdir()
                     self._sizes = {file.name: file.stat().st_size for file in files}
+                    log.info("data: %s are there", rooms.told(sum(self._sizes.values())))
                     self._end_reading()
                     for node in self._nodes:
                         self._appoint(node)
                 case Failed(error=error) | Unfit(error=error):
-                    self._error = error
+                    self._error = f"data.source = {self._source!r}: {error}"
                     self._end_reading()
                     for rank in [rank for ranks in self._nodes.values() for rank in ranks]:
-                        self._say(rank, NoData(error))
+                        self._say(rank, NoData(self._error))
                 case _:
                     pass
 

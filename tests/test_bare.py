@@ -164,3 +164,18 @@ def test_a_study_without_isolation_trains_nothing_twice(tmp_path: Path) -> None:
     epochs = study.log.read_text().splitlines()
     assert len(set(epochs)) == len(epochs)
     assert study.left() == []
+
+
+def test_what_an_objective_does_to_the_standard_streams_harms_nobody(
+    rig: RankRig, tmp_path: Path
+) -> None:
+    (tmp_path / "o.py").write_text(
+        "import sys\n\n\ndef streams(config):\n"
+        "    typed, sys.stdout = sys.stdin.read(), None\n"
+        "    return len(typed)\n"
+    )
+    rig.begin(welcome(tmp_path, "o.py:streams", isolated=False))
+    for number in range(2):
+        rig.tell(order(number))
+        assert rig.until(Finished).metrics == {"loss": 0.0}
+    assert rig.stop() == 0

@@ -11,7 +11,7 @@ import pytest
 
 from hpmpi import results, store
 from hpmpi.book import Book
-from hpmpi.decisions import Assigned, Started
+from hpmpi.decisions import Assigned, Ended, Started
 from hpmpi.errors import HpmpiError
 from hpmpi.journal import line_of
 from hpmpi.scribe import Scribe, Task
@@ -80,10 +80,11 @@ def test_who_writes_the_results_leaves_signals_to_rank_0_and_ends_with_it(tmp_pa
 def test_the_last_results_are_written_though_their_writer_is_killed(journal: Path) -> None:
     killed: list[int] = []
 
-    def kill() -> None:
-        if not killed:
-            killed.extend(writers(journal))
+    def kill() -> bool:
+        if not killed and (found := writers(journal)):
+            killed.extend(found)
             os.kill(killed[0], signal.SIGKILL)
+        return False
 
     opened = store.Store(journal, store.read(journal))
     scribe = Scribe(opened, every_s=1000.0)
@@ -93,6 +94,45 @@ def test_the_last_results_are_written_though_their_writer_is_killed(journal: Pat
     assert killed
     assert (journal / "run.h5").stat().st_ino != before
     assert writers(journal) == []
+
+
+def test_a_writer_that_hangs_is_replaced(
+    journal: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stopped: list[int] = []
+
+    def stop() -> bool:
+        if not stopped and (found := writers(journal)):
+            stopped.extend(found)
+            os.kill(stopped[0], signal.SIGSTOP)
+            monkeypatch.setattr("hpmpi.scribe.PATIENCE_S", 0.0)
+        elif stopped and writers(journal) != stopped:
+            monkeypatch.undo()
+        return False
+
+    opened = store.Store(journal, store.read(journal))
+    scribe = Scribe(opened, every_s=1000.0)
+    before = (journal / "run.h5").stat().st_ino
+    scribe.finish("complete", stop)
+    opened.close()
+    assert "hangs" in caplog.text
+    assert (journal / "run.h5").stat().st_ino != before
+    assert writers(journal) == []
+
+
+def test_who_is_in_a_hurry_leaves_without_results_and_the_next_start_writes_them(
+    tmp_path: Path,
+) -> None:
+    study = Study(tmp_path, epoch_s=0.01)
+    process, writer = begin(study)
+    os.kill(writer, signal.SIGSTOP)
+    study.until(lambda: isinstance(study.decisions[-1], Ended), process)
+    process.terminate()
+    assert finish(process).returncode == 0
+    assert not (study.out / "run.h5").exists()
+    assert study.run(study.command("--workers", "1")).returncode == 0
+    assert results.read(study.out / "run.h5").counted == len(study.decisions)
+    assert study.left() == []
 
 
 def test_where_there_is_no_process_to_write_the_results_the_run_goes_on(
@@ -105,7 +145,7 @@ def test_where_there_is_no_process_to_write_the_results_the_run_goes_on(
         scribe.look()
     assert "no process for it" in caplog.text
     before = (journal / "run.h5").stat().st_ino
-    scribe.finish("complete", lambda: None)
+    scribe.finish("complete", lambda: False)
     opened.close()
     assert (journal / "run.h5").stat().st_ino != before
 

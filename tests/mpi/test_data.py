@@ -186,7 +186,7 @@ def test_a_receiver_that_is_killed_costs_only_itself(hosts: Hosts, tmp_path: Pat
     study = gated(tmp_path)
     np.savez(study.folder / "all.npz", X=np.ones((2**22, 5)), y=np.ones(5))
     process = study.start(hosts.mpirun(*study.command("--set", "objective_args.gate=true")))
-    study.until(kill_receiver, process)
+    study.until(lambda: kill_receiver(study), process)
     study.until(lambda: len(study.mapped()) == 4, process)
     (study.folder / "gate").touch()
     done = finish(process)
@@ -227,13 +227,15 @@ def test_a_run_ends_where_no_host_has_room(hosts: Hosts, tmp_path: Path) -> None
     assert "MB, and host1 has room for 8.39 MB in /mnt" in done.stderr
 
 
-def kill_receiver() -> bool:
+def kill_receiver(study: DataStudy) -> bool:
     """Kill a rank that receives, if one does: it has a part of the data open."""
-    for link in Path("/proc").glob("[0-9]*/fd/*"):
+    for process in processes_of(study.folder):
+        pid = int(process.split()[0])
         with contextlib.suppress(OSError):
-            if re.search(f"/{data.PARTS}[1-9]", str(link.readlink())):
-                os.kill(int(link.parts[2]), signal.SIGKILL)
-                return True
+            for link in Path(f"/proc/{pid}/fd").iterdir():
+                if re.search(f"/{data.PARTS}[1-9]", str(link.readlink())):
+                    os.kill(pid, signal.SIGKILL)
+                    return True
     return False
 
 
