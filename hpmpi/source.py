@@ -176,7 +176,8 @@ def of_npz(path: Path) -> Iterator[Piece]:
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             name = member.filename.removesuffix(data.SUFFIX)
-            yield Piece(name, member.file_size, partial(extract, path, member.filename))
+            if name != member.filename:  # others are no arrays for numpy, either
+                yield Piece(name, member.file_size, partial(extract, path, member.filename))
 
 
 def extract(archive: Path, member: str, path: Path) -> None:

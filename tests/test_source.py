@@ -1,5 +1,6 @@
 """What can be laid down comes back as it was; what can't is refused with a word."""
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -178,3 +179,10 @@ def test_mistakes_in_the_study_are_said(tmp_path: Path, given: Source, said: str
 
 def test_no_data_are_no_mistake(tmp_path: Path) -> None:
     assert Source().problems(tmp_path) == []
+
+
+def test_what_is_no_array_in_an_archive_is_passed_over(tmp_path: Path) -> None:
+    np.savez(tmp_path / "all.npz", X=np.arange(3))
+    with zipfile.ZipFile(tmp_path / "all.npz", "a") as archive:
+        archive.writestr("readme.txt", "three numbers")
+    assert [piece.name for piece in read(Source("all.npz"), tmp_path)] == ["X"]
