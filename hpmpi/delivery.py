@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from hpmpi import data, rooms
+from hpmpi import connections, data, rooms
 from hpmpi.files import write
 from hpmpi.messages import Chunk, Need, NoData, Receive, Report, Unfit, Want, Welcome
 from hpmpi.rooms import Rooms, vanish
@@ -82,6 +82,7 @@ class Delivery:
         return self._rooms.home
 
     def _receive(self, sizes: dict[str, int]) -> None:
+        connections.hold()  # it takes long, and beats are rare
         self._drop()
         data.sweep_parts(self._rooms.folders, LEADER)
         size = sum(sizes.values())
