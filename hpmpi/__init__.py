@@ -10,8 +10,8 @@ The map of the package; imports go down the list, never up:
   folder says that a study is), `summary` (what a run came to), `book` (the process that writes
   run.h5 from the journal)
 - I/O, one dangerous thing each: `guard` (between the launcher and the rank), which holds its
-  `connections`, `transports` (MPI, or
-  sockets on one machine), `frames` (messages over a socket), `worker` (the agent on a rank),
+  `connections`, `transports` (MPI, or sockets on one machine), `frames` (messages over a socket),
+  `worker` (the agent on a rank),
   `child` (the objective's process, from outside), `head` (how it starts), `perform` (from inside),
   `bare` (an objective without a process), `family` (all that a child has started) and its `memory`,
   `output` (what it prints), `objective` (the user's function), `checkpoints` (of a trial),

@@ -129,11 +129,7 @@ class Child:
         self._output = Output(self._path)
         output, env = self._output.fileno(), environment(self._share, self._welcome.gpus_per_trial)
         forked, self._forked = self._forked, None
-        wire = None if forked is None else forked.become(output, env)
-        if forked is None or wire is None:
-            self._process, wire = head.start(output, env)
-        else:
-            self._process = forked
+        self._process, wire = head.start(output, env, forked)
         self._frames = Frames(wire)
         self._family = Family(self._process)
         family.offer_to_kernel(self.pid)

@@ -17,7 +17,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -120,20 +120,32 @@ def fork() -> Forked | None:
     sys.exit()
 
 
-def start(output: int, env: Mapping[str, str]) -> tuple[Head, socket.socket]:
-    """Start a head that is a child; return its connection, too; raises OSError."""
+def start(
+    output: int, env: Mapping[str, str], forked: Forked | None = None
+) -> tuple[Head, socket.socket]:
+    """Have a child: what was forked, if it lives, or another; return its connection, too.
+
+    Raises OSError.
+    """
+    if forked is not None and (wire := forked.become(output, env)) is not None:
+        return forked, wire
+    return wired("hpmpi.perform", stdout=output, stderr=output, start_new_session=True, env=env)
+
+
+def wired(module: str, *words: str, **how: Any) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """Start a module as a program, whose first word is the descriptor of a connection.
+
+    `how` is subprocess.Popen's. Returns our end of the connection, too; raises OSError.
+    """
     ours, theirs = socket.socketpair()
     with theirs:
-        head = subprocess.Popen(
-            [sys.executable, "-m", "hpmpi.perform", str(theirs.fileno())],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            pass_fds=[theirs.fileno()],
-            start_new_session=True,
-            env=env,
-        )
-    return head, ours
+        command = [sys.executable, "-m", module, str(theirs.fileno()), *words]
+        kept = [theirs.fileno()]
+        try:
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=kept, **how), ours
+        except OSError:
+            ours.close()
+            raise
 
 
 def _become(wire: socket.socket, output: int, told: int) -> None:

@@ -6,15 +6,13 @@ What can't be written is said, and tried again when the next is due: the journal
 
 import logging
 import signal
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 
 import msgspec
 
-from hpmpi import family
+from hpmpi import family, head
 from hpmpi.errors import StoreError
 from hpmpi.frames import Frames, await_any
 from hpmpi.store import RESULTS, Store
@@ -105,25 +103,16 @@ class Scribe:
         self._began_at = time.monotonic()
 
     def _start(self) -> Frames:
-        ours, theirs = socket.socketpair()
         # It inherits the mask: whoever signals all processes of a run means rank 0.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "hpmpi.book", str(theirs.fileno()), self._store.folder],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                env=unlaunched(),
+            self._process, wire = head.wired(
+                "hpmpi.book", str(self._store.folder), stdout=subprocess.DEVNULL, env=unlaunched()
             )
-        except OSError:
-            ours.close()
-            raise
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            theirs.close()
         family.offer_to_kernel(self._process.pid)
-        self._frames = Frames(ours)
+        self._frames = Frames(wire)
         return self._frames
 
     def _wait(self, hurries: Callable[[], bool]) -> None:
