@@ -2,6 +2,7 @@
 
     DIR/checkpoints/<trial>/<resource>-<rung>.<attempt>      whole: it has its name since it is
     DIR/checkpoints/<trial>/.<resource>-<rung>.<attempt>     being written
+    DIR/checkpoints/<trial>/.<...>.replaced                  whole: until another has its name
 
 Rules: an attempt that starts owns what older ones have left. It takes the newest whole checkpoint
 of theirs under its own name, and removes what else it finds. From then on it removes only what has
@@ -21,10 +22,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hpmpi.files import NO_ROOM, is_folder, remove, sync, sync_all
+from hpmpi.files import NO_ROOM, is_folder, make_folder, remove, sync, sync_all
 
 PATIENCE_S = 5.0
 """How long a checkpoint that was heard of may take to show up on a network file system."""
+
+REPLACED = ".replaced"
 
 NAME = re.compile(r"(\d+)-(\d+)\.(\d+)")
 
@@ -75,6 +78,7 @@ class Checkpoints:
             remove(self._folder)  # what has its name by mistake
         patience_ends = time.monotonic() + PATIENCE_S
         while True:
+            self._give_back_names()
             found = sorted(each for each in self._whole() if each.resource <= limit)
             missing = heard_of > (found[-1].resource if found else 0)
             if missing and time.monotonic() < patience_ends:
@@ -115,7 +119,7 @@ class Checkpoints:
         if written != partial:
             raise OSError(errno.ENOSPC, "there was no room for the folder itself")
         whole = self._folder / saved.name
-        replaced = self._folder / f".{saved.name}.replaced"
+        replaced = self._folder / f".{saved.name}{REPLACED}"
         sync_all(partial)
         if os.path.lexists(whole):
             whole.rename(replaced)
@@ -125,6 +129,15 @@ class Checkpoints:
         remove(replaced)
         if before is not None and before != whole and not self._keep_all:
             remove(before)
+
+    def _give_back_names(self) -> None:
+        """Have what was to be replaced count again, where its attempt came no further."""
+        for name in self._names():
+            whole = name.removeprefix(".").removesuffix(REPLACED)
+            mine = name == f".{whole}{REPLACED}" and not self._is_of_newer(whole)
+            if mine and parsed(whole) and not os.path.lexists(self._folder / whole):
+                with contextlib.suppress(OSError):  # that attempt is alive after all
+                    (self._folder / name).rename(self._folder / whole)
 
     def _whole(self) -> list[Checkpoint]:
         found = [
@@ -150,7 +163,7 @@ class Checkpoints:
         return True
 
     def _is_of_newer(self, name: str) -> bool:
-        found = parsed(name.removeprefix("."))
+        found = parsed(name.removeprefix(".").removesuffix(REPLACED))
         mine = (self._rung, self._attempt)
         return found is not None and (found.rung, found.attempt) > mine
 
@@ -186,7 +199,8 @@ def made(folder: Path) -> Path:
     """Make a folder anew; where the disk has no room for it, one elsewhere, that will not count."""
     remove(folder)
     try:
-        folder.mkdir(parents=True)
+        make_folder(folder.parent)
+        folder.mkdir()
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise

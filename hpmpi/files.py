@@ -78,6 +78,19 @@ def link_or_copy(source: Path, target: Path) -> None:
         import shutil  # noqa: PLC0415 - loads compression, and most ranks never need it
 
         shutil.copyfile(source, target)
+        sync(target)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder where there is none, and have the disk hold that it is there; raises OSError.
+
+    Else all that is synced in it may be in a folder that is not there after a power cut.
+    """
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync(folder.parent)
 
 
 def sync(path: Path) -> None:

@@ -37,7 +37,7 @@ class Lifeline:
         self._signals: list[str] = []
         self._beats = 0
         self._closed = threading.Event()
-        folder.mkdir(parents=True, exist_ok=True)
+        files.make_folder(folder)
         flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         self._descriptor = os.open(folder / NAME, flags, 0o666)
         self._write()

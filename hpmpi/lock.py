@@ -29,7 +29,7 @@ from pathlib import Path
 import msgspec
 
 from hpmpi.errors import DiskError, StoreError
-from hpmpi.files import trouble
+from hpmpi.files import make_folder, trouble
 
 NAME = "lock"
 
@@ -191,7 +191,7 @@ def take(folder: Path) -> Lock:
     watch = Watch(kernel, time.monotonic())
     while True:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         except OSError as error:
             raise trouble(folder, error) from error

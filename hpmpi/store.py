@@ -82,7 +82,7 @@ class Store:
         self.folder = folder
         self.decisions = list(saved.decisions)
         self.lock = lock
-        folder.mkdir(parents=True, exist_ok=True)
+        files.make_folder(folder)
         files.sweep(folder, (JOURNAL, RESULTS, PREVIOUS, STATUS))
         if not self.decisions:
             for name in (RESULTS, PREVIOUS):

@@ -155,6 +155,39 @@ def test_a_kill_while_a_checkpoint_is_replaced_leaves_no_half_of_one(tmp_path: P
     assert names(tmp_path) == {"3-0.2"}
 
 
+KILLED_WHILE_REPLACING = """
+import os, signal, sys
+from pathlib import Path
+from hpmpi.checkpoints import Checkpoints
+def save(text):
+    with first.save(3) as folder:
+        (folder / "model").write_text(text)
+first = Checkpoints(Path(sys.argv[1]), 0, 1)
+save("three")
+rename = Path.rename
+def rename_once(path, target):
+    rename(path, target)
+    os.kill(os.getpid(), signal.SIGKILL)
+Path.rename = rename_once
+save("three again")
+"""
+
+
+def test_a_kill_between_an_old_checkpoint_and_its_new_one_leaves_the_old(tmp_path: Path) -> None:
+    assert run(KILLED_WHILE_REPLACING, tmp_path) == -signal.SIGKILL
+    assert names(tmp_path) == {".3-0.1", ".3-0.1.replaced"}
+    found = start(tmp_path, 2, heard_of=3).path
+    assert found is not None
+    assert (found / "model").read_text() == "three"
+    assert names(tmp_path) == {"3-0.2"}
+
+
+def test_an_older_attempt_does_not_touch_what_a_newer_one_replaces(tmp_path: Path) -> None:
+    (tmp_path / ".3-0.2.replaced").mkdir()
+    start(tmp_path, 1)
+    assert names(tmp_path) == {".3-0.2.replaced"}
+
+
 @pytest.mark.parametrize(
     "saved",
     [

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -221,6 +222,29 @@ def test_a_file_system_without_locks_has_the_lease(
     lock.take(tmp_path).release()
     (tmp_path / lock.NAME).write_bytes(msgspec.json.encode(THERE))
     lock.take(tmp_path).release()
+
+
+def test_of_two_that_take_a_dead_lease_at_once_where_there_are_no_locks_one_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fcntl, "lockf", lambda *_: refuse(errno.ENOLCK))
+    monkeypatch.setattr(lock, "LEASE_S", 0.0)
+    path = tmp_path / lock.NAME
+    path.write_bytes(msgspec.json.encode(THERE))
+    others: list[Lock] = []
+
+    def let_another_be_faster(_seconds: float) -> None:
+        if not others:  # it has seen the same lease, and writes its own while this one waits
+            others.append(Lock(path, -1, HERE, 0.0))
+            others[0] = lock.taken(path, os.open(path, os.O_RDWR), "k2", UNKNOWN)
+
+    monkeypatch.setattr(time, "sleep", let_another_be_faster)
+    with pytest.raises(StoreError, match="taken over"):
+        lock.take(tmp_path)
+    before = path.read_bytes()
+    others[0].beat(1e9)
+    assert path.read_bytes() != before
+    others[0].release()
 
 
 def beat(held: Lock, now: float) -> float:
