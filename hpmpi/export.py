@@ -5,22 +5,25 @@ import io
 import json
 from collections.abc import Callable
 
-import tomli_w
-
-from hpmpi import tables
+from hpmpi import tables, toml
 from hpmpi.errors import StoreError
 from hpmpi.show import as_object, finite
 from hpmpi.summary import Summary
-from hpmpi.trial import Value
+from hpmpi.tables import without_nul
 
 
 def as_csv(summary: Summary) -> str:
-    """Write a row a trial; those without a result come last, with the error that was their end."""
+    """Write a row a trial; those without a result come last, with the error that was their end.
+
+    Each cell is as it was given, whatever others its column has: a list or a table as JSON, and
+    nothing where there is nothing.
+    """
     columns = tables.standings(summary.board, summary.failures)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*columns.values(), strict=True))
+    writer.writerow(map(without_nul, columns))
+    for row in zip(*columns.values(), strict=True):
+        writer.writerow([without_nul(tables.text_of(cell)) for cell in row])
     return text.getvalue()
 
 
@@ -39,8 +42,7 @@ def as_toml(summary: Summary) -> str:
     """Write the incumbent's configuration; raises StoreError where there is none."""
     if summary.board.incumbent is None:
         raise StoreError(f"no trial of {summary.study.name} has succeeded: there is no best one")
-    config: dict[str, Value] = summary.board.incumbent.config
-    return tomli_w.dumps(config)
+    return toml.dump(summary.board.incumbent.config)
 
 
 FORMATS: dict[str, Callable[[Summary], str]] = {"csv": as_csv, "json": as_json, "toml": as_toml}

@@ -3,19 +3,26 @@
 Before the HDF5 data, where HDF5 leaves room for it, stands a line of text: the format, the version
 of hpmpi that wrote the file, and a digest of all the rest.
 
-Rule: libhdf5 sees no file whose digest is not right, for it may crash on a damaged one.
+Rules:
+
+- libhdf5 sees no file whose digest is not right, for it may crash on a damaged one.
+- HDF5 wants one type a column, has no word for what is not there, and can't take every name. What
+  people bring is brought into that here, so that there is no name and no value that a file can't
+  be written for.
 """
 
 import contextlib
 import hashlib
+import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from hpmpi import __version__, files
 from hpmpi.errors import StoreError
-from hpmpi.tables import KINDS, Columns
+from hpmpi.tables import KINDS, Cell, Columns, text_of, without_nul
 
 FORMAT = 2
 """The format of all files in a run folder. 1 had no checksums, and its journal did not say it."""
@@ -27,7 +34,16 @@ HEAD = re.compile(rb"hpmpi results, format (\d{1,9}), by hpmpi ([\w.+-]+), ")
 HDF5_BEGINS = b"\x89HDF\r\n\x1a\n"
 
 MOST_COLUMNS = 256
-"""How many columns a table has at most; one with more is a group of columns."""
+MOST_BYTES = 60_000
+COLUMN_BYTES = 128
+"""How many columns a table has at most, and how much HDF5 takes to describe them; one with more is
+a group of columns. And how much a column takes beside its name, at most."""
+
+NO_PART = {".", ""}
+"""What HDF5 takes for no name in a path."""
+
+LONGEST = 2**63
+"""Beyond are whole numbers that HDF5 does not know."""
 
 
 HASHED_BYTES = 1 << 20
@@ -59,14 +75,15 @@ def write(
     with h5py.File(path, "x", userblock_size=HEAD_BYTES) as file:
         file.attrs.update({"format": FORMAT, **attributes})
         for name, columns in tables.items():
-            if len(columns) <= MOST_COLUMNS:
+            if is_describable(columns):
                 file.create_dataset(name, data=as_array(columns, text))
                 continue
             # HDF5 can't describe so many columns in one place: each is then a data set.
             group = file.create_group(name)
-            for column, values in columns.items():
-                array = as_array({column: values}, text)[column]
-                group.create_dataset(column.replace("/", "|"), data=array, dtype=array.dtype)
+            for part, (column, values) in zip(parts(columns), columns.items(), strict=True):
+                array = as_array({column: values}, text)
+                dataset = group.create_dataset(part, data=array[array.dtype.names[0]])
+                dataset.attrs["name"] = without_nul(column)
         file.create_dataset("decisions", data=as_texts(contents.lines), dtype=text)
         file.create_dataset("state", data=contents.state, dtype=text)
     seal(path)
@@ -115,8 +132,10 @@ def read_lines(path: Path) -> list[bytes]:
 def opened(path: Path) -> Iterator[Any]:
     """Open a results file as HDF5; raises StoreError where it, or what is read in it, is not so."""
     check(path)
-    import h5py  # noqa: PLC0415 - only who reads one pays for it
-
+    try:
+        import h5py  # noqa: PLC0415 - only who reads one pays for it
+    except ImportError as error:
+        raise StoreError(f"{path} can't be read: there is no HDF5 here: {error}") from error
     try:
         with h5py.File(path, "r") as file:
             yield file
@@ -160,20 +179,56 @@ def foreign(path: Path, version: int, writer: str) -> StoreError:
     )
 
 
+def is_describable(columns: Columns) -> bool:
+    """Tell whether HDF5 can describe all columns in one place."""
+    bytes_needed = sum(COLUMN_BYTES + len(name.encode()) for name in columns)
+    return len(columns) <= MOST_COLUMNS and bytes_needed <= MOST_BYTES
+
+
 def as_array(columns: Columns, text: Any) -> Any:
     """Turn columns into an array of records."""
     import numpy as np  # noqa: PLC0415 - with h5py, which needs it
 
     types = {bool: np.bool_, int: np.int64, float: np.float64, str: text}
-    kinds = [
-        (name, types[type(values[0]) if values else KINDS.get(name, float)])
-        for name, values in columns.items()
-    ]
-    length = len(next(iter(columns.values())))
-    array = np.empty(length, dtype=np.dtype(kinds))
-    for name, values in columns.items():
-        # HDF5's texts end at a NUL, which what a dying program prints may well have.
-        array[name] = [
-            each.replace("\0", "\\0") if isinstance(each, str) else each for each in values
-        ]
+    names = unique(without_nul(name) for name in columns)
+    typed = [in_one_type(values, KINDS.get(name, float)) for name, values in columns.items()]
+    kinds = [(name, types[kind]) for name, (kind, _) in zip(names, typed, strict=True)]
+    array = np.empty(len(typed[0][1]), dtype=np.dtype(kinds))
+    for name, (_, values) in zip(names, typed, strict=True):
+        array[name] = values
     return array
+
+
+def in_one_type(cells: Sequence[Cell], usual: type) -> tuple[type, Sequence[Cell]]:
+    """Find the type that holds all cells, and what each is in it; where none says, the `usual`.
+
+    Truth values, whole numbers, numbers (what is not there is NaN), else text (it is "").
+    """
+    kinds = {type(cell) for cell in cells if cell is not None} or {usual}
+    lacks_none = None not in cells
+    if kinds == {bool} and lacks_none:
+        return bool, cells
+    if kinds == {int} and lacks_none and all(-LONGEST <= cell < LONGEST for cell in cells):  # type: ignore[operator]
+        return int, cells
+    if kinds <= {int, float}:
+        return float, [math.nan if cell is None else cell for cell in cells]
+    return str, [without_nul(text_of(cell)) for cell in cells]
+
+
+def parts(columns: Columns) -> list[str]:
+    """Name the data sets of a group; a slash would lead into a group of its own."""
+    names = (without_nul(name).replace("/", "|") for name in columns)
+    return unique(f"{name}_" if name in NO_PART else name for name in names)
+
+
+def unique(names: Iterable[str]) -> list[str]:
+    """Tell names apart that have become the same.
+
+    >>> unique(["a|b", "a|b", "a|b.2", "c"])
+    ['a|b', 'a|b.2', 'a|b.2.2', 'c']
+    """
+    taken: dict[str, None] = {}
+    for name in names:
+        others = (f"{name}.{number}" for number in count(2))
+        taken[name if name not in taken else next(it for it in others if it not in taken)] = None
+    return list(taken)

@@ -1,22 +1,29 @@
 """The journal told as tables: what people and other programs want to read.
 
-A table is its columns, all of one length, in order. Numbers that are not known are NaN, texts "".
+A table is its columns, all of one length, in order. A cell is a value as it was given, of whatever
+type, or None where there is none: who writes a table brings that into what its format has.
 A hyperparameter or metric whose name is taken by a column of ours has its table's name before it,
 such as `metric.loss`.
 """
 
-import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Container, Mapping, Sequence
+
+import msgspec
 
 from hpmpi.decisions import Assigned, Decision, Failure, Joined, Lost, Result
 from hpmpi.leaderboard import Leaderboard, Standing, curves
 from hpmpi.messages import gist
+from hpmpi.series import Fate, attempts
 from hpmpi.trial import Value
 
-Columns = dict[str, list[Value]]
+Cell = Value | None
+Columns = dict[str, list[Cell]]
 
-KINDS: dict[str, type[Value]] = {
+ANSWERED = frozenset({Fate.RESULT, Fate.SAVED, Fate.FAILED, Fate.LATE})
+"""The fates of attempts whose rank has said what came of them."""
+
+KINDS: dict[str, type] = {
     **dict.fromkeys(("id", "trial", "rung", "attempt", "resource", "rank", "bracket"), int),
     **dict.fromkeys(("place", "jobs", "times_lost"), int),
     **dict.fromkeys(("status", "host", "kind", "error"), str),
@@ -82,7 +89,7 @@ def reasons(failures: Sequence[Failure]) -> dict[int, str]:
     return {it.trial: gist(it.error) for it in failures if it.final}
 
 
-def placed(ranking: Sequence[Standing], more: Mapping[str, list[Value]] | None = None) -> Columns:
+def placed(ranking: Sequence[Standing], more: Columns | None = None) -> Columns:
     """List trials in an order: place, trial, status, and a column per metric and hyperparameter."""
     ours: Columns = {
         "place": list(range(1, len(ranking) + 1)),
@@ -107,30 +114,23 @@ def learning_curves(decisions: Sequence[Decision]) -> Columns:
 
 
 def ranks(decisions: Sequence[Decision]) -> Columns:
-    """List the ranks: host, results given, seconds busy with them, times lost."""
-    hosts: dict[int, str] = {}
+    """List the ranks: host, attempts that they have answered, seconds that they were busy, losses.
+
+    A rank is busy with an attempt until it has answered, or was lost, or its start was over.
+    """
+    hosts = {each.rank: each.host for each in decisions if isinstance(each, Joined)}
+    lost = Counter(each.rank for each in decisions if isinstance(each, Lost))
     jobs: Counter[int] = Counter()
-    lost: Counter[int] = Counter()
-    busy_s: dict[int, float] = {}
-    begun = beginnings(decisions)
-    for each in decisions:
-        match each:
-            case Joined(rank=rank, host=host):
-                hosts[rank] = host
-            case Result(rank=rank):
-                jobs[rank] += 1
-                spent_s = each.at - begun[each.trial, each.rung, each.attempt]
-                busy_s[rank] = busy_s.get(rank, 0.0) + spent_s
-            case Lost(rank=rank):
-                lost[rank] += 1
-            case _:
-                pass
+    busy_s: defaultdict[int, float] = defaultdict(float)
+    for each in attempts(decisions, decisions[-1].at if decisions else 0.0):
+        jobs[each.rank] += each.fate in ANSWERED
+        busy_s[each.rank] += each.ended - each.begun
     known = sorted({*hosts, *lost})
     return {
         "rank": list(known),
         "host": [hosts.get(rank, "") for rank in known],
         "jobs": [jobs[rank] for rank in known],
-        "busy_s": [busy_s.get(rank, 0.0) for rank in known],
+        "busy_s": [busy_s[rank] for rank in known],
         "times_lost": [lost[rank] for rank in known],
     }
 
@@ -167,15 +167,27 @@ def spread(rows: Sequence[Mapping[str, Value]], kind: str, taken: Container[str]
         title = name
         while not title or title in columns or title in taken:
             title = f"{kind}.{title}"
-        columns[title] = filled([row.get(name) for row in rows])
+        columns[title] = [row.get(name) for row in rows]
     return columns
 
 
-def filled(values: Sequence[Value | None]) -> list[Value]:
-    """Give a column one type: truth values, whole numbers, numbers, else text."""
-    kinds = {type(value) for value in values}
-    if kinds <= {int, float, type(None)} and kinds != {int}:
-        return [math.nan if value is None else float(value) for value in values]
-    if len(kinds) == 1:
-        return [value for value in values if value is not None]
-    return ["" if value is None else str(value) for value in values]
+def text_of(cell: Cell) -> str:
+    """Write a cell as text: a list or a table as JSON, and nothing where there is nothing.
+
+    >>> text_of("relu"), text_of(0.5), text_of(True), text_of(None), text_of([64, {"a": None}])
+    ('relu', '0.5', 'True', '', '[64,{"a":null}]')
+    """
+    if cell is None:
+        return ""
+    if isinstance(cell, bool | int | float | str):
+        return str(cell)
+    return msgspec.json.encode(cell).decode()
+
+
+def without_nul(text: str) -> str:
+    r"""Write out the NUL, where texts end for HDF5 and readers of CSV; dying programs print some.
+
+    >>> print(without_nul("no\0 end"))
+    no\0 end
+    """
+    return text.replace("\0", "\\0")

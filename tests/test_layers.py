@@ -53,7 +53,7 @@ HOMES = {
     "submitit": {"batch"},
     "tomli": {"toml"},
     "tomllib": {"toml"},  # not of the standard library before 3.11
-    "tomli_w": {"toml", "export"},
+    "tomli_w": {"toml"},
 }
 
 

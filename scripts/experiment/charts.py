@@ -154,7 +154,7 @@ def balance(summaries: Sequence[Summary], title: str) -> Figure | None:
     )
     for number, summary in enumerate(pair):
         record = max(summary.records, key=lambda each: each.lost)
-        shares = (("jobs", "jobs with a result"), ("busy_s", "seconds busy with them"))
+        shares = (("jobs", "jobs answered"), ("busy_s", "seconds busy"))
         for (what, label), panel in zip(shares, panels[number::2], strict=True):
             for lost in (False, True):
                 bars = [each for each in record.ranks if each.lost is lost]
