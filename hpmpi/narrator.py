@@ -30,7 +30,7 @@ class Narrator:
     def __init__(self, board: Leaderboard) -> None:
         """Go on with a leaderboard."""
         self.board = board
-        self._assigned_at: dict[JobKey, float] = {}
+        self._assigned_at: dict[JobKey, dict[int, float]] = {}  # by attempt
         self._second = -math.inf
         self._lines = 0
         self._untold = 0
@@ -39,8 +39,8 @@ class Narrator:
         """Take a decision into account, and log it if people want to know."""
         improved = self.board.add(decision)
         match decision:
-            case Assigned(trial=trial, rung=rung):
-                self._assigned_at[JobKey(trial, rung)] = decision.at
+            case Assigned(trial=trial, rung=rung, attempt=attempt):
+                self._assigned_at.setdefault(JobKey(trial, rung), {})[attempt] = decision.at
             case Result():
                 self._result(decision, improved=improved)
             case Failure():
@@ -61,7 +61,8 @@ class Narrator:
                 pass
 
     def _result(self, result: Result, *, improved: bool) -> None:
-        began_at = self._assigned_at.pop(JobKey(result.trial, result.rung), result.at)
+        attempts = self._assigned_at.pop(JobKey(result.trial, result.rung), {})
+        began_at = attempts.get(result.attempt, result.at)
         if result.at - self._second >= 1.0:
             self._second, self._lines = result.at, 0
         self._lines += 1
@@ -83,6 +84,8 @@ class Narrator:
         self._untold = 0
 
     def _failure(self, failure: Failure) -> None:
+        if failure.final:
+            self._assigned_at.pop(JobKey(failure.trial, failure.rung), None)
         log.warning(
             "trial %d rung %d attempt %d: %s (rank %d): %s%s",
             failure.trial,
