@@ -28,6 +28,10 @@ from hpmpi.trial import JobKey, Metrics
 MOST = 2**53
 """The greatest whole number that every program reads exactly."""
 
+MOST_RANKS = 2**20
+MOST_RUNGS = 10_000
+"""More than any study has: each costs who reads a journal some memory."""
+
 LONGEST_S = 1e10
 """No study takes 300 years."""
 
@@ -91,13 +95,10 @@ class Books:
                 return None
 
     def _start(self, started: Started) -> str | None:
-        if not 0 < started.ranks <= MOST:
-            return f"there can't be {started.ranks} ranks"
-        rungs = started.rungs
-        if list(rungs) != sorted(set(rungs)) or not all(0 < rung <= MOST for rung in rungs):
-            return f"{rungs} are no rungs"
-        self._ranks, self._rungs = started.ranks, len(rungs)
-        return None
+        wrong = wrong_start(started)
+        if wrong is None:
+            self._ranks, self._rungs = started.ranks, len(started.rungs)
+        return wrong
 
     def _time(self, deadline: Deadline) -> str | None:
         ends_at, epoch_s = deadline.ends_at, deadline.epoch_s
@@ -137,6 +138,18 @@ class Books:
 
     def _measure(self, metrics: Metrics) -> str | None:
         return None if self._metric in metrics else f"a result lacks the metric {self._metric!r}"
+
+
+def wrong_start(started: Started) -> str | None:
+    """Say what is wrong with a start."""
+    if not 0 < started.ranks <= MOST_RANKS:
+        return f"there can't be {started.ranks} ranks"
+    rungs = started.rungs
+    if len(rungs) > MOST_RUNGS:
+        return f"there can't be {len(rungs)} rungs"
+    if list(rungs) != sorted(set(rungs)) or not all(0 < rung <= MOST for rung in rungs):
+        return f"{rungs} are no rungs"
+    return None
 
 
 def named(decision: Assigned | OfAttempt) -> str:

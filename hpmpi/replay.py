@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from hpmpi import results, settings, store
+from hpmpi.audit import wrong_start
 from hpmpi.decisions import (
     Back,
     Baseline,
@@ -181,6 +182,8 @@ class Replayer:
         self._master = Master(jobs, self._roster, rules_of(study), study.seed)
 
     def _start(self, started: Started, number: int) -> None:
+        if (wrong := wrong_start(started)) is not None:  # before there is room made for it
+            raise ReplayError(wrong)
         study = study_of(started, trust=self._trust)
         differences = settings.differences(study, self._study)
         if differences:

@@ -32,6 +32,7 @@ from hpmpi.master import NO_TIME
 from hpmpi.messages import FailureKind, Outcome
 from hpmpi.replay import Verdict, replay, study_of, text
 from hpmpi.resume import jobs_of
+from hpmpi.summary import look
 from tests import build, runs
 from tests.runs import ROOT
 from tests.shelf import checkpoint
@@ -118,6 +119,25 @@ def changed(index: int, journal: Journal, **fields: object) -> tuple[Journal, in
     """Change one decision; say which line it is."""
     other = msgspec.structs.replace(journal[index], **fields)
     return [*journal[:index], other, *journal[index + 1 :]], index + 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"ranks": 2**53}, "there can't be 9007199254740992 ranks"),
+        ({"ranks": 2**62}, "there can't be 4611686018427387904 ranks"),
+        ({"rungs": tuple(range(1, 10**5))}, "there can't be 99999 rungs"),
+        ({"rungs": (1, 3, 2**60)}, "are no rungs"),
+    ],
+)
+def test_no_room_is_made_for_what_a_forged_start_says(
+    tmp_path: Path, fields: dict[str, object], said: str
+) -> None:
+    journal, _ = changed(0, journal_of("calm", 1), **fields)
+    verdict = replayed(tmp_path, journal)
+    assert (verdict.agreed, said in str(verdict.difference)) == (0, True)
+    with pytest.raises(HpmpiError, match="the journal is damaged"):
+        look(tmp_path)
 
 
 def another_configuration(journal: Journal) -> tuple[Journal, int]:
