@@ -1,7 +1,10 @@
 """The process that writes run.h5: `python -m hpmpi.book DESCRIPTOR FOLDER`, for scribe.py.
 
-It knows what the journal says, and nothing else. So it derives the jobs' state again from the
-decisions: that there is a results file proves that this can be done.
+It knows what the journal says, and nothing else. The tables need no more than that. The state that
+a start goes on from is derived from it as a start does, from the newest one that is there: where
+that can't be done, as by the code of somebody's own searcher, the file is written without.
+
+Rule: it reads, derives, writes; only then has it come so far. After an error it starts anew.
 """
 
 import socket
@@ -10,20 +13,19 @@ from pathlib import Path
 
 import msgspec
 
-from hpmpi import __version__, guard, settings, store, tables
+from hpmpi import __version__, guard, store, tables
 from hpmpi.decisions import Decision, Started
 from hpmpi.errors import HpmpiError, StoreError
 from hpmpi.frames import Frames
 from hpmpi.jobs import Jobs
 from hpmpi.journal import ENCODE, decoded
-from hpmpi.leaderboard import Leaderboard
-from hpmpi.resume import follow
-from hpmpi.scribe import Done, Task
+from hpmpi.resume import derive, follow
+from hpmpi.scribe import Done, Proof, Task
 from hpmpi.summary import board_of, stored_study
 
 
 class Book:
-    """A run as far as its journal has been read."""
+    """A run as far as its journal has been read and written."""
 
     def __init__(self, folder: Path) -> None:
         """Read the journal in `folder`, from the beginning on."""
@@ -31,35 +33,42 @@ class Book:
         self._length = 0
         self._lines: list[bytes] = []
         self._decisions: list[Decision] = []
-        self._settings = ""
         self._jobs: Jobs | None = None
-        self._board: Leaderboard | None = None
 
-    def write(self, task: Task) -> None:
+    def write(self, task: Task) -> Done:
         """Write a results file; raises HpmpiError where that can't be done."""
-        new = self._read(task.length)
-        if self._jobs is None or self._board is None:
-            self._open(new)
-        assert self._jobs is not None, "it was opened"
-        assert self._board is not None, "it was opened"
-        follow(self._jobs, new)
-        for decision in new:
-            self._board.add(decision)
-        self._decisions += new
+        lines, new = self._read(task.length)
+        lines, decisions = self._lines + lines, self._decisions + new
+        study = stored_study(decisions, self._folder)
+        ran = [each.settings for each in decisions if isinstance(each, Started)][-1]
+        state, without = self._state(lines, decisions, new)
         store.write_results(
             Path(task.file),
-            store.Contents(self._lines, ENCODE(self._jobs.state())),
-            tables.tell(self._decisions, self._board),
-            {"hpmpi": __version__, "settings": self._settings, "state": task.state},
+            store.Contents(lines, state),
+            tables.tell(decisions, board_of(study, decisions)),
+            {"hpmpi": __version__, "settings": ran, "state": task.state},
         )
+        self._length, self._lines, self._decisions = task.length, lines, decisions
+        return Done(task.file, warning=without)
 
-    def _open(self, decisions: list[Decision]) -> None:
-        study = stored_study(decisions, self._folder)
-        self._settings = [each.settings for each in decisions if isinstance(each, Started)][-1]
-        self._jobs = Jobs(settings.build(study), study.goal, study.limits.max_failures)
-        self._board = board_of(study, [], self._jobs.scheduler.rungs)
+    def _state(
+        self, lines: list[bytes], decisions: list[Decision], new: list[Decision]
+    ) -> tuple[bytes, str]:
+        """Derive the jobs' state; without one, say why."""
+        jobs, self._jobs = self._jobs, None
+        try:
+            if jobs is not None:
+                follow(jobs, new)
+            else:
+                saved = store.with_state(self._folder, lines[0], decisions)
+                jobs = derive(stored_study(decisions, self._folder), saved)
+            state = ENCODE(jobs.state())
+        except Exception as error:  # noqa: BLE001 - a searcher or scheduler may be the user's
+            return b"", f"{type(error).__name__}: {error}"
+        self._jobs = jobs
+        return state, ""
 
-    def _read(self, length: int) -> list[Decision]:
+    def _read(self, length: int) -> tuple[list[bytes], list[Decision]]:
         path = self._folder / store.JOURNAL
         try:
             with path.open("rb") as journal:
@@ -70,10 +79,7 @@ class Book:
         if self._length + len(text) < length:
             raise StoreError(f"{path} is too short: the disk has not taken all")
         lines = text.split(b"\n")[:-1]
-        decisions = decoded(lines, path)
-        self._lines += lines
-        self._length = length
-        return decisions
+        return lines, decoded(lines, path)
 
 
 def main(descriptor: str, folder: str) -> None:
@@ -84,10 +90,15 @@ def main(descriptor: str, folder: str) -> None:
     while messages := frames.wait():
         for message in messages:
             try:
-                book.write(msgspec.msgpack.decode(message, type=Task))
-                done = Done()
+                match msgspec.msgpack.decode(message, type=Task | Proof):
+                    case Task() as task:
+                        done = book.write(task)
+                    case Proof(file=file):
+                        store.prove(Path(file))
+                        done = Done()
             except HpmpiError as error:
-                done = Done(str(error))
+                book = Book(Path(folder))
+                done = Done(error=str(error), may_pass=error.may_pass)
             frames.send(msgspec.msgpack.encode(done))
 
 

@@ -35,7 +35,7 @@ from hpmpi.files import trouble
 from hpmpi.launchers import STEPS, Launcher, choose
 from hpmpi.lifeline import Lifeline
 from hpmpi.messages import Outcome
-from hpmpi.run import NO_SUCCESS, NO_WORLD, TRY_AGAIN, Plan
+from hpmpi.run import NO_RESULTS, NO_SUCCESS, NO_WORLD, TRY_AGAIN, Plan
 from hpmpi.service import BAD_INPUT, SIGNALS
 from hpmpi.standby import Standby
 from hpmpi.summary import look, sum_up
@@ -145,7 +145,7 @@ class Launch:
         gained, barren = gains(decisions), min(allocation.restarts(), barren_starts(decisions))
         while True:
             code = self._start(now)
-            if code in (0, BAD_INPUT, NO_SUCCESS):
+            if code in (0, BAD_INPUT, NO_SUCCESS, NO_RESULTS):
                 return code
             before, gained = gained, gains(self._read())
             barren = 0 if gained > before else barren + 1
@@ -233,7 +233,7 @@ def come_to(folder: Path, before: store.Status, code: int) -> int:
         return code if code in (BAD_INPUT, NO_WORLD) else LOST
     if status.state == "running":
         return code if code == TRY_AGAIN else LOST
-    if status.state == Outcome.COMPLETE.value:
+    if status.state in (Outcome.COMPLETE.value, store.UNWRITTEN):
         return run.exit_code(look(folder))
     return run.EXIT_CODES[Outcome(status.state)]
 

@@ -34,7 +34,7 @@ from hpmpi.roster import Roster, beat_s
 from hpmpi.scribe import Scribe
 from hpmpi.service import SIGNALS
 from hpmpi.settings import Settings
-from hpmpi.store import FORMAT, STATUS, Store
+from hpmpi.store import FORMAT, STATUS, UNWRITTEN
 from hpmpi.summary import baseline_of, board_of
 from hpmpi.supply import supplied
 from hpmpi.transports import LEADER, Transport
@@ -74,14 +74,14 @@ class Leader:
     """Lead one start of a study, from what its journal says to the end."""
 
     def __init__(
-        self, study: Settings, origin: Path, jobs: Jobs, store: Store, transport: Transport
+        self, study: Settings, origin: Path, jobs: Jobs, scribe: Scribe, transport: Transport
     ) -> None:
-        """Go on where `jobs` and the store are; `origin` is the study file's folder."""
+        """Go on where `jobs` and the scribe's store are; `origin` is the study file's folder."""
         self._study = study
         self._settings = study.toml()
         self._origin = origin
-        self._store = store
-        self._scribe = Scribe(store, study.run.checkpoint_s)
+        self._store = store = scribe.store
+        self._scribe = scribe
         self._transport = transport
         self._start = os.urandom(8).hex()
         self._ranks = [rank for rank in range(transport.size) if rank != LEADER]
@@ -104,19 +104,23 @@ class Leader:
         """Let `hpmpi launch` say when to drain."""
         self._is_launched = True
 
-    def run(self) -> None:
-        """Lead until the end; raises StoreError where the run folder lets nobody go on."""
+    def run(self) -> bool:
+        """Lead until the end; tell whether the results were written.
+
+        Raises StoreError where the run folder lets nobody go on.
+        """
         for number in SIGNALS:
             signal.signal(number, self._on_signal)
         try:
-            self._lead()
+            return self._lead()
         except StoreError:
             self._part_from_ranks()
             raise
         finally:
             self._scribe.close()
 
-    def _lead(self) -> None:
+    def _lead(self) -> bool:
+        self._scribe.await_proof(self._hurries)
         self._patiently(lambda: self._store.status(self._start, "running"))
         guard.tell_guard(self._store.folder / STATUS, self._start)
         self._introduce()
@@ -129,7 +133,7 @@ class Leader:
         finally:
             if baseline is not None:
                 baseline.close()
-        self._end(outcome)
+        return self._end(outcome)
 
     # -- the beginning -----------------------------------------------------------------------------
 
@@ -301,17 +305,20 @@ class Leader:
 
     # -- the end -----------------------------------------------------------------------------------
 
-    def _end(self, outcome: Outcome) -> None:
+    def _end(self, outcome: Outcome) -> bool:
         ended = Ended(self._now(), outcome, self._why or outcome.value)
         self._record(ended)
-        self._scribe.finish(outcome.value, self._hurries)
+        written = self._scribe.finish(outcome.value, self._hurries)
         if outcome is Outcome.COMPLETE and self._study.run.keep == "incumbent":
             kept = self._board.incumbent.trial if self._board.incumbent else None
             for _ in discard_all_but(self._store.folder, kept):
                 self._patiently(self._store.sync)  # keeps the lock, too
-        self._patiently(lambda: self._store.status(self._start, outcome.value))
+        complete_but = outcome is Outcome.COMPLETE and not written
+        state = UNWRITTEN if complete_but else outcome.value
+        self._patiently(lambda: self._store.status(self._start, state))
         self._store.close()
         self._part_from_ranks()
+        return written
 
     def _hurries(self) -> bool:
         """Keep the lock; tell whether somebody wants the end at once."""

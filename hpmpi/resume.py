@@ -1,13 +1,32 @@
 """Where a run folder says that a study is: what a start goes on from."""
 
+import logging
 from collections.abc import Iterable
+
+import msgspec
 
 from hpmpi import settings
 from hpmpi.decisions import Decision, Started
+from hpmpi.errors import HpmpiError
 from hpmpi.jobs import Jobs
 from hpmpi.master import Rules
 from hpmpi.settings import Settings
 from hpmpi.store import Saved
+
+NOT_SO = (LookupError, ValueError, TypeError, AttributeError, AssertionError)
+"""What a state that never was raises in a scheduler, of ours or the user's."""
+
+log = logging.getLogger("hpmpi")
+
+
+def derive(study: Settings, saved: Saved) -> Jobs:
+    """Bring the jobs to where a journal ends, by the stored state if that can be so."""
+    if saved.state is not None:
+        try:
+            return jobs_of(study, saved)
+        except (HpmpiError, msgspec.MsgspecError, ArithmeticError, *NOT_SO) as error:
+            log.warning("the state in run.h5 can't be (%s): all is derived again", error)
+    return jobs_of(study, Saved(saved.decisions))
 
 
 def jobs_of(study: Settings, saved: Saved) -> Jobs:

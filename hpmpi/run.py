@@ -22,23 +22,22 @@ from hpmpi.files import trouble
 from hpmpi.jobs import Jobs
 from hpmpi.leader import Leader
 from hpmpi.messages import Outcome, Stop
-from hpmpi.resume import jobs_of
+from hpmpi.resume import derive
+from hpmpi.scribe import Scribe
 from hpmpi.service import BAD_INPUT, SIGNALS, join_mpi
 from hpmpi.settings import Settings
 from hpmpi.summary import Summary, stored_study, sum_up
 from hpmpi.transports import launched, local
 
-NOT_SO = (LookupError, ValueError, TypeError, AttributeError, AssertionError)
-"""What a state that never was raises in a scheduler, of ours or the user's."""
-
 NO_SUCCESS = 3
 DESERTED = 4
 NO_WORLD = 69
+NO_RESULTS = 73
 TRY_AGAIN = 75
-"""Exit codes; the last two are EX_UNAVAILABLE and EX_TEMPFAIL in sysexits.h.
+"""Exit codes; the last three are EX_UNAVAILABLE, EX_CANTCREAT and EX_TEMPFAIL in sysexits.h.
 
-Of ranks that `launch` has started and that do not form one world; and of a run that the same
-command goes on with.
+Of ranks that `launch` has started and that do not form one world; of a run that is complete, and
+could not write its results file; and of one that the same command goes on with.
 """
 
 EXIT_CODES = {
@@ -113,6 +112,8 @@ def lead(make_plan: Callable[[], Plan], workers: int | None, ranks: int | None =
             return sum_up(plan.study, plan.saved.decisions)
         jobs, writer = take_over(plan)
         study, origin = plan.study, plan.origin
+        scribe = Scribe(writer, study.run.checkpoint_s)
+        scribe.prove()
         del plan  # the state that it has read is in the jobs now
     except HpmpiError:
         dismiss()
@@ -121,11 +122,11 @@ def lead(make_plan: Callable[[], Plan], workers: int | None, ranks: int | None =
         transport = join_mpi()
     else:
         transport = local.lead(workers or local.cores())
-    leader = Leader(study, origin, jobs, writer, transport)
+    leader = Leader(study, origin, jobs, scribe, transport)
     if ranks is not None:
         leader.heed_launch()
-    leader.run()
-    return sum_up(study, writer.decisions)
+    written = leader.run()
+    return sum_up(study, writer.decisions, unwritten=not written)
 
 
 def leave_early(_number: int, _frame: FrameType | None) -> None:
@@ -161,16 +162,6 @@ def take_over(plan: Plan) -> tuple[Jobs, store.Store]:
         raise
 
 
-def derive(study: Settings, saved: store.Saved) -> Jobs:
-    """Bring the jobs to where a journal ends, by the stored state if that can be so."""
-    if saved.state is not None:
-        try:
-            return jobs_of(study, saved)
-        except (HpmpiError, msgspec.MsgspecError, ArithmeticError, *NOT_SO) as error:
-            log.warning("the state in run.h5 can't be (%s): all is derived again", error)
-    return jobs_of(study, store.Saved(saved.decisions))
-
-
 def move_aside(folder: Path) -> None:
     """Give a run folder another name, `NAME.1` or the next that is free; raises StoreError."""
     check_movable(folder)
@@ -199,6 +190,8 @@ def exit_code(summary: Summary) -> int:
     assert summary.outcome is not None, "a run that was led has ended"
     if summary.outcome is Outcome.COMPLETE and summary.board.incumbent is None:
         return NO_SUCCESS
+    if summary.unwritten:
+        return NO_RESULTS
     return EXIT_CODES[summary.outcome]
 
 
@@ -208,7 +201,7 @@ def is_complete(plan: Plan) -> bool:
     The status is written last: one that was killed before that has more to do; and so has one
     whose end is not in its results file.
     """
-    there = plan.saved.decisions and plan.saved.counted == len(plan.saved.decisions)
+    there = plan.saved.decisions and plan.saved.written == len(plan.saved.decisions)
     if not there or store.read_status(plan.folder).state != Outcome.COMPLETE.value:
         return False
     last = plan.saved.decisions[-1]

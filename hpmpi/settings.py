@@ -23,7 +23,7 @@ from hpmpi.names import NameNotFoundError, find
 from hpmpi.schedulers import Scheduler
 from hpmpi.searchers import Searcher
 from hpmpi.source import SUFFIXES, Source
-from hpmpi.space import LARGEST, Choice, Dimension, Float, Int, Space
+from hpmpi.space import LARGEST, Choice, Dimension, Float, Int, Space, check_name
 from hpmpi.toml import apply, dump, load
 from hpmpi.trial import Goal
 
@@ -255,6 +255,7 @@ def make_space(table: object, problems: list[str]) -> Space | None:
         dimension = fill_struct(DIMENSIONS[kind], rest, where, problems)
         if dimension is not None:
             dimensions[name] = dimension
+            attempt(partial(check_name, name), "[space]", problems)
             attempt(dimension.check, where, problems)
     if table == {}:
         problems.append("[space] is empty; it must have a hyperparameter at least")

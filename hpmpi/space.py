@@ -17,6 +17,9 @@ from hpmpi.trial import Config, Value
 LARGEST = 2**53
 """Up to here a float holds every whole number exactly."""
 
+LONGEST_NAME = 200
+"""How many characters a name may have, as that of a metric: each file and table has it."""
+
 Whole = Annotated[int, msgspec.Meta(ge=-LARGEST, le=LARGEST)]
 
 
@@ -166,6 +169,16 @@ class Space(msgspec.Struct, frozen=True):
     def names(self) -> str:
         """List the names of the dimensions."""
         return ", ".join(self.dimensions)
+
+
+def check_name(name: str) -> None:
+    """Raise SpaceError for a name that the results can't be written with."""
+    if len(name) > LONGEST_NAME or "\0" in name:
+        named = f"{name[:20]!r}... of {len(name)} characters" if len(name) > 20 else repr(name)  # noqa: PLR2004 - of it to say which
+        raise SpaceError(
+            f"the name {named} is none that results can be written with: it takes at most "
+            f"{LONGEST_NAME} characters, and no NUL"
+        )
 
 
 def check_bounds(low: float, high: float, *, log: bool) -> None:

@@ -17,7 +17,7 @@ guessed, and reading changes nothing. No link in the folder is followed out of i
 import contextlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,12 +47,19 @@ RESULTS = "run.h5"
 PREVIOUS = "run.h5.previous"
 STATUS = "status"
 
+UNWRITTEN = "unwritten"
+"""The state of a start that has completed the study, and could not write its results file."""
+
 FILES = (JOURNAL, RESULTS, PREVIOUS, STATUS, "lock", "launch", "logs/*", "baseline/*.log")
 FOLDERS = ("checkpoints", "logs", "baseline", "baseline/checkpoints")
 """What is ours in a run folder."""
 
 SYNC_EVERY_S = 1.0
 """How much of the journal a power failure may cost."""
+
+
+UNWRITABLE = (OSError, ImportError, ValueError, TypeError, OverflowError, RuntimeError)
+"""What HDF5 raises that can't write a file, or isn't here."""
 
 
 Seen = list[tuple[int, int, int]]
@@ -63,12 +70,14 @@ class Saved(msgspec.Struct, frozen=True):
     """What a run folder holds; the `state` of the jobs has the first `counted` decisions in it.
 
     `length`: how many bytes the journal has of just these decisions; None where it is damaged.
+    `written`: how many of them run.h5 tells of.
     """
 
     decisions: list[Decision]
     state: JobsState | None = None
     counted: int = 0
     length: int | None = None
+    written: int = 0
 
 
 NOTHING = Saved([])
@@ -211,10 +220,18 @@ def write_results(
     try:
         file.unlink(missing_ok=True)
         results.write(file, contents, tables, attributes)
-    except (OSError, ValueError, TypeError, OverflowError, RuntimeError) as error:
+    except UNWRITABLE as error:
         with contextlib.suppress(OSError):
             file.unlink(missing_ok=True)
-        raise StoreError(f"{file.parent / RESULTS} can't be written: {error}") from error
+        full = isinstance(error, OSError) and error.errno in files.NO_ROOM
+        kind = DiskError if full else StoreError
+        raise kind(f"{file.parent / RESULTS} can't be written: {error}") from error
+
+
+def prove(file: Path) -> None:
+    """Find out whether a results file can be written here at all; raises StoreError."""
+    write_results(file, Contents([], b""), {"trials": {"id": []}}, {})
+    files.remove(file)
 
 
 def holds_run(folder: Path) -> bool:
@@ -272,17 +289,32 @@ def read_whole(folder: Path, *, needs_state: bool) -> Saved | None:
     first, length = rows[0], sum(map(len, rows)) + len(rows)
     decisions = decoded(rows, folder / JOURNAL)
     del rows  # there need not be room for all at once
+    written = 0
+    for file, found in found_in(folder, first) if needs_state else ():
+        if found.counted > len(decisions):
+            return None
+        written = max(written, found.counted)
+        with contextlib.suppress(StoreError):
+            state = state_of(found.state, file)
+            return Saved(decisions, state, found.counted, length, written)
+    return Saved(decisions, length=length, written=written)
+
+
+def with_state(folder: Path, first: bytes, decisions: list[Decision]) -> Saved:
+    """Find the newest state that can be gone on from where a journal begins so, if there is one."""
+    for file, found in found_in(folder, first):
+        with contextlib.suppress(StoreError):
+            if found.counted <= len(decisions):
+                return Saved(decisions, state_of(found.state, file), found.counted)
+    return Saved(decisions)
+
+
+def found_in(folder: Path, first: bytes) -> Iterator[tuple[Path, results.Found]]:
+    """Read the results files of the run whose journal begins so; the journal has everything."""
     for file in (folder / RESULTS, folder / PREVIOUS):
-        if not needs_state or not file.exists():
-            continue
-        with contextlib.suppress(StoreError):  # the journal has everything
-            found = results.read(file)
-            if found.first != first:
-                continue
-            if found.counted > len(decisions):
-                return None
-            return Saved(decisions, state_of(found.state, file), found.counted, length)
-    return Saved(decisions, length=length)
+        with contextlib.suppress(StoreError):
+            if file.exists() and (found := results.read(file)).first == first:
+                yield file, found
 
 
 def read_damaged(folder: Path) -> Saved:
@@ -300,7 +332,8 @@ def read_damaged(folder: Path) -> Saved:
             problems.append(str(error))
             continue
         if not rows or same_run(rows, lines):
-            return Saved(decoded(mended(rows, lines), folder / JOURNAL), state, found.counted)
+            decisions = decoded(mended(rows, lines), folder / JOURNAL)
+            return Saved(decisions, state, found.counted, written=found.counted)
     if problems and not rows:
         told = "\n".join(problems)
         raise StoreError(f"the results can't be read; --fresh moves them aside:\n{told}")
@@ -308,7 +341,7 @@ def read_damaged(folder: Path) -> Saved:
 
 
 def state_of(text: bytes, path: Path) -> JobsState:
-    """Decode the jobs' state of a results file; raises StoreError."""
+    """Decode the jobs' state of a results file; raises StoreError, also where it has none."""
     try:
         return msgspec.json.decode(text, type=JobsState)
     except UNREADABLE as error:

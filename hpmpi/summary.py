@@ -37,6 +37,8 @@ class Summary(msgspec.Struct, frozen=True):
     elapsed_s: float
     failures: list[Failure]
     refusal: str
+    unwritten: bool = False
+    """Whether the study is complete, and its results file could not be written."""
     sign: lock.Sign | None = None
     seen: store.Seen = []
     looked_at: float = 0.0
@@ -70,7 +72,10 @@ def look(folder: Path, before: Summary | None = None) -> Summary:
     sign = lock.sign_of_life(folder)
     if sign is None and summary.outcome is None and store.look(folder) != seen:
         return look(folder)  # it ended in between, and has said so
-    return msgspec.structs.replace(summary, sign=sign, seen=seen, looked_at=time.time())
+    unwritten = store.read_status(folder).state == store.UNWRITTEN
+    return msgspec.structs.replace(
+        summary, unwritten=unwritten, sign=sign, seen=seen, looked_at=time.time()
+    )
 
 
 def read(folder: Path) -> Summary:
@@ -85,7 +90,7 @@ def read(folder: Path) -> Summary:
     return sum_up(study, decisions)
 
 
-def sum_up(study: Settings, decisions: list[Decision]) -> Summary:
+def sum_up(study: Settings, decisions: list[Decision], *, unwritten: bool = False) -> Summary:
     """Sum up a journal."""
     last = decisions[-1]
     refusals = [each.error for each in decisions if isinstance(each, Refused)]
@@ -100,6 +105,7 @@ def sum_up(study: Settings, decisions: list[Decision]) -> Summary:
         elapsed_s=last.at,
         failures=[each for each in decisions if isinstance(each, Failure)],
         refusal=refusals[-1] if refusals else "",
+        unwritten=unwritten,
     )
 
 

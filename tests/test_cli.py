@@ -343,15 +343,16 @@ def test_any_number_of_metrics_with_any_name_can_be_written(tmp_path: Path) -> N
         assert list(file["results"]["a|b"]) == [3.0, 3.0]
 
 
-def test_a_results_file_that_can_not_be_written_costs_no_run(tmp_path: Path) -> None:
+def test_a_results_file_that_can_not_be_written_costs_no_result_but_is_told(tmp_path: Path) -> None:
     study = Study(tmp_path, epoch_s=0.2)
     told = ("--set", "stop.max_trials=2", "--set", "run.checkpoint_s=60")
     process = study.start(study.command("--workers", "1", *told))
     study.until(lambda: len(study.results) > 0, process)
     (study.out / "run.h5").mkdir()
     done = finish(process)
-    assert done.returncode == 0
+    assert done.returncode == 73
     assert "can't be written" in done.stderr
+    assert "export" in done.stderr
     assert [path for path in study.out.iterdir() if path.name.startswith(".run.h5")] == []
     (study.out / "run.h5").rmdir()
     assert len(study.results) == 2

@@ -24,7 +24,7 @@ from hpmpi.decisions import Curve, Decision, Ended, Failure, Joined, Lost, Resul
 from hpmpi.errors import HpmpiError
 from hpmpi.jobs import Jobs
 from hpmpi.messages import FailureKind, Outcome, Point
-from hpmpi.resume import jobs_of
+from hpmpi.resume import derive, jobs_of
 from hpmpi.summary import look, stored_study, sum_up
 from hpmpi.trial import Metrics
 from tests.runs import ROOT
@@ -128,7 +128,7 @@ def use(folder: Path) -> None:
             write(summary)
     with contextlib.suppress(HpmpiError):
         study = stored_study(store.read(folder).decisions, folder)
-        run.derive(study, run.read(folder, study))
+        derive(study, run.read(folder, study))
 
 
 def put(folder: Path, name: str, content: bytes, *, alone: bool) -> None:

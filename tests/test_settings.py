@@ -204,3 +204,16 @@ def test_a_class_of_the_users_is_checked_as_ours_are(tmp_path: Path) -> None:
 def test_the_study_that_ships_is_valid() -> None:
     study = settings.read(Path(__file__).parent.parent / "spaces" / "digits.toml", [])
     assert settings.build(study).rungs == (1, 3, 9, 27, 81)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("a\\u0000", r"'a\x00'"), ("y" * 70_000, "of 70000 characters")]
+)
+def test_a_name_that_results_cannot_be_written_with_is_a_mistake(
+    tmp_path: Path, name: str, said: str
+) -> None:
+    dimension = f'"{name}" = {{ type = "float", low = 0.0, high = 1.0 }}\n'
+    (found,) = problems(tmp_path, STUDY.replace("[space]\n", f"[space]\n{dimension}"))
+    assert said in found
+    assert "at most 200 characters, and no NUL" in found
+    assert len(found) < 200
