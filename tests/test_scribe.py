@@ -361,3 +361,11 @@ def test_a_writer_that_is_killed_leaves_nothing_beside(journal: Path) -> None:
     opened.close()
     assert not opened.partial.exists()
     assert (journal / LOG).exists()
+
+
+def test_what_killed_writers_have_left_goes_at_the_next_start(journal: Path) -> None:
+    left = [journal / f".{name}.4711" for name in ("run.h5", "run.h5.previous", "status")]
+    for path in left:
+        path.write_bytes(b"half of a file")
+    store.Store(journal, store.read(journal)).close()
+    assert not any(path.exists() for path in left)
