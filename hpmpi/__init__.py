@@ -12,8 +12,9 @@ The map of the package; imports go down the list, never up:
 - I/O, one dangerous thing each: `guard` (between the launcher and the rank), which holds its
   `connections`, `transports` (MPI, or sockets on one machine), `frames` (messages over a socket),
   `worker` (the agent on a rank),
-  `child` (the objective's process, from outside), `head` (how it starts), `perform` (from inside),
-  `bare` (an objective without a process), `family` (all that a child has started) and its `memory`,
+  `child` (the objective's process, from outside), `head` (how it starts) and its `environment`,
+  `perform` (from inside), `ending` (why and when it ends), `bare` (an objective without a process),
+  `family` (all that a child has started) and its `memory`,
   `output` (what it prints), `objective` (the user's function), `checkpoints` (of a trial),
   `baseline`, `store` (the run folder), made of `journal` and `results`, `scribe` (has the latter
   written), `lock` (whose it is), `files` (whole or not at all), `narrator` (the log), `trainables`

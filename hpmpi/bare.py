@@ -17,7 +17,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hpmpi import objective, place
-from hpmpi.child import host
 from hpmpi.messages import Assign, Progress, Ready, Report, Unfit, Welcome
 from hpmpi.output import Output
 from hpmpi.perform import attempt, leave_signals_to_the_rank, told
@@ -52,7 +51,7 @@ class Bare:
         """Load the objective; from now on, what is printed here goes where a child's does."""
         gpus_per_trial = self._welcome.gpus_per_trial
         if no_gpus := place.refusal(self._share, gpus_per_trial):
-            self._reports.append(Unfit(host(), no_gpus))
+            self._reports.append(Unfit(place.host(), no_gpus))
             return
         threads = dict.fromkeys(place.THREADS, str(self._share.threads))
         os.environ.update({**threads, **os.environ, **place.variables(self._share, gpus_per_trial)})
@@ -64,9 +63,9 @@ class Bare:
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # nobody is there to type
             self._function = objective.prepare(self._welcome)
         except BaseException as error:  # noqa: BLE001 - the user's module
-            self._reports.append(Unfit(host(), told(error)))
+            self._reports.append(Unfit(place.host(), told(error)))
         else:
-            self._reports.append(Ready(host(), os.getpid()))
+            self._reports.append(Ready(place.host(), os.getpid()))
 
     def descriptors(self) -> list[int]:
         """Return nothing: there is never news while somebody waits."""
@@ -92,6 +91,12 @@ class Bare:
                 sys.stdout.flush()
         reports, self._reports = self._reports, []
         return reports
+
+    ended = True
+    """It ends with its rank."""
+
+    def retire(self, now: float) -> None:
+        """End with the rank."""
 
     def close(self) -> None:
         """Leave it to the guard to end what the objective has started."""

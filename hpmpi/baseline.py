@@ -55,4 +55,4 @@ class BaselineRun:
 
     def close(self) -> None:
         """End it."""
-        self._child.close()
+        self._child.leave()

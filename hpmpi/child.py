@@ -2,13 +2,17 @@
 
     loading --Ready--> idle --assign--> busy --its answer--> idle
        ^                                  |
-       |          over its time or memory limit: TERM to its family, KILL after a while
+       |            over its time or memory limit, or the run is over: it is ended
        +--------- dead: what is left of its family is killed; then a report in its name, and
                   another child is started
 
 Whatever an objective does, all that its rank gets is a report. The child stays for the next job, so
 that imports are paid once, unless one has failed; what a job has left running stays with it, and
 ends with it.
+
+It ends as any program does: buffers are flushed, `finally` and atexit hooks run. What it says while
+it is being ended is no answer: its pool's workers may have died of our TERM, and what is told then
+comes after the cause.
 """
 
 import math
@@ -17,13 +21,14 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
 from hpmpi import family, head, place
+from hpmpi.ending import Ending, cause, ending, explained, over_time
+from hpmpi.environment import environment
 from hpmpi.family import Family
-from hpmpi.frames import Frames
+from hpmpi.frames import Frames, await_any
 from hpmpi.head import Forked, Head
 from hpmpi.memory import memory_of
 from hpmpi.messages import (
@@ -41,17 +46,13 @@ from hpmpi.messages import (
 )
 from hpmpi.output import Output
 from hpmpi.place import Share
-from hpmpi.transports import unlaunched
 
-KILL_AFTER_S = 2.0
-"""How long a child and its family may take to end after TERM."""
+END_LOOK_S = 0.01
+"""How often one who waits for the end looks."""
 
 KILL_S = 0.1
 CLOSE_S = 2.0
 """How long the killed are waited for at a time, and at the end."""
-
-START_S = 60.0
-"""The least that a child has for loading the objective: a file system may be slow."""
 
 HANG_UP_S = 0.1
 """How long a child that has hung up may take to end."""
@@ -66,19 +67,8 @@ LOOK_EVERY_S = 0.5
 LOOK_SHARE = 0.02
 """How often memory and output are looked at, and the share of a core that this may take."""
 
-TAKEN = "killed by the kernel: the machine, or its control group, is out of memory"
-
 MAX_CRASHES = 3
 """How many children may die in a row while they load the objective."""
-
-
-class Ending(NamedTuple):
-    """Why a child is being ended, at which job, and when TERM will have had its time."""
-
-    kind: FailureKind
-    error: str
-    job: Assign | None
-    kill_at: float
 
 
 class Child:
@@ -100,6 +90,7 @@ class Child:
         self._job: Assign | None = None
         self._loaded = False
         self._unfit = False
+        self._retired = False
         self._crashes = 0
         self._refusal: Unfit | None = None
         self._began_at: float | None = None
@@ -123,7 +114,7 @@ class Child:
 
     def _refuse(self, error: str) -> None:
         self._unfit = True
-        self._refusal = Unfit(host(), error)
+        self._refusal = Unfit(place.host(), error)
 
     def _start(self) -> None:
         self._output = Output(self._path)
@@ -186,14 +177,30 @@ class Child:
         if dead:
             reports += self._bury()
         elif self._ending is not None:
-            if now >= self._ending.kill_at:
-                self._family.kill(KILL_S)
+            self._press(self._ending, now)
         elif self._frames.closed:
             did = "wrote rubbish into" if self._frames.malformed else "closed"
             self._end(FailureKind.CRASH, f"{did} its connection with its rank", now)
         else:
             self._limit(now)
         return reports
+
+    def retire(self, now: float) -> None:
+        """Have the child end in order, and no other follow: `poll` sees to it until it has."""
+        self._retired = True
+        self._end(FailureKind.EXIT, "", now)
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is no process."""
+        return self._process is None
+
+    def leave(self) -> None:
+        """End the child in order, and wait for that."""
+        self.retire(time.monotonic())
+        while not self.ended:
+            self.poll(time.monotonic())
+            await_any(self.descriptors(), limit_s=END_LOOK_S)
 
     def close(self) -> None:
         """End the child, and all it has started, now."""
@@ -206,9 +213,8 @@ class Child:
         except msgspec.DecodeError:
             self._end(FailureKind.CRASH, "wrote rubbish into its connection with its rank", now)
             return []
-        for report in reports:
-            self._note(report, now)
-        return reports
+        heard = [self._take(report, now) for report in reports]
+        return [report for report in heard if report is not None]
 
     def _ends_within(self, limit_s: float) -> bool:
         assert self._process is not None, "only a child that was started can end"
@@ -218,22 +224,30 @@ class Child:
             return False
         return True
 
-    def _note(self, report: Report, now: float) -> None:
+    def _take(self, report: Report, now: float) -> Report | None:
+        """Take note of a report; None where it only tells what came of ending the child."""
         match report:
             case Ready():
                 self._loaded = True
                 self._crashes = 0
                 self._begin()
+            case Unfit() | Finished() | Failed() | Suspended() if self._ending is not None:
+                if isinstance(report, Failed):
+                    self._ending = self._ending.said(report.error)
+                return None
             case Unfit():
                 self._unfit = True
-            case Finished() | Failed() | Suspended():
+            case Finished() | Suspended() | Failed():
                 self._job = None
                 if self._output is not None:
                     self._output.mark()
-                if isinstance(report, Failed) and report.spoils:  # it ends by itself
-                    self._ending = Ending(FailureKind.EXIT, "", None, now + KILL_AFTER_S)
+                if isinstance(report, Failed):
+                    if report.spoils:  # it ends by itself
+                        self._end(FailureKind.EXIT, "", now)
+                    return explained(report, self._is_taken)
             case _:
                 pass
+        return report
 
     def _begin(self) -> None:
         self._began_at = None
@@ -242,24 +256,17 @@ class Child:
             self._taken_before = family.taken_by_kernel()
 
     def _limit(self, now: float) -> None:
-        if self._began_at is not None and (overrun := self._overrun(now - self._began_at)):
+        overrun = None
+        if self._began_at is not None and self._is_at_work:
+            spent_s = now - self._began_at
+            overrun = over_time(spent_s, self._welcome.time_s, loaded=self._loaded)
+        if overrun is not None:
             self._end(FailureKind.TIME, overrun, now)
         elif now >= self._look_at:
             began_at = time.monotonic()
             self._look(now)
             took_s = time.monotonic() - began_at
             self._look_at = now + max(LOOK_EVERY_S, took_s / LOOK_SHARE)
-
-    def _overrun(self, spent_s: float) -> str | None:
-        time_s = self._welcome.time_s
-        if time_s is None:
-            return None
-        loading_s = max(time_s, START_S)
-        if not self._loaded and spent_s > loading_s:
-            return f"was loading for more than {loading_s:g} s; trial_time_s = {time_s:g}"
-        if self._loaded and self._job is not None and spent_s > time_s:
-            return f"ran for more than trial_time_s = {time_s:g}"
-        return None
 
     def _look(self, now: float) -> None:
         assert self._output is not None, "a child that was started prints somewhere"
@@ -272,9 +279,22 @@ class Child:
                 self._end(FailureKind.MEMORY, said, now)
 
     def _end(self, kind: FailureKind, error: str, now: float) -> None:
-        if self._ending is None:
-            self._ending = Ending(kind, error, self._job, now + KILL_AFTER_S)
+        """Hang up on the child, and have it leave its job."""
+        if self._ending is not None or self._process is None or self._frames is None:
+            return
+        self._ending = ending(kind, error, self._job, now)
+        self._frames.finish()
+        if now >= self._ending.term_at:
+            self._press(self._ending, now)
+        elif self._is_at_work and self._process.poll() is None:
+            os.kill(self.pid, signal.SIGTERM)
+
+    def _press(self, ending: Ending, now: float) -> None:
+        if now >= ending.kill_at:
+            self._family.kill(KILL_S)
+        elif now >= ending.term_at:
             self._family.signal(signal.SIGTERM)
+            self._ending = ending._replace(term_at=math.inf)
 
     def _bury(self) -> list[Report]:
         assert self._process is not None, "only a child that was started can die"
@@ -282,7 +302,7 @@ class Child:
             return []  # the next has the memory only when they are gone
         kind, error = self._cause(self._process.returncode)
         self._hang_up()
-        if self._unfit:
+        if self._unfit or self._retired:
             return []
         reports: list[Report] = []
         begun = self._ending is None or self._ending.job is self._job
@@ -292,7 +312,7 @@ class Child:
             self._job = None
         self._crashes += not self._loaded
         if self._crashes >= MAX_CRASHES:
-            return [*reports, Unfit(host(), f"while the objective was loaded: {error}")]
+            return [*reports, Unfit(place.host(), f"while the objective was loaded: {error}")]
         self.start()
         return reports
 
@@ -305,11 +325,15 @@ class Child:
     def _cause(self, code: int) -> tuple[FailureKind, str]:
         if self._ending is not None:
             return self._ending.kind, self._with_output(self._ending.error)
-        if code == -signal.SIGKILL and family.taken_by_kernel() > self._taken_before:
-            return FailureKind.MEMORY, self._with_output(TAKEN)
-        if code < 0:
-            return FailureKind.CRASH, self._with_output(f"killed by {name_of(-code)}")
-        return FailureKind.EXIT, self._with_output(f"the process ended with exit code {code}")
+        kind, error = cause(code, taken=self._is_taken())
+        return kind, self._with_output(error)
+
+    @property
+    def _is_at_work(self) -> bool:
+        return self._job is not None or not self._loaded
+
+    def _is_taken(self) -> bool:
+        return family.taken_by_kernel() > self._taken_before
 
     def _with_output(self, error: str) -> str:
         tail = self._output.tail() if self._output is not None else ""
@@ -324,23 +348,3 @@ class Child:
         """The process id, also that of its group and session."""
         assert self._process is not None, "only a child that was started has a pid"
         return self._process.pid
-
-
-def environment(share: Share, gpus_per_trial: int | None) -> dict[str, str]:
-    """Give a child our environment, its share of the node, and nothing of the launcher's.
-
-    What the user says of threads counts; what is said of GPUs is of the node, and is divided.
-    """
-    threads = dict.fromkeys(place.THREADS, str(share.threads))
-    gpus = place.variables(share, gpus_per_trial)
-    return {**threads, "PYTHONUNBUFFERED": "1", **unlaunched(), **gpus}
-
-
-def host() -> str:
-    """Name this machine."""
-    return os.uname().nodename
-
-
-def name_of(number: int) -> str:
-    """Name a signal; most real-time signals have numbers only."""
-    return next((each.name for each in signal.Signals if each == number), f"signal {number}")

@@ -12,6 +12,9 @@ So all of a family stays below the process that started its head. Rules:
   hears a signal twice. A group never reaches across sessions, so all in it are of the family.
 - A family has ended when it was looked for LOOKS times and nobody was there: processes that hand
   over to each other may hide from a single look, which takes a while.
+- Who tidies up after others goes last: Python's resource trackers, and loky's, end by themselves
+  when all whom they serve have, and then remove what those have left in /dev/shm. They are killed,
+  too, where they don't. What no tracker knows of stays: nobody can tell whose it is.
 - Orphans are buried one by one: waitpid(-1) would take from `subprocess` what it waits for.
 
 The kernel is asked by prctl and /proc, so all this is for Linux; elsewhere an orphan that has left
@@ -25,7 +28,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Protocol
@@ -40,6 +43,12 @@ MOST_PAUSE_S = 2e-2
 
 LOOKS = 3
 """How often in a row nobody must have been seen of a family that has ended."""
+
+TIDIERS = (b"resource_tracker", b"torch_shm_manager")
+"""What the command lines of those have who tidy up after others."""
+
+TIDY_S = 1.0
+"""How long they have for it, from when the others are killed."""
 
 EXPENDABLE = 500
 """How much sooner than its rank the kernel takes a child when memory is out: in 1/1000 of it."""
@@ -66,6 +75,7 @@ class Family:
     def __init__(self, head: Head | None) -> None:
         """Look after a head that was just started; without one, after the orphans alone."""
         self._head = head
+        self._tidy_until: float | None = None
         if head is not None:
             _others.add(head.pid)
 
@@ -89,6 +99,8 @@ class Family:
         """Kill them, generation by generation, for some time; true once nobody is left."""
         gives_up_at = time.monotonic() + limit_s
         pause_s = LEAST_PAUSE_S
+        if self._tidy_until is None:
+            self._tidy_until = time.monotonic() + TIDY_S
         while any(self._strike() for _ in range(LOOKS)):
             if time.monotonic() > gives_up_at:
                 return False
@@ -98,17 +110,20 @@ class Family:
             _others.discard(self._head.pid)
         return True
 
-    def _signal(self, number: int, members: list[int]) -> bool:
-        groups = set()
-        for member in members:
-            with contextlib.suppress(ProcessLookupError):
-                groups.add(os.getpgid(member))
+    def _signal(self, number: int, members: Collection[int], spared: Collection[int] = ()) -> bool:
+        """Signal the groups of members, or one by one those who share a group with the spared."""
+        groups = {group for member in members if (group := _group(member)) is not None}
         found = bool(groups)
         if self._head is not None and not LINUX:
             groups.add(self._head.pid)
-        for group in groups - {os.getpgrp()}:
+        mixed = {_group(each) for each in spared}
+        for group in groups - mixed - {os.getpgrp()}:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(group, number)
+        for member in set(members) - set(spared) if mixed else ():
+            if _group(member) in mixed:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(member, number)
         return found
 
     def _is_ours(self, child: int) -> bool:
@@ -117,11 +132,17 @@ class Family:
     def _strike(self) -> bool:
         """Kill who is next to us, which is fast, and only where nobody is look for the others."""
         near = [pid for pid in children() if self._is_ours(pid)]
-        found = self._signal(signal.SIGKILL, near) or self.signal(signal.SIGKILL)
+        found = self._slay(near) or self._slay(self.members())
         if self._head is not None:
             self._head.poll()
         bury_orphans()
         return found
+
+    def _slay(self, members: list[int]) -> bool:
+        assert self._tidy_until is not None, "who is being killed has begun to be"
+        has_time = time.monotonic() < self._tidy_until
+        spared = [pid for pid in _below(members) if tidies(pid)] if has_time else []
+        return self._signal(signal.SIGKILL, members, spared)
 
 
 @cache
@@ -145,6 +166,14 @@ def children() -> list[int]:
     if LINUX:
         return [pid for pid in _dead_or_alive() if _parent(pid) is not None]
     return [pid for pid, parent in _living() if parent == os.getpid()]
+
+
+def tidies(pid: int) -> bool:
+    """Tell whether a process is there to tidy up after others."""
+    with contextlib.suppress(OSError):  # it has ended, or there is no /proc
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+        return any(each in words for each in TIDIERS)
+    return False
 
 
 def offer_to_kernel(pid: int) -> None:
@@ -176,15 +205,38 @@ def _is_orphan(child: int) -> bool:
         return False
 
 
+def _group(pid: int) -> int | None:
+    """Find the process group of a process; None if it lives no more."""
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return None
+
+
+def _below(members: list[int]) -> list[int]:
+    """List members and what they have started, as far as the kernel tells that fast."""
+    found = list(dict.fromkeys(members))
+    for pid in found:  # grows meanwhile
+        with contextlib.suppress(OSError):
+            found += [each for each in _children_of(str(pid)) if each not in found]
+    return found
+
+
 def _dead_or_alive() -> list[int]:
     """List this process's children, those that nobody has waited for yet included; on Linux."""
     if not LINUX:
         return []
     try:
-        tasks = [Path(f"/proc/self/task/{task}/children") for task in os.listdir("/proc/self/task")]  # noqa: PTH208 - twice as fast
-        return [int(pid) for task in tasks for pid in task.read_bytes().split()]
+        return _children_of("self")
     except OSError:  # a kernel that does not tell
         return [pid for pid, parent in _living() if parent == os.getpid()]
+
+
+def _children_of(process: str) -> list[int]:
+    """List the children of a process, a name in /proc; raises OSError."""
+    folder = f"/proc/{process}/task"
+    tasks = [Path(f"{folder}/{task}/children") for task in os.listdir(folder)]  # noqa: PTH208 - twice as fast
+    return [int(pid) for task in tasks for pid in task.read_bytes().split()]
 
 
 def _living() -> Iterator[tuple[int, int]]:

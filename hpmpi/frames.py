@@ -1,9 +1,11 @@
 """Whole messages, in order, over a stream socket, without ever blocking.
 
-The length of a message goes before it, as four bytes. Used between a rank and its child, and
-between ranks on one machine.
+A message goes in pieces, most in one. The length of a piece goes before it, as four bytes, whose
+first bit says that the message goes on. Used between a rank and its child, and between ranks on one
+machine.
 """
 
+import contextlib
 import select
 import socket
 import struct
@@ -17,7 +19,10 @@ MOST_CHUNKS = 64
 """How much is received at a time: who floods us must not keep us from all else."""
 
 MOST_BYTES = 1 << 28
-"""What claims to be longer is no message."""
+"""What claims to be longer is no piece of a message."""
+
+MORE = 1 << 31
+"""Marks a length: another piece follows."""
 
 LEAST_POLL_S = 10e-3
 MOST_SELECTED = 1024
@@ -25,16 +30,21 @@ MOST_SELECTED = 1024
 
 
 class Frames:
-    """One end of a connection; `closed` once the other end is gone, or `malformed` what it said."""
+    """One end of a connection; `closed` once the other end is gone, or `malformed` what it said.
+
+    `underway`: whether the last look found a part of a message, and none that is whole.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         """Take over a connected stream socket."""
         sock.settimeout(0)
         self._socket = sock
         self._incoming = bytearray()
+        self._begun = bytearray()
         self._outgoing: deque[memoryview] = deque()
         self.closed = False
         self.malformed = False
+        self.underway = False
 
     def fileno(self) -> int:
         """Return the descriptor, for select."""
@@ -48,7 +58,10 @@ class Frames:
     def send(self, message: bytes) -> None:
         """Send as much as goes; the rest goes with later calls of `flush`."""
         if not self.closed:
-            self._outgoing.append(memoryview(LENGTH.pack(len(message)) + message))
+            for start in range(0, len(message) or 1, MOST_BYTES):
+                piece = message[start : start + MOST_BYTES]
+                more = MORE if start + MOST_BYTES < len(message) else 0
+                self._outgoing.append(memoryview(LENGTH.pack(more | len(piece)) + piece))
             self.flush()
 
     def flush(self) -> bool:
@@ -68,6 +81,7 @@ class Frames:
 
     def receive(self) -> list[bytes]:
         """Return the messages that have come in whole."""
+        before = len(self._incoming)
         for _ in range(MOST_CHUNKS):
             if self.closed:
                 break
@@ -79,7 +93,10 @@ class Frames:
                 chunk = b""
             self._incoming += chunk
             self.closed = not chunk
-        return list(self._whole())
+        came = len(self._incoming) > before
+        messages = list(self._whole())
+        self.underway = came and not messages
+        return messages
 
     def wait(self) -> list[bytes]:
         """Sleep until a message has come in whole; empty once the other end is gone."""
@@ -92,6 +109,12 @@ class Frames:
         while not self.flush():
             await_any([], [self.fileno()])
 
+    def finish(self) -> None:
+        """Say no more, so that the other end knows it; its last words can still be heard."""
+        self._outgoing.clear()
+        with contextlib.suppress(OSError):  # it is gone
+            self._socket.shutdown(socket.SHUT_WR)
+
     def close(self) -> None:
         """Hang up."""
         self.closed = True
@@ -99,7 +122,8 @@ class Frames:
 
     def _whole(self) -> Iterator[bytes]:
         while len(self._incoming) >= LENGTH.size:
-            (length,) = LENGTH.unpack_from(self._incoming)
+            (told,) = LENGTH.unpack_from(self._incoming)
+            length = told & ~MORE
             if length > MOST_BYTES:
                 self.closed = self.malformed = True
                 self._incoming.clear()
@@ -107,8 +131,14 @@ class Frames:
             end = LENGTH.size + length
             if len(self._incoming) < end:
                 return
-            yield bytes(self._incoming[LENGTH.size : end])
+            piece = bytes(self._incoming[LENGTH.size : end])
             del self._incoming[:end]
+            if told & MORE or self._begun:
+                self._begun += piece
+                if told & MORE:
+                    continue
+                piece, self._begun = bytes(self._begun), bytearray()
+            yield piece
 
 
 def await_any(

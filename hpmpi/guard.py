@@ -8,7 +8,7 @@ process. The guard never imports MPI, sleeps in one system call, and opens no po
       |                                                 v
     alive --- dies --> waiting --- the run is over --> gone: finalized in its name, exit 0
      ^ |                                                ^
-     | +--- the run is over --> 2 s --> SIGKILL --------+
+     | +--- the run is over --> 6 s --> SIGKILL --------+
      v                                    ^
     stopped --- the run is over ----------+
 
@@ -39,11 +39,14 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from hpmpi.family import PR_SET_CHILD_SUBREAPER, children, prctl
+from hpmpi.family import PR_SET_CHILD_SUBREAPER, TIDY_S, children, prctl, tidies
 
 FD = "HPMPI_GUARD"
 HELD = "HPMPI_HELD"
 """Name the pipe on which a rank tells its guard things, and the socket by which it gives some."""
+
+END = "\0"
+"""Ends what is told: a path may have anything else, line breaks too."""
 
 DEFAULTS = {
     "OMPI_MCA_mpi_ft_enable": "1",  # Open MPI 5: a dead peer's socket is no reason to abort
@@ -54,10 +57,12 @@ LOOK_S = 1.0
 HEALTHY_LOOK_S = 30.0
 """How often to read the status file, where the rank needs it and where it may only be hung."""
 
-GRACE_S = 2.0
+GRACE_S = 6.0
+LEAVE_S = 2.0
 KILL_S = 10.0
 ANSWER_S = 60
-"""How long others may take to end, by themselves and killed; and a launcher to answer."""
+"""How long a rank may take to end, whose objective's process has some seconds for it; how long the
+others may when they have said goodbye, and when they are killed; and a launcher to answer."""
 
 HOLD_BYTES = _socket.CMSG_SPACE(4)
 """What goes with a connection that is given."""
@@ -88,7 +93,7 @@ class Told(NamedTuple):
             return False
         status = Path(self.status)
         try:
-            start, _, state = status.read_text().strip().partition(" ")
+            start, _, state = status.read_text(errors="replace").strip().partition(" ")
         except FileNotFoundError:
             return not status.parent.is_dir()
         except OSError:  # a file server has its moods
@@ -155,8 +160,9 @@ def wake_with_parents_end() -> None:
 
 def tell_mpi() -> None:
     """Tell the guard what finalizes this rank in its name, as soon as MPI is up."""
-    maps = Path("/proc/self/maps").read_text().splitlines() if FD in os.environ else []
-    _tell(pmix=next((line.split(maxsplit=5)[5] for line in maps if "/libpmix.so" in line), ""))
+    maps = os.fsdecode(Path("/proc/self/maps").read_bytes()) if FD in os.environ else ""
+    lines = [line for line in maps.split("\n") if "/libpmix.so" in line]
+    _tell(pmix=lines[0].split(maxsplit=5)[5] if lines else "")
 
 
 def tell_guard(status: Path, start: str) -> None:
@@ -175,8 +181,8 @@ def tell_of_lost() -> None:
 
 def _tell(**words: str) -> None:
     if FD in os.environ:
-        said = "".join(f"{name}={word}\n" for name, word in words.items())
-        os.write(int(os.environ[FD]), said.encode())
+        said = "".join(f"{name}={word}{END}" for name, word in words.items())
+        os.write(int(os.environ[FD]), os.fsencode(said))
 
 
 class Process:
@@ -207,9 +213,11 @@ class Process:
 
     def kill(self) -> None:
         """Kill it and what it left behind, generation by generation: each death brings the next."""
-        give_up = time.monotonic() + KILL_S
-        while self._reap() and time.monotonic() < give_up:
+        give_up, tidy_until = (time.monotonic() + limit_s for limit_s in (KILL_S, TIDY_S))
+        while self._reap() and (now := time.monotonic()) < give_up:
             for child in children():
+                if now < tidy_until and tidies(child):
+                    continue
                 with contextlib.suppress(PermissionError):  # another user's by now
                     os.kill(child, signal.SIGKILL)
             signal.sigtimedwait({signal.SIGCHLD}, LOOK_S / 10)
@@ -241,13 +249,15 @@ class Rank(Process):
         hold.setblocking(False)  # noqa: FBT003  (positional only)
         self._hear, self._hold = hear, hold
         self._told = Told()
+        self._heard = b""
 
     @property
     def told(self) -> Told:
         """What it has told so far."""
         with contextlib.suppress(BlockingIOError):
-            said = os.read(self._hear, 4 * select.PIPE_BUF).decode()
-            words = dict(line.split("=", 1) for line in said.splitlines())
+            self._heard += os.read(self._hear, 4 * select.PIPE_BUF)
+            *said, self._heard = self._heard.split(os.fsencode(END))
+            words = dict(os.fsdecode(each).split("=", 1) for each in said)
             self._told = self._told._replace(**words)
         with contextlib.suppress(BlockingIOError):  # what comes is open here, and stays so
             while self._hold.recvmsg(1, HOLD_BYTES)[0]:
@@ -305,7 +315,7 @@ def _leave(told: Told, code: int, *, spoils: bool) -> None:
     hydra = "PMI_FD" in os.environ
     with contextlib.suppress(OSError):  # it said so itself, or nobody listens any more
         if not spoils and (told.lost if hydra else code):  # let the others end by themselves
-            time.sleep(GRACE_S)
+            time.sleep(LEAVE_S)
         if hydra:
             _leave_hydra(code, aborts=spoils or bool(told.lost))
         elif told.pmix:

@@ -108,7 +108,7 @@ def fork() -> Forked | None:
         return Forked(pid, ours)
     ours.close()
     guard.die_with_parent()
-    perform.leave_signals_to_the_rank()
+    perform.leave_signals_to_the_rank(theirs)
     os.setsid()
     descriptors: list[int] = []
     with contextlib.suppress(OSError):  # the rank has left, and had nothing to do

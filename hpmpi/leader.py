@@ -23,11 +23,12 @@ from hpmpi import __version__, allocation, guard, lifeline
 from hpmpi.baseline import BaselineRun
 from hpmpi.checkpoints import discard, discard_all_but
 from hpmpi.decisions import Baseline, Deadline, Decision, Draining, Ended, Lost, Started
+from hpmpi.ending import END_S
 from hpmpi.errors import DiskError, StoreError
 from hpmpi.events import Command, Discard, Drain, Due, Event, Heard, Leave, Record, Tell, Tick
 from hpmpi.jobs import Jobs
 from hpmpi.master import Master
-from hpmpi.messages import Beat, Goodbye, Order, Outcome, Report, Stop, Welcome
+from hpmpi.messages import Beat, Goodbye, Order, Outcome, Report, Retire, Stop, Welcome
 from hpmpi.narrator import Narrator
 from hpmpi.resume import rules_of
 from hpmpi.roster import Roster, beat_s
@@ -50,7 +51,7 @@ START_S = 60.0
 """The least that a rank has for its first word: a file system may be slow to give it its files."""
 
 GOODBYE_S = 1.0
-"""How long the ranks may take to leave."""
+"""How long the ranks may take to leave, once their children have ended."""
 
 DISK_PATIENCE_S = 600.0
 """How long to wait for a disk that is full; the ranks go on with their jobs meanwhile."""
@@ -308,6 +309,8 @@ class Leader:
     def _end(self, outcome: Outcome) -> bool:
         ended = Ended(self._now(), outcome, self._why or outcome.value)
         self._record(ended)
+        for rank in self._present():
+            self._send(rank, Retire())
         written = self._scribe.finish(outcome.value, self._hurries)
         if outcome is Outcome.COMPLETE and self._study.run.keep == "incumbent":
             kept = self._board.incumbent.trial if self._board.incumbent else None
@@ -331,7 +334,7 @@ class Leader:
             guard.tell_of_lost()
         for rank in ranks:
             self._send(rank, Stop())
-        gives_up_at = time.monotonic() + GOODBYE_S
+        gives_up_at = time.monotonic() + END_S + GOODBYE_S
         while ranks and time.monotonic() < gives_up_at:
             for rank, message in self._transport.poll(TICK_S):
                 if isinstance(decode(message), Goodbye):

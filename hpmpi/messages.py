@@ -201,6 +201,10 @@ class Save(Message, frozen=True):
     """The run drains: end the job in work as soon as it has saved a checkpoint."""
 
 
+class Retire(Message, frozen=True):
+    """No job follows: let the objective's process end, while the results are written."""
+
+
 class Stop(Message, frozen=True):
     """Leave now."""
 
@@ -225,4 +229,4 @@ class NoData(Message, frozen=True):
     error: str
 
 
-Order = Welcome | Assign | Beat | Save | Stop | Receive | Chunk | NoData
+Order = Welcome | Assign | Beat | Save | Retire | Stop | Receive | Chunk | NoData

@@ -4,9 +4,12 @@ The child speaks the ranks' own language: it is sent a Welcome, then one Assign 
 it answers with Ready or Unfit, then with Progress, Finished, Failed or Suspended. What it prints
 goes to a file that the rank reads when the child is dead. It dies with its rank, and after a
 failure, so that no job suffers from what another has left behind in it.
+
+It ends, as any program does, when its rank has hung up. TERM then makes a job end, too.
 """
 
 import os
+import select
 import signal
 import socket
 import sys
@@ -14,6 +17,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 import msgspec
 
@@ -39,8 +43,19 @@ from hpmpi.messages import (
 ENDINGS = (signal.SIGINT, signal.SIGTERM)
 """What a batch system may send to all processes of a run, and an objective may send to its own."""
 
+NOTICES = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+"""What it may send besides; what is forked has no more of it than this process, for it is no pool's
+way to end its workers."""
+
+HUNG_UP = getattr(select, "POLLRDHUP", select.POLLHUP)
+"""Says that the other end has finished, even where something that it said is unread."""
+
 ERROR_CHARACTERS = 4000
 """How much of an error's text is kept, from its end."""
+
+
+class Ended(SystemExit):
+    """The rank wants this process to end: its job is over its limits, or the run is over."""
 
 
 class Performer:
@@ -64,6 +79,8 @@ class Performer:
                     case Welcome() as welcome:
                         try:
                             function = objective.prepare(welcome)
+                        except Ended:
+                            raise
                         except BaseException as error:  # noqa: BLE001 - the user's module
                             self._say(Unfit(host, told(error)))
                             return
@@ -85,7 +102,7 @@ class Performer:
 
     def _drains(self) -> bool:
         """Look whether the rank has asked for a checkpoint: nothing else is said during a job."""
-        self._draining = self._draining or bool(self._frames.receive())
+        self._draining = self._draining or bool(self._frames.receive()) or self._frames.closed
         return self._draining
 
     def _say(self, report: Report) -> None:
@@ -116,6 +133,8 @@ def attempt(
         return Suspended(*job, suspend.saved)
     except ObjectiveError as error:
         return Failed(*job, FailureKind.BAD_VALUE, str(error))
+    except Ended:
+        raise
     except SystemExit as error:
         return Failed(*job, FailureKind.EXIT, f"the objective called exit({error.code!r})")
     except BaseException as error:  # noqa: BLE001 - the user's objective
@@ -143,10 +162,13 @@ def is_ours(file: str) -> bool:
     return Path(file).parent == Path(__file__).parent or file.startswith("<frozen ")
 
 
-def leave_signals_to_the_rank() -> None:
+def leave_signals_to_the_rank(wire: socket.socket | None = None) -> None:
     """Let nothing happen where a batch system signals all processes of a run: rank 0 decides.
 
-    What the objective forks is as it would be without this: pools end their workers by TERM.
+    But TERM ends the job, and this process, when its rank has hung up: raises Ended, in it.
+
+    What the objective forks is as it would be without this: pools end their workers by TERM. What
+    it starts, too: handlers end with a process's program, and only what is ignored stays so.
     """
     forking = threading.local()
 
@@ -161,19 +183,33 @@ def leave_signals_to_the_rank() -> None:
             signal.signal(number, signal.SIG_DFL)
         release()
 
-    for number in ENDINGS:
-        signal.signal(number, lambda *_: None)
+    def heed(_number: int, _frame: FrameType | None) -> None:
+        if wire is not None and is_hung_up(wire):
+            raise Ended
+
+    for number in (*ENDINGS, *NOTICES):
+        if signal.getsignal(number) != signal.SIG_IGN:  # by nohup, say
+            signal.signal(number, heed if number == signal.SIGTERM else lambda *_: None)
     # Held meanwhile: one that comes to what was just forked is for that, and would be lost.
     os.register_at_fork(before=hold, after_in_parent=release, after_in_child=reset)
-    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-        signal.signal(number, signal.SIG_IGN)
+
+
+def is_hung_up(wire: socket.socket) -> bool:
+    """Tell whether the other end of a connection says nothing more, or this one is closed."""
+    poll = select.poll()
+    try:
+        poll.register(wire, HUNG_UP)
+    except ValueError:
+        return True
+    return bool(poll.poll(0))
 
 
 def main(descriptor: str) -> None:
     """Be the child whose rank is at the other end of a socket."""
     guard.die_with_parent()
-    leave_signals_to_the_rank()
-    perform(socket.socket(fileno=int(descriptor)))
+    wire = socket.socket(fileno=int(descriptor))
+    leave_signals_to_the_rank(wire)
+    perform(wire)
 
 
 def perform(wire: socket.socket) -> None:

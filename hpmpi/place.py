@@ -25,7 +25,14 @@ THREADS = (
     "BLIS_NUM_THREADS",
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "RAYON_NUM_THREADS",
+    "POLARS_MAX_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "LOKY_MAX_CPU_COUNT",
 )
+"""What says how many threads a library may have, and joblib how many processes."""
 
 CUDA = "CUDA_VISIBLE_DEVICES"
 HIP = "HIP_VISIBLE_DEVICES"
@@ -75,6 +82,11 @@ class Share(NamedTuple):
     nvidia: int = 0
     turn: int = 0
     turns: int = 1
+
+
+def host() -> str:
+    """Name this machine."""
+    return os.uname().nodename
 
 
 def here() -> Place:

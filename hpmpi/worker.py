@@ -37,6 +37,7 @@ from hpmpi.messages import (
     Ready,
     Receive,
     Report,
+    Retire,
     Save,
     Stop,
     Suspended,
@@ -59,6 +60,9 @@ SEND_EVERY_S = 0.001
 
 MOST_POINTS = 1000
 """How many points of a learning curve may wait for the next heartbeat."""
+
+END_LOOK_S = 0.02
+"""How often it is looked whether the child has ended, when it was told to."""
 
 GOODBYE_S = 1.0
 """How long the last word may take to leave."""
@@ -152,7 +156,7 @@ class Worker:
         wait_s = max(0.0, min(self._beat_at + welcome.beat_s - now, limit_s))
         expects = self._busy or not self._introduced
         self._listen(wait_s, child.descriptors() if expects else ())
-        return 0 if self._obey(child) else None
+        return 0 if self._obey(welcome, child) else None
 
     def _breathe(self, welcome: Welcome, child: Child | Bare) -> None:
         """Take a turn in the middle of a job, which may be the last."""
@@ -160,23 +164,37 @@ class Worker:
         if code is not None:
             os._exit(code)
 
-    def _obey(self, child: Child | Bare) -> bool:
-        """Follow the orders; true if one is to leave."""
+    def _obey(self, welcome: Welcome, child: Child | Bare) -> bool:
+        """Follow the orders; true if one was to leave, and that is done."""
         while self._orders:
             match self._orders.popleft():
                 case Assign() as order:
                     self._jobs.append(order)
                 case Save():
                     child.save()
+                case Retire():
+                    child.retire(time.monotonic())
                 case Receive() | Chunk() | NoData() as order:
                     self._delivery.take(order)
                 case Stop():
-                    self._say(Goodbye())
-                    self._transport.leave(GOODBYE_S)
+                    self._part(welcome, child)
                     return True
                 case _:
                     pass
         return False
+
+    def _part(self, welcome: Welcome, child: Child | Bare) -> None:
+        """Have the child end in order, and beat meanwhile; then say goodbye."""
+        child.retire(time.monotonic())
+        while not child.ended:
+            now = time.monotonic()
+            if now - self._beat_at >= welcome.beat_s:
+                self._beat_at = now
+                self._say(Beat())
+            child.poll(now)
+            self._listen(END_LOOK_S, child.descriptors())
+        self._say(Goodbye())
+        self._transport.leave(GOODBYE_S)
 
     def _listen(self, limit_s: float, wake: Sequence[int] = ()) -> None:
         for _, message in self._transport.poll(limit_s, wake):

@@ -2,14 +2,17 @@
 
 import math
 import os
+import select
 import signal
+import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
 
-from hpmpi import child, family, output
-from hpmpi.messages import Failed, FailureKind, Finished, Progress, Ready, Save, Unfit
+from hpmpi import child, ending, family, output
+from hpmpi.messages import OUTPUT, Failed, FailureKind, Finished, Progress, Ready, Save, Unfit
 from hpmpi.place import CUDA, HIDDEN, THREADS, Share
 from hpmpi.transports import PREFIXES
 from tests.drive import (
@@ -337,20 +340,210 @@ def test_a_job_that_has_no_ear_for_term_is_killed(tmp_path: Path) -> None:
         pid = overrun(rig, "resist")
         assert rig.hear() == []
         assert lives(pid)
-        rig.skipped_s += child.KILL_AFTER_S
+        rig.skipped_s += ending.END_S
         assert rig.until(Failed).kind is FailureKind.TIME
         assert recovers(rig, pid)
 
 
-def test_a_result_in_the_last_moment_counts_and_costs_the_next_job_nothing(
-    tmp_path: Path,
-) -> None:
+def test_what_an_objective_says_while_it_is_ended_is_not_the_cause(tmp_path: Path) -> None:
+    with child_of(welcome(tmp_path, "late.py:raise_late", time_s=TIME_S)) as rig:
+        (tmp_path / "late.py").write_text(LATE)
+        pid = overrun(rig, "")
+        failed = rig.until(Failed)
+        assert failed.kind is FailureKind.TIME
+        assert failed.error.partition(OUTPUT)[0] == (
+            "ran for more than trial_time_s = 1000; it said: ValueError: told to end"
+        )
+        assert ends(pid)
+        assert [each for each in rig.left() if not isinstance(each, Ready)] == []
+
+
+def test_a_result_that_comes_of_ending_an_objective_is_none(tmp_path: Path) -> None:
     with child_of(welcome(tmp_path, "misbehave", time_s=TIME_S)) as rig:
         pid = overrun(rig, "round_off")
-        assert rig.until(Finished).metrics["loss"] == pid
-        rig.skipped_s += child.KILL_AFTER_S
+        assert rig.until(Failed).kind is FailureKind.TIME
         assert recovers(rig, pid)
 
+
+def test_a_result_that_was_there_before_the_limit_was_noticed_counts(tmp_path: Path) -> None:
+    with child_of(welcome(tmp_path, "misbehave", time_s=TIME_S)) as rig:
+        pid = rig.child.pid
+        rig.child.assign(order(how="await_file", file=str(tmp_path / "go")))
+        rig.await_output("ready")
+        rig.hear()
+        (tmp_path / "go").touch()
+        select.select(rig.child.descriptors(), [], [], LIMIT_S)
+        rig.skipped_s += TIME_S + 1
+        assert rig.until(Finished).metrics["loss"] == pid
+        assert rig.succeed().metrics["loss"] == pid
+
+
+def test_what_is_raised_for_want_of_a_worker_that_the_kernel_took_is_for_memory(
+    rig: ChildRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(family, "taken_by_kernel", count(1 << 40).__next__)
+    text = "BrokenProcessPool: a process was terminated abruptly"
+    failed = rig.fail(how="fail", text=text)
+    assert failed.kind is FailureKind.MEMORY
+    assert failed.error.endswith(f"it said: ValueError: {text}")
+    assert rig.fail(how="fail", text="no luck").kind is FailureKind.EXCEPTION
+
+
+# -- ends in order ---------------------------------------------------------------------------------
+
+LATE = """
+import signal
+
+def raise_late(config):
+    told = []
+    signal.signal(signal.SIGTERM, lambda *_: told.append(1))
+    print("ready")
+    while not told:
+        signal.pause()
+    raise ValueError("told to end")
+"""
+
+ORDERLY = """
+import atexit, os, threading, time
+from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
+
+HERE = Path(__file__).parent
+FILE = (HERE / "buffered").open("w")
+atexit.register(lambda: (HERE / "at exit").write_text("ran"))
+
+def write(config):
+    FILE.write("all of it")
+    if config.get("stays"):
+        threading.Thread(target=time.sleep, args=[1000]).start()
+    if config.get("waits"):
+        print("ready")
+        try:
+            time.sleep(1000)
+        finally:
+            (HERE / "finally").touch()
+    return 0.0
+
+def share(config):
+    SHARED.append(SharedMemory(create=True, size=1000))
+    (HERE / "name").write_text(SHARED[0].name)
+    print("ready")
+    os.kill(os.getpid(), config["signal"])
+    time.sleep(1000)
+
+SHARED = []
+"""
+
+
+def ends_in_order(folder: Path) -> bool:
+    """Tell whether a child flushed its files and ran its hooks."""
+    return [(folder / name).read_text() for name in ("buffered", "at exit")] == ["all of it", "ran"]
+
+
+@pytest.fixture
+def orderly(tmp_path: Path) -> Iterator[ChildRig]:
+    """Start a child that has something to do when it ends."""
+    (tmp_path / "it.py").write_text(ORDERLY)
+    with child_of(welcome(tmp_path, "it.py:write", time_s=TIME_S)) as it:
+        yield it
+
+
+def test_a_child_that_is_let_go_ends_as_any_program_does(orderly: ChildRig, tmp_path: Path) -> None:
+    orderly.succeed()
+    pid = orderly.child.pid
+    orderly.child.leave()
+    assert ends(pid)
+    assert ends_in_order(tmp_path)
+    assert [type(report) for report in orderly.left()] == [Ready]
+
+
+def test_a_job_in_work_leaves_in_order_at_the_end(orderly: ChildRig, tmp_path: Path) -> None:
+    orderly.child.assign(order(waits=True))
+    orderly.await_output("ready")
+    orderly.child.leave()
+    assert (tmp_path / "finally").exists()
+    assert ends_in_order(tmp_path)
+
+
+def test_a_job_over_its_time_leaves_in_order(orderly: ChildRig, tmp_path: Path) -> None:
+    orderly.child.assign(order(waits=True))
+    orderly.await_output("ready")
+    orderly.hear()
+    orderly.skipped_s += TIME_S + 1
+    failed = orderly.until(Failed)
+    assert failed.kind is FailureKind.TIME
+    assert failed.error.partition(OUTPUT)[0] == "ran for more than trial_time_s = 1000"
+    assert (tmp_path / "finally").exists()
+    assert ends_in_order(tmp_path)
+
+
+def test_a_thread_that_stays_holds_up_the_end_for_some_seconds_only(
+    orderly: ChildRig, tmp_path: Path
+) -> None:
+    orderly.succeed(stays=True)
+    orderly.child.retire(time.monotonic())
+    while not orderly.child.ended:
+        orderly.skipped_s += 0.5 * ending.ORDER_S
+        assert orderly.hear() == []
+    assert ends_in_order(tmp_path)
+
+
+def test_term_is_for_all_of_a_family_and_kill_comes_later(tmp_path: Path) -> None:
+    (tmp_path / "it.py").write_text(SLOW_END)
+    with child_of(welcome(tmp_path, "it.py:wait", time_s=TIME_S)) as rig:
+        rig.child.assign(order())
+        rig.await_output("ready")
+        rig.hear()
+        rig.skipped_s += TIME_S + 1
+        rig.hear()
+        rig.skipped_s += ending.ORDER_S
+        assert rig.until(Failed).kind is FailureKind.TIME
+    assert (tmp_path / "ended by itself").exists()
+
+
+SLOW_END = """
+import os, signal, time
+from pathlib import Path
+
+def end(*_):
+    time.sleep(0.5)
+    Path(__file__).with_name("ended by itself").touch()
+    os._exit(0)
+
+def wait(config):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if os.fork() == 0:
+        signal.signal(signal.SIGTERM, end)
+        print("ready")
+        while True:
+            signal.pause()
+    os.wait()
+    os._exit(0)
+"""
+
+
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where Linux has it
+
+
+@pytest.mark.skipif(not SHARED_MEMORY.is_dir(), reason=f"there is no {SHARED_MEMORY}")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGSTOP])
+def test_nothing_is_left_in_shared_memory_of_a_child_that_is_killed(
+    tmp_path: Path, number: int
+) -> None:
+    (tmp_path / "it.py").write_text(ORDERLY)
+    with child_of(welcome(tmp_path, "it.py:share", time_s=TIME_S)) as rig:
+        rig.child.assign(order(signal=number))
+        rig.await_output("ready")
+        if number == signal.SIGSTOP:
+            rig.hear()
+            rig.skipped_s += TIME_S + 1
+            rig.hear()
+            rig.skipped_s += ending.END_S
+        rig.until(Failed)
+    assert not (SHARED_MEMORY / (tmp_path / "name").read_text()).exists()
+
+
+# -- how long it loads -----------------------------------------------------------------------------
 
 SLOW = """
 import pathlib, time
@@ -358,17 +551,26 @@ print("ready")
 while not pathlib.Path(__file__).with_name("go").exists(): time.sleep(0.01)
 def f(_): return 0
 """
+SLOW_JOB = SLOW.replace(
+    "return 0",
+    "\n while not pathlib.Path(__file__).with_name('done').exists(): time.sleep(0.01)\n return 0",
+)
 
 
 def test_the_time_of_a_job_begins_when_the_objective_is_loaded(tmp_path: Path) -> None:
-    (tmp_path / "slow.py").write_text(SLOW)
-    with child_of(welcome(tmp_path, "slow.py:f", time_s=child.START_S / 2)) as rig:
+    (tmp_path / "slow.py").write_text(SLOW_JOB)
+    with child_of(welcome(tmp_path, "slow.py:f", time_s=ending.START_S / 2)) as rig:
         rig.child.assign(order())
         rig.await_output("ready")
         rig.hear()
-        rig.skipped_s += child.START_S - LIMIT_S / 2
+        rig.skipped_s += ending.START_S * 0.75
         assert rig.hear() == []
         (tmp_path / "go").touch()
+        rig.until(Ready)
+        for _ in range(3):  # it is at work, and its limits are looked at
+            rig.child._check_at = 0.0
+            assert rig.hear() == []
+        (tmp_path / "done").touch()
         rig.until(Finished)
 
 
@@ -379,7 +581,7 @@ def test_an_objective_that_takes_for_ever_to_load_is_not_tried_for_ever(tmp_path
         for number in range(child.MAX_CRASHES):
             rig.await_output("ready\n" * (number + 1))
             rig.hear()
-            rig.skipped_s += child.START_S + 1
+            rig.skipped_s += ending.START_S + 1
         assert "while the objective was loaded: was loading" in rig.until(Unfit).error
         (failed,) = rig.left()
         assert isinstance(failed, Failed)
@@ -392,7 +594,7 @@ def test_an_objective_without_a_limit_may_take_for_ever_to_load(tmp_path: Path) 
     with child_of(welcome(tmp_path, "slow.py:f")) as rig:
         rig.await_output("ready")
         rig.hear()
-        rig.skipped_s += 1000 * child.START_S
+        rig.skipped_s += 1000 * ending.START_S
         assert rig.hear() == []
         (tmp_path / "go").touch()
         rig.until(Ready)
@@ -403,7 +605,7 @@ def test_a_job_that_has_stopped_itself_is_killed(tmp_path: Path) -> None:
         pid = overrun(rig, "freeze")
         while state(pid) != "T":
             assert rig.hear() == []
-        rig.skipped_s += child.KILL_AFTER_S
+        rig.skipped_s += ending.END_S
         assert rig.until(Failed).kind is FailureKind.TIME
         assert recovers(rig, pid)
 
@@ -450,7 +652,7 @@ def test_what_the_kernel_kills_for_memory_is_told_from_other_kills(tmp_path: Pat
         pid = rig.child.pid
         (group / "cgroup.procs").write_text(str(pid))
         failed = rig.fail(how="eat", mb=300)
-        assert (failed.kind, failed.error) == (FailureKind.MEMORY, child.TAKEN)
+        assert (failed.kind, failed.error) == (FailureKind.MEMORY, ending.TAKEN)
         assert recovers(rig, pid)
         assert rig.fail(how="die", signal=signal.SIGKILL).kind is FailureKind.CRASH
 
@@ -631,7 +833,7 @@ def test_nothing_that_hides_outlives_a_job_over_its_time(tmp_path: Path, then: s
         rig.hear()
         rig.skipped_s += TIME_S + 1
         rig.hear()
-        rig.skipped_s += child.KILL_AFTER_S
+        rig.skipped_s += ending.END_S
         assert rig.until(Failed).kind is FailureKind.TIME
         assert nobody_lives(pids)
 

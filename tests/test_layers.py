@@ -21,7 +21,7 @@ LAYERS = {
         *("output", "child", "worker", "baseline", "journal", "store", "narrator", "trainables"),
         *("files", "lock", "place", "results", "allocation", "lifeline", "team", "launchers"),
         *("vigil", "standby", "memory", "bare", "scribe", "head", "connections"),
-        *("rooms", "data", "columns", "source", "supply", "delivery"),
+        *("rooms", "data", "columns", "source", "supply", "delivery", "ending", "environment"),
     ],
     "a run": [
         *("toml", "candidates", "settings", "summary", "resume", "service", "book", "leader", "run")

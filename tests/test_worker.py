@@ -24,6 +24,7 @@ from hpmpi.messages import (
     Progress,
     Ready,
     Report,
+    Retire,
     Stop,
     Unfit,
     Welcome,
@@ -110,6 +111,44 @@ def test_what_an_objective_prints_is_in_the_log_of_its_rank(rig: RankRig, tmp_pa
     rig.tell(order(how="vanish", code=1))
     assert rig.until(Failed).kind is FailureKind.EXIT
     assert (tmp_path / "logs" / "rank-1.log").read_text() == "last words\n"
+
+
+SLOW_TO_END = """
+import atexit, time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+def end():
+    (HERE / "ending").touch()
+    while not (HERE / "go").exists():
+        time.sleep(0.01)
+    (HERE / "ended").touch()
+
+atexit.register(end)
+
+def f(config):
+    return 0.0
+"""
+
+
+@pytest.mark.parametrize("word", [Stop(), Retire()])
+def test_a_rank_beats_while_its_objective_ends_and_says_goodbye_after_that(
+    rig: RankRig, tmp_path: Path, word: Order
+) -> None:
+    (tmp_path / "it.py").write_text(SLOW_TO_END)
+    child = rig.begin(welcome(tmp_path, "it.py:f", beat_s=0.01))
+    rig.tell(order())
+    rig.until(Finished)
+    rig.tell(word)
+    while not (tmp_path / "ending").exists():
+        rig.until(Beat)
+    rig.pauses(3)
+    assert Goodbye not in {type(report) for report in rig.left()}
+    (tmp_path / "go").touch()
+    assert rig.stop() == 0
+    assert (tmp_path / "ended").exists()
+    assert ends(child)
 
 
 @pytest.mark.parametrize("how", ["wait", "hold_gil"])

@@ -12,10 +12,13 @@ import sys
 import time
 from collections.abc import Sequence
 
+import msgspec
+
 from hpmpi import family, guard, place
 from hpmpi.errors import TransportError
 from hpmpi.family import Family
 from hpmpi.frames import Frames, await_any
+from hpmpi.messages import Beat
 from hpmpi.place import Share
 from hpmpi.transports import LEADER, Traffic, unlaunched
 
@@ -25,6 +28,9 @@ VARIABLE = "HPMPI_LOCAL"
 BURY_S = 0.1
 LEAVE_S = 2.0
 """How long the orphans of a dead rank may take to end at a time, and at the end."""
+
+ALIVE = msgspec.msgpack.encode(Beat())
+"""What is heard for a message of which a part has come in: who sends is alive, if slow."""
 
 HPMPI = (sys.executable, "-m", "hpmpi")
 
@@ -69,7 +75,7 @@ class LocalTransport:
                 (peers[number], message)
                 for number in readable
                 if number in peers
-                for message in self._peers[peers[number]].receive()
+                for message in _received(self._peers[peers[number]])
             ]
             if not messages and self.rank != LEADER and self._peers[LEADER].closed:
                 raise TransportError("rank 0 is gone")
@@ -111,6 +117,11 @@ class LocalTransport:
         if ended and Family(None).kill(BURY_S):
             for rank in ended:
                 del self._dying[rank]
+
+
+def _received(peer: Frames) -> list[bytes]:
+    messages = peer.receive()
+    return [ALIVE] if peer.underway else messages
 
 
 def lead(workers: int, command: Sequence[str] = HPMPI) -> LocalTransport:
