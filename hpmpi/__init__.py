@@ -14,7 +14,7 @@ The map of the package; imports go down the list, never up:
   `worker` (the agent on a rank),
   `child` (the objective's process, from outside), `head` (how it starts) and its `environment`,
   `perform` (from inside), `ending` (why and when it ends), `bare` (an objective without a process),
-  `family` (all that a child has started) and its `memory`,
+  `family` (all that a child has started) and its `memory`, `streams` (for what is printed),
   `output` (what it prints), `objective` (the user's function), `checkpoints` (of a trial),
   `baseline`, `store` (the run folder), made of `journal` and `results`, `scribe` (has the latter
   written), `lock` (whose it is), `files` (whole or not at all), `narrator` (the log), `trainables`
@@ -34,7 +34,38 @@ function of what it hears. Everything that can fail is outside of it.
 
 Nothing of ours is imported here before it is used: the guard starts before MPI is, and pays for
 every import of this file.
+
+`python -m` has the current folder come first where modules are looked for. That may be a project's,
+whose `logging.py` is for its objective. So wherever a program is ours, it comes last, at once.
 """
+
+import os
+import sys
+
+
+def _let_current_folder_be_last() -> None:
+    """Let nothing in the current folder stand for a module that is needed here."""
+    named = (word.removeprefix("-m").partition(".")[0] for word in sys.orig_argv)
+    if sys.argv[:1] != ["-m"] or __name__ not in named:  # another's program imports us
+        return
+    if not getattr(sys.flags, "safe_path", False):
+        sys.path.append(sys.path.pop(0))
+    elif "PYTHONSAFEPATH" not in os.environ:  # the -P is ours
+        sys.path.append(os.path.abspath(""))
+
+
+def program(module: str) -> list[str]:
+    """Say how to start a module of ours as a program, whatever lies in the current folder.
+
+    Not even what Python itself imports before it comes to a module is taken from there, from Python
+    3.11 on. Where we lie there ourselves, all must be.
+    """
+    is_here = os.path.realpath("") == os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    safely = ["-P"] if sys.version_info >= (3, 11) and not is_here else []
+    return [sys.executable, *safely, "-m", module]
+
+
+_let_current_folder_be_last()
 
 import importlib
 from typing import Any

@@ -7,11 +7,12 @@ import sys
 import traceback
 from typing import NoReturn
 
-from hpmpi import guard
+from hpmpi import guard, streams
 
 
 def main() -> None:
     """Run the command line, or guard what does."""
+    streams.settle()
     if guard.needed() and (code := guard.watch()) is not None:
         leave(code)
     guard.bind_to_guard()

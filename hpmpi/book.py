@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from hpmpi import __version__, guard, store, tables
+from hpmpi import __version__, guard, store, streams, tables
 from hpmpi.decisions import Decision, Started
 from hpmpi.errors import HpmpiError, StoreError
 from hpmpi.frames import Frames
@@ -85,6 +85,7 @@ class Book:
 def main(descriptor: str, folder: str) -> None:
     """Write what the rank at the other end of a socket asks for, until it hangs up."""
     guard.die_with_parent()
+    streams.settle()
     book = Book(Path(folder))
     frames = Frames(socket.socket(fileno=int(descriptor)))
     while messages := frames.wait():

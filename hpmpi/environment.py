@@ -24,10 +24,9 @@ def environment(share: Share, gpus_per_trial: int | None) -> dict[str, str]:
     """
     threads = dict.fromkeys(place.THREADS, str(share.threads))
     gpus = place.variables(share, gpus_per_trial)
-    ours = {"PYTHONUNBUFFERED": "1"}
-    if allocation := os.environ.get("SLURM_JOB_ID"):
-        ours[ALLOCATION] = allocation
-    return {**threads, **ours, **unallocated(unlaunched()), **gpus}
+    allocation = os.environ.get("SLURM_JOB_ID")
+    number = {ALLOCATION: allocation} if allocation else {}
+    return {**threads, **number, **unallocated(unlaunched()), **gpus}
 
 
 def unallocated(env: dict[str, str]) -> dict[str, str]:

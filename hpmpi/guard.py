@@ -36,6 +36,7 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,6 +45,9 @@ from hpmpi.family import PR_SET_CHILD_SUBREAPER, TIDY_S, children, prctl, tidies
 FD = "HPMPI_GUARD"
 HELD = "HPMPI_HELD"
 """Name the pipe on which a rank tells its guard things, and the socket by which it gives some."""
+
+SET = "HPMPI_SET"
+"""Names the variables that are not the user's but ours."""
 
 END = "\0"
 """Ends what is told: a path may have anything else, line breaks too."""
@@ -132,6 +136,22 @@ def watch() -> int | None:
         return 128 + signal.SIGKILL
     guard.kill()
     return guard.code
+
+
+def with_ours(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return this process's environment with some more variables, marked as ours."""
+    return {**os.environ, **environment, SET: " ".join(sorted(set_here() | environment.keys()))}
+
+
+def set_here() -> set[str]:
+    """Name the variables of this process's environment that are ours."""
+    return set(os.environ.get(SET, "").split())
+
+
+def set_defaults() -> None:
+    """Set what an MPI library reads when it starts, where the user has not."""
+    missing = {name: value for name, value in DEFAULTS.items() if name not in os.environ}
+    os.environ.update(with_ours(missing))
 
 
 def bind_to_guard() -> None:
@@ -275,7 +295,8 @@ def _guard(front: int) -> int | None:
         os.close(hear)
         hold.close()
         told = {FD: str(tell), HELD: str(give.detach())}
-        os.environ.update({**DEFAULTS, **os.environ, **told})
+        set_defaults()
+        os.environ.update(told)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         return None
     os.close(tell)

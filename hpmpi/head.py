@@ -8,7 +8,6 @@ started one is, down to its session and its descriptors. Later ones are started.
 """
 
 import contextlib
-import io
 import os
 import select
 import signal
@@ -21,7 +20,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from hpmpi import guard, perform
+from hpmpi import guard, perform, program
 
 READY = b"!"
 ENCODE = msgspec.msgpack.Encoder().encode
@@ -139,7 +138,7 @@ def wired(module: str, *words: str, **how: Any) -> tuple[subprocess.Popen[bytes]
     """
     ours, theirs = socket.socketpair()
     with theirs:
-        command = [sys.executable, "-m", module, str(theirs.fileno()), *words]
+        command = [*program(module), str(theirs.fileno()), *words]
         kept = [theirs.fileno()]
         try:
             return subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=kept, **how), ours
@@ -155,17 +154,8 @@ def _become(wire: socket.socket, output: int, told: int) -> None:
     os.environ.update(env)
     for source, target in ((os.open(os.devnull, os.O_RDONLY), 0), (output, 1), (output, 2)):
         os.dup2(source, target)
-    for name in ("stdout", "stderr"):
-        stream = _unbuffered(getattr(sys, name))
-        setattr(sys, name, stream)
-        setattr(sys, f"__{name}__", stream)
+    perform.unbuffer()
     kept = {0, 1, 2, wire.fileno()}
     for descriptor in {int(each.name) for each in Path("/proc/self/fd").iterdir()} - kept:
         with contextlib.suppress(OSError):  # what listed them
             os.close(descriptor)
-
-
-def _unbuffered(stream: io.TextIOWrapper) -> io.TextIOWrapper:
-    """Do as PYTHONUNBUFFERED: what is not yet written when a process crashes is missed."""
-    raw = io.FileIO(stream.fileno(), "wb", closefd=False)
-    return io.TextIOWrapper(raw, stream.encoding, stream.errors, write_through=True)

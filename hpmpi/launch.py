@@ -29,7 +29,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-from hpmpi import allocation, run, settings, show, store, team
+from hpmpi import allocation, guard, program, run, settings, show, store, team
 from hpmpi.decisions import Decision, Result, Started, Suspension
 from hpmpi.files import trouble
 from hpmpi.launchers import STEPS, Launcher, choose
@@ -179,8 +179,8 @@ class Launch:
         start = launcher.start(now)
         with held_signals():  # it is not for the launcher to act on them
             process = subprocess.Popen(
-                [*start.words, sys.executable, "-m", "hpmpi", *self._words(now.ranks)],
-                env=os.environ | start.environment,
+                [*start.words, *program("hpmpi"), *self._words(now.ranks)],
+                env=guard.with_ours(start.environment),
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )

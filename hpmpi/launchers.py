@@ -39,6 +39,8 @@ CARRIED = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "CONDA_PREFIX
 
 
 QUESTION = """
+import sys
+del sys.path[0]  # the current folder, which may have modules of any name
 import mpi4py
 mpi4py.rc.initialize = False
 from mpi4py import MPI

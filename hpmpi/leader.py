@@ -198,7 +198,8 @@ class Leader:
         ticked_at = 0.0
         while self._master.outcome is None or self._awaits(baseline):
             heard = self._transport.poll(TICK_S)
-            self._handle(*(Heard(rank, decode(message)) for rank, message in heard))
+            alive = [Heard(rank, Beat()) for rank in self._transport.underway]
+            self._handle(*(Heard(rank, decode(message)) for rank, message in heard), *alive)
             if self._signals:
                 self._handle(Drain(self._signals.popleft()))
             elif self._now() - ticked_at >= TICK_S:

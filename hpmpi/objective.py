@@ -234,20 +234,25 @@ def number(name: str, value: object) -> float:
 
 def load_file(path: Path) -> object:
     """Import a file; its neighbours can be imported by it."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    name = path.stem
+    if name in sys.stdlib_module_names:  # others will ask for that one
+        name = f"objective_{name}"
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None or not path.is_file():
         raise ObjectiveError(f"the objective's file {path} does not exist")
     module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.parent))
-    sys.modules[path.stem] = module
+    look_beside(path.parent)
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 
 
 def load_module(name: str, origin: Path) -> object:
     """Import a module, one that lies beside the study file included."""
-    if str(origin) not in sys.path:
-        sys.path.insert(0, str(origin))
+    if name.partition(".")[0] == __package__:
+        sys.path.append(str(origin))
+    else:
+        look_beside(origin)
     missing = f"there is no module {name!r}, neither in {origin} nor installed"
     if not all(part.isidentifier() for part in name.split(".")):
         raise ObjectiveError(missing)
@@ -257,3 +262,22 @@ def load_module(name: str, origin: Path) -> object:
         if f"{name}.".startswith(f"{error.name}."):
             raise ObjectiveError(missing) from error
         raise
+
+
+def look_beside(folder: Path) -> None:
+    """Have modules looked for in a folder, and in the current one if that is looked in at all.
+
+    Before those that are installed, as for any script. But after Python's own: a `logging.py` of
+    the user's would be taken for that by every library.
+    """
+    current = [each for each in sys.path if each == str(Path.cwd())]
+    beside = list(dict.fromkeys([str(folder), *current]))
+    others = [each for each in sys.path if each not in beside]
+    python = str(Path(inspect.__file__).parent)
+    last = max((index for index, each in enumerate(others) if is_own(each, python)), default=-1)
+    sys.path[:] = [*others[: last + 1], *beside, *others[last + 1 :]]
+
+
+def is_own(folder: str, python: str) -> bool:
+    """Tell whether a folder has modules of Python's own, and not what is installed."""
+    return folder.startswith(python) and not folder.endswith("-packages")

@@ -8,6 +8,7 @@ failure, so that no job suffers from what another has left behind in it.
 It ends, as any program does, when its rank has hung up. TERM then makes a job end, too.
 """
 
+import io
 import os
 import select
 import signal
@@ -21,7 +22,7 @@ from types import FrameType
 
 import msgspec
 
-from hpmpi import guard, objective
+from hpmpi import guard, objective, streams
 from hpmpi.errors import ObjectiveError
 from hpmpi.frames import Frames
 from hpmpi.messages import (
@@ -207,9 +208,24 @@ def is_hung_up(wire: socket.socket) -> bool:
 def main(descriptor: str) -> None:
     """Be the child whose rank is at the other end of a socket."""
     guard.die_with_parent()
+    streams.settle()
+    unbuffer()
     wire = socket.socket(fileno=int(descriptor))
     leave_signals_to_the_rank(wire)
     perform(wire)
+
+
+def unbuffer() -> None:
+    """Write what is printed at once: what is not yet written when a process crashes is missed.
+
+    Not by PYTHONUNBUFFERED, which all that the objective starts would have, too.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        raw = io.FileIO(stream.fileno(), "wb", closefd=False)
+        stream = io.TextIOWrapper(raw, stream.encoding, stream.errors, write_through=True)
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
 
 
 def perform(wire: socket.socket) -> None:

@@ -9,11 +9,10 @@ the lifeline, and needs nothing else.
 import contextlib
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
-from hpmpi import allocation
+from hpmpi import allocation, program
 from hpmpi.launchers import KEEP_STEP
 from hpmpi.lifeline import LIFE_S, LOOK_S, Pulse
 from hpmpi.team import Team
@@ -55,7 +54,7 @@ class Standby:
         self._started_at = time.monotonic()
         where = ["--nodes=1", "--ntasks=1", "--ntasks-per-node=1", f"--nodelist={self._nodes[0]}"]
         how = [*KEEP_STEP, "--mpi=none", "--input=none"]
-        what = [sys.executable, "-m", "hpmpi", "standby", str(self._folder.absolute())]
+        what = [*program("hpmpi"), "standby", str(self._folder.absolute())]
         command = ["srun", f"--job-name={STEP}", *where, *how, *what]
         with contextlib.suppress(OSError):  # there is no srun: then there is none
             self._process = subprocess.Popen(

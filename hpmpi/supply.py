@@ -60,6 +60,7 @@ class Supply:
         self.share = transport.share
         self.name = transport.name
         self.traffic = transport.traffic
+        self.underway = transport.underway
         self._transport = transport
         self._source = source.source
         self._rooms = Rooms(source.parents, welcome.start)
@@ -84,6 +85,7 @@ class Supply:
         if self._child is not None:
             wake = [*wake, *self._child.descriptors()]
         heard = self._transport.poll(timeout_s, wake)
+        self.underway = self._transport.underway
         if self._child is not None:
             self._listen(self._child)
         return [(rank, message) for rank, message in heard if not self._takes(rank, message)]

@@ -200,6 +200,8 @@ class Worker:
         for _, message in self._transport.poll(limit_s, wake):
             self._heard_at = time.monotonic()
             self._orders.append(self._decoder.decode(message))
+        if LEADER in self._transport.underway:
+            self._heard_at = time.monotonic()
 
     def _pass_on(self, report: Report) -> None:
         match report:

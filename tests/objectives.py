@@ -19,7 +19,7 @@ from typing import Any
 
 from hpmpi.objective import Trial
 from hpmpi.place import THREADS
-from hpmpi.transports import PREFIXES
+from hpmpi.transports import is_of_a_rank
 from hpmpi.trial import Config
 
 EVER_S = 1000.0
@@ -42,7 +42,7 @@ def surroundings(_config: Config) -> dict[str, float]:
     """Tell what the environment has."""
     threads = {int(os.environ[name]) for name in THREADS}
     return {
-        "loss": len([name for name in os.environ if name.startswith(PREFIXES)]),
+        "loss": len([name for name in os.environ if is_of_a_rank(name)]),
         "threads": threads.pop() if len(threads) == 1 else -1,
         "kept": float(os.environ.get("KEPT", "0")),
     }

@@ -747,9 +747,33 @@ def test_a_child_does_not_see_the_launcher_but_its_share_of_threads(
         monkeypatch.delenv(name, raising=False)
     for prefix in PREFIXES:
         monkeypatch.setenv(f"{prefix}RANK", "3")
+    monkeypatch.setenv("SLURM_JOB_NODELIST", "n[1-9]")
     monkeypatch.setenv("KEPT", "7")
     with child_of(welcome(tmp_path, "surroundings"), Share(threads=3)) as rig:
         assert rig.succeed().metrics == {"loss": 0.0, "threads": 3.0, "kept": 7.0}
+
+
+def test_an_objective_sees_nothing_of_an_allocation_but_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SLURM_JOB_ID", "SLURM_CPUS_ON_NODE", "SLURMD_NODENAME", "SLURM_CONF"):
+        monkeypatch.setenv(name, "7")
+    (tmp_path / "it.py").write_text(
+        "import os\ndef f(c): return sum(each.startswith('SLURM') for each in os.environ) "
+        "+ 10 * int(os.environ['HPMPI_ALLOCATION'])"
+    )
+    with child_of(welcome(tmp_path, "it.py:f")) as rig:
+        assert rig.succeed().metrics["loss"] == 71.0  # SLURM_CONF is of the site
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM])
+def test_what_an_objective_starts_ignores_no_signal(tmp_path: Path, number: int) -> None:
+    (tmp_path / "it.py").write_text(
+        "import subprocess, sys\ndef f(c): return -subprocess.run([sys.executable, '-c', "
+        "f'import os; os.kill(os.getpid(), {int(c[\"signal\"])})']).returncode"
+    )
+    with child_of(welcome(tmp_path, "it.py:f")) as rig:
+        assert rig.succeed(signal=number).metrics["loss"] == number
 
 
 def test_what_the_user_says_of_threads_counts(

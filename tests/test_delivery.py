@@ -33,6 +33,7 @@ class Wire:
         self.share = Share()
         self.name = "wire"
         self.traffic = Traffic()
+        self.underway: set[int] = set()
         self.said: deque[tuple[int, bytes]] = deque()
         self.sent: list[tuple[int, Order]] = []
         self.forgotten: list[int] = []

@@ -22,6 +22,7 @@ LAYERS = {
         *("files", "lock", "place", "results", "allocation", "lifeline", "team", "launchers"),
         *("vigil", "standby", "memory", "bare", "scribe", "head", "connections"),
         *("rooms", "data", "columns", "source", "supply", "delivery", "ending", "environment"),
+        "streams",
     ],
     "a run": [
         *("toml", "candidates", "settings", "summary", "resume", "service", "book", "leader", "run")
@@ -167,10 +168,10 @@ def test_every_home_is_lived_in() -> None:
             assert any(package in others(module) for module in MODULES if module.startswith(home))
 
 
-@pytest.mark.parametrize("module", ["", "__main__", "guard", "family"])
+@pytest.mark.parametrize("module", ["", "__main__", "guard", "family", "streams"])
 def test_a_guard_starts_with_nothing_but_the_standard_library(module: str) -> None:
     assert others(module) <= sys.stdlib_module_names
-    assert ours(module) <= {"guard", "family", "cli", "service"}
+    assert ours(module) <= {"guard", "family", "streams", "cli", "service"}
 
 
 @every_module

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from hpmpi import guard
 from hpmpi.transports import Launched, launched, local, unlaunched
 from tests.mpi import laws
 
@@ -128,6 +129,23 @@ def test_there_are_as_many_local_workers_as_the_allocation_has_cpus(
 def test_a_program_can_be_started_as_if_there_were_no_launcher(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    ours = {"PMI_FD": "3", "HYDI_CONTROL_FD": "4", "OMPI_MCA_osc": "x", "HPMPI_GUARD": "5"}
-    monkeypatch.setattr(os, "environ", {**ours, "PATH": "/bin", "SLURM_JOB_ID": "1"})
-    assert unlaunched() == {"PATH": "/bin", "SLURM_JOB_ID": "1"}
+    ranks = {"PMI_FD": "3", "HYDI_CONTROL_FD": "4", "HPMPI_GUARD": "5", "PMIX_RANK": "1"}
+    ranks |= {"MPI_LOCALRANKID": "0", "OMPI_COMM_WORLD_RANK": "1", "OMPI_MCA_num_procs": "2"}
+    users = {"PATH": "/bin", "SLURM_JOB_ID": "1", "MPI_HOME": "/opt/mpi", "OMPI_CC": "gcc"}
+    users |= {"OMPI_MCA_btl": "self,tcp", "PRTE_MCA_rmaps": "x", "PMIX_MCA_gds": "hash"}
+    users |= {"UCX_TLS": "tcp", "FI_PROVIDER": "tcp", "I_MPI_DEBUG": "5", "MPIR_CVAR_X": "1"}
+    monkeypatch.setattr(os, "environ", ranks | users)
+    assert unlaunched() == users
+
+
+def test_what_we_have_set_for_mpi_is_not_for_what_a_rank_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    users = {"OMPI_MCA_osc": "rdma", "PATH": "/bin"}
+    monkeypatch.setattr(os, "environ", users.copy())
+    guard.set_defaults()
+    assert os.environ["OMPI_MCA_osc"] == "rdma"  # noqa: SIM112 - its name is so
+    assert os.environ.keys() >= guard.DEFAULTS.keys()
+    monkeypatch.setattr(os, "environ", guard.with_ours({"FI_PROVIDER": "tcp"}))
+    guard.set_defaults()
+    assert unlaunched() == users

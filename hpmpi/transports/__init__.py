@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from hpmpi import guard
 from hpmpi.place import Share
 
 LEADER = 0
@@ -53,6 +54,9 @@ class Transport(Protocol):
 
     traffic: Traffic
 
+    underway: set[int]
+    """Of whom the last `poll` has heard a part of a message: they are alive, however slow."""
+
     def send(self, rank: int, message: bytes) -> None:
         """Send a message, at once or with later calls of `poll`."""
 
@@ -86,19 +90,41 @@ def launched() -> Launched | None:
 
 
 def unlaunched() -> dict[str, str]:
-    """Return the environment without what would make a program believe that it is a rank."""
+    """Return the environment without what would make a program believe that it is a rank.
+
+    What the user has set stays, of MPI's too, for the mpirun that an objective may start.
+    """
+    ours = guard.set_here()
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(PREFIXES) and name not in SLURM_TASK
+        if name not in ours and not is_of_a_rank(name)
     }
 
 
+def is_of_a_rank(name: str) -> bool:
+    """Tell whether a launcher sets a variable for each rank, or we do."""
+    set_for_it = name.startswith(PREFIXES) and not name.startswith(SETTINGS)
+    return set_for_it or name in OPEN_MPI or name in SLURM_TASK
+
+
 PREFIXES = (
-    *("PMI_", "PMIX_", "OMPI_", "PRTE_", "HYDRA_", "HYDI_", "MPI_", "MPIR_", "HPMPI_"),
-    "SLURM_STEP_",
+    *("PMI_", "PMIX_", "PRTE_", "HYDI_", "MPI_LOCAL", "HPMPI_"),
+    *("OMPI_COMM_WORLD_", "OMPI_WORLD_", "OMPI_UNIVERSE_", "OMPI_MCA_orte_", "OMPI_MCA_ess"),
+    *("SLURM_STEP_", "SLURM_PMI"),
 )
 """What the names begin with of the variables that launchers set, and of our own."""
+
+SETTINGS = ("PMIX_MCA_", "PRTE_MCA_")
+"""What begins like them, and is the user's."""
+
+OPEN_MPI = {
+    *("OMPI_APP_CTX_NUM_PROCS", "OMPI_ARGV", "OMPI_COMMAND", "OMPI_FILE_LOCATION"),
+    *("OMPI_FIRST_RANKS", "OMPI_LIBDIR_LOC", "OMPI_NUM_APP_CTX", "OMPI_TOOL_NAME", "OMPI_VERSION"),
+    *("OMPI_MCA_PREFIXES", "OMPI_MCA_cpu_type", "OMPI_MCA_initial_wdir", "OMPI_MCA_num_procs"),
+    *("OMPI_MCA_mpi_oversubscribe", "OMPI_MCA_shmem_RUNTIME_QUERY_hint", "OPAL_USER_PARAMS_GIVEN"),
+}
+"""What Open MPI's launcher sets besides, among names that users have, too."""
 
 SLURM_TASK = {
     *("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NTASKS", "SLURM_NPROCS", "SLURM_NTASKS_PER_NODE"),

@@ -8,17 +8,13 @@ is killed leaves behind comes to rank 0, which kills it.
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 
-import msgspec
-
-from hpmpi import family, guard, place
+from hpmpi import family, guard, place, program
 from hpmpi.errors import TransportError
 from hpmpi.family import Family
 from hpmpi.frames import Frames, await_any
-from hpmpi.messages import Beat
 from hpmpi.place import Share
 from hpmpi.transports import LEADER, Traffic, unlaunched
 
@@ -28,11 +24,6 @@ VARIABLE = "HPMPI_LOCAL"
 BURY_S = 0.1
 LEAVE_S = 2.0
 """How long the orphans of a dead rank may take to end at a time, and at the end."""
-
-ALIVE = msgspec.msgpack.encode(Beat())
-"""What is heard for a message of which a part has come in: who sends is alive, if slow."""
-
-HPMPI = (sys.executable, "-m", "hpmpi")
 
 
 class LocalTransport:
@@ -52,6 +43,7 @@ class LocalTransport:
         self.share = share
         self.name = "local processes"
         self.traffic = Traffic()
+        self.underway: set[int] = set()
         self._peers = peers
         self._started = started
         self._dying = dict(enumerate(started, start=LEADER + 1))
@@ -65,6 +57,7 @@ class LocalTransport:
     def poll(self, timeout_s: float, wake: Sequence[int] = ()) -> list[tuple[int, bytes]]:
         """Return what has come in; wait for the first message at most `timeout_s`."""
         ends_at = time.monotonic() + timeout_s
+        self.underway = set()
         while True:
             peers = {peer.fileno(): rank for rank, peer in self._peers.items() if not peer.closed}
             unsent = [number for number, rank in peers.items() if not self._peers[rank].flush()]
@@ -75,10 +68,11 @@ class LocalTransport:
                 (peers[number], message)
                 for number in readable
                 if number in peers
-                for message in _received(self._peers[peers[number]])
+                for message in self._peers[peers[number]].receive()
             ]
             if not messages and self.rank != LEADER and self._peers[LEADER].closed:
                 raise TransportError("rank 0 is gone")
+            self.underway |= {rank for rank in peers.values() if self._peers[rank].underway}
             woken = any(number in wake for number in readable)
             if messages or woken or time.monotonic() >= ends_at:
                 self.traffic.hear(messages)
@@ -119,12 +113,7 @@ class LocalTransport:
                 del self._dying[rank]
 
 
-def _received(peer: Frames) -> list[bytes]:
-    messages = peer.receive()
-    return [ALIVE] if peer.underway else messages
-
-
-def lead(workers: int, command: Sequence[str] = HPMPI) -> LocalTransport:
+def lead(workers: int, command: Sequence[str] | None = None) -> LocalTransport:
     """Start `workers` processes, which have to `join`, and lead them."""
     family.adopt()
     peers = {}
@@ -134,7 +123,9 @@ def lead(workers: int, command: Sequence[str] = HPMPI) -> LocalTransport:
         with theirs:
             told = f"{rank} {workers + 1} {theirs.fileno()}"
             process = subprocess.Popen(
-                command, pass_fds=[theirs.fileno()], env={**unlaunched(), VARIABLE: told}
+                command or program("hpmpi"),
+                pass_fds=[theirs.fileno()],
+                env={**unlaunched(), VARIABLE: told},
             )
         started.append(process)
         peers[rank] = Frames(ours)

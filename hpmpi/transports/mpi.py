@@ -25,8 +25,7 @@ from hpmpi.place import Place, Share
 from hpmpi.transports import LEADER, Traffic, launched
 from hpmpi.transports.bells import Bell
 
-for variable, value in guard.DEFAULTS.items():  # where no guard has done it
-    os.environ.setdefault(variable, value)
+guard.set_defaults()  # where no guard has done it
 
 import mpi4py  # noqa: E402 - after the variables that MPI reads when it starts
 
@@ -78,6 +77,7 @@ class MpiTransport:
         self.share = share
         self.name = library()
         self.traffic = Traffic()
+        self.underway: set[int] = set()  # MPI does not say how much of a message is there
         self._world = world
         self._status = MPI.Status()
         self._bell = bell
@@ -263,6 +263,6 @@ def unlink_segments(node: MPI.Comm) -> None:
     if node.Get_rank() != 0:
         return
     maps = Path("/proc/self/maps")
-    lines = maps.read_text().splitlines() if maps.exists() else []
+    lines = maps.read_text(errors="replace").split("\n") if maps.exists() else []
     for segment in {line.split()[-1] for line in lines if SEGMENT in line}:
         Path(segment).unlink(missing_ok=True)
