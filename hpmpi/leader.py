@@ -179,6 +179,7 @@ class Leader:
             memory_mb=limits.trial_memory_mb,
             gpus_per_trial=self._study.run.gpus_per_trial,
             isolated=self._study.run.isolation == "process",
+            own_folder=self._study.run.folder == "own",
         )
 
     def _start_baseline(self, welcome: Welcome) -> BaselineRun | None:

@@ -177,6 +177,7 @@ class Welcome(Message, frozen=True):
     memory_mb: float | None = None
     gpus_per_trial: int | None = None
     isolated: bool = True
+    own_folder: bool = False
     rooms: list[str] = []
     data: str | None = None
 

@@ -10,10 +10,11 @@ import importlib.util
 import inspect
 import math
 import numbers
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from typing import Any
 from hpmpi.checkpoints import Checkpoints, trial_folder
 from hpmpi.data import data_in
 from hpmpi.errors import ObjectiveError
+from hpmpi.files import remove
 from hpmpi.messages import Assign, Point, Welcome
 from hpmpi.trial import Config, Metrics
 
@@ -34,6 +36,9 @@ SAVE_PAUSE_S = 10.0
 SAVE_SHARE = 0.05
 """Greatest share of a job's time that may go into checkpoints between."""
 
+
+TRIALS = "trials"
+"""The folder in the run folder that has those of trials."""
 
 MOST_METRICS = 10_000
 MOST_CHARACTERS = 200
@@ -59,7 +64,8 @@ class Trial:
     `previous`: the folder of the trial's newest checkpoint, or None; `seed`: 32 bits, the same for
     every attempt at this trial; `args`: the study's `[objective_args]`; `origin`: the folder of the
     study file; `data`: the arrays of `[data]` by name, read-only, or None; `deadline_s`: seconds
-    left before the allocation ends, None where that is not known.
+    left before the allocation ends, None where that is not known; `folder`: one of this attempt's
+    own.
     """
 
     def __init__(
@@ -80,6 +86,8 @@ class Trial:
         self._ends_at = None if order.deadline_s is None else time.monotonic() + order.deadline_s
         self.previous = checkpoints.claim(heard_of=order.saved, limit=order.resource)
         self.start = checkpoints.newest.resource if checkpoints.newest else 0
+        self._place = (welcome.folder, TRIALS, str(order.trial), f"{order.rung}.{order.attempt}")
+        self._folder: Path | None = None
         self._checkpoints = checkpoints
         self._publish = publish
         self._drains = drains
@@ -90,6 +98,19 @@ class Trial:
     def deadline_s(self) -> float | None:
         """How many seconds are left before the allocation ends; None where that is not known."""
         return None if self._ends_at is None else self._ends_at - time.monotonic()
+
+    @property
+    def folder(self) -> Path:
+        """A folder in the run folder that no other attempt has, made when it is first asked for.
+
+        It stays at the end, as the logs do, unless it is empty.
+        """
+        if self._folder is None:
+            folder = Path(*self._place)
+            remove(folder)  # of an attempt that the journal has lost
+            folder.mkdir(parents=True, exist_ok=True)
+            self._folder = folder
+        return self._folder
 
     def report(self, resource: int, /, **metrics: float) -> None:
         """Add a point to the learning curve; raises ObjectiveError for what is no number."""
@@ -118,6 +139,25 @@ class Trial:
         newest = self._checkpoints.newest
         if newest is not None and resource <= newest.resource < self.stop and self._drains():
             raise Suspend(newest.resource)
+
+
+@contextmanager
+def working_folder(trial: Trial, *, own: bool) -> Iterator[None]:
+    """Have a job done in the folder of its attempt, or where this process is; put that back."""
+    before = None
+    with suppress(OSError):  # it is gone, and was when all began
+        before = os.getcwd()  # noqa: PTH109 - it is done for each job
+    if own:
+        os.chdir(trial.folder)
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.chdir(before)
+        if own:
+            with suppress(OSError):  # there is something in it
+                trial.folder.rmdir()
+                trial.folder.parent.rmdir()
 
 
 def open_trial(

@@ -129,7 +129,8 @@ def attempt(
 
     try:
         trial, checkpoints = objective.open_trial(welcome, order, publish, drains)
-        metrics = objective.check(function(order.config, trial), welcome.metric)
+        with objective.working_folder(trial, own=welcome.own_folder):
+            metrics = objective.check(function(order.config, trial), welcome.metric)
     except objective.Suspend as suspend:
         return Suspended(*job, suspend.saved)
     except ObjectiveError as error:

@@ -77,7 +77,8 @@ class Run(msgspec.Struct, frozen=True):
     """`[run]`: what is kept of the checkpoints, how often run.h5 is written, who may be busy.
 
     Without `gpus_per_trial`, the ranks of a node share its GPUs. `isolation`: what stands between
-    an objective and its rank.
+    an objective and its rank. `folder`: where an objective works, hpmpi's own working folder or one
+    for each attempt.
     """
 
     keep: Literal["incumbent", "newest", "all"] = "incumbent"
@@ -85,6 +86,7 @@ class Run(msgspec.Struct, frozen=True):
     gpus_per_trial: Annotated[int, msgspec.Meta(ge=0)] | None = None
     max_concurrent: Count | None = None
     isolation: Literal["process", "none"] = "process"
+    folder: Literal["shared", "own"] = "shared"
 
 
 class Settings(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@
     DIR/run.h5.previous    the one before it
     DIR/status             "<id of the newest start> <state>", for the guards and for people
     DIR/lock               who writes here (lock.py)
+    DIR/trials/            what trials have written into folders of their own
     DIR/launch             what `hpmpi launch` tells its ranks, while it lives (lifeline.py)
 
 Rules: the journal is only appended to, so a kill at any instant loses no line; a torn last line is
@@ -51,7 +52,10 @@ UNWRITTEN = "unwritten"
 """The state of a start that has completed the study, and could not write its results file."""
 
 FILES = (JOURNAL, RESULTS, PREVIOUS, STATUS, "lock", "launch", "logs/*", "baseline/*.log")
-FOLDERS = ("checkpoints", "logs", "baseline", "baseline/checkpoints")
+FOLDERS = (
+    *("checkpoints", "trials", "logs"),
+    *("baseline", "baseline/checkpoints", "baseline/trials"),
+)
 """What is ours in a run folder."""
 
 SYNC_EVERY_S = 1.0

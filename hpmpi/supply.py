@@ -156,6 +156,7 @@ class Supply:
             time_s=None,
             memory_mb=None,
             gpus_per_trial=0,
+            own_folder=False,
         )
         self._child = Child(told, Path(told.folder) / "logs" / "data.log", Share())
         self._child.start()
