@@ -1,6 +1,6 @@
 """Folders in the memory and on the disks of this node that go when nobody uses them any more.
 
-    PARENT/hpmpi-UID-HOST-RUN/lock        whoever uses the folder holds this, shared
+    PARENT/hpmpi-UID-HOST+RUN/lock        whoever uses the folder holds this, shared
 
 Rules:
 
@@ -12,8 +12,10 @@ Rules:
 
 import contextlib
 import fcntl
+import glob
 import itertools
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -147,7 +149,7 @@ def enter(parent: Path, run: str) -> Room:
 
 def sweep(parent: Path) -> None:
     """Remove the folders of runs that have nobody left here."""
-    for folder in parent.glob(f"{prefix()}*"):
+    for folder in parent.glob(f"{glob.escape(prefix())}*"):
         if not is_ours(folder):
             continue
         with contextlib.suppress(OSError):
@@ -158,8 +160,12 @@ def sweep(parent: Path) -> None:
 
 
 def prefix() -> str:
-    """Begin the names of what is of this user and host: a file system may be of several."""
-    return f"hpmpi-{os.getuid()}-{os.uname().nodename.replace('/', '_')}-"
+    """Begin the names of what is of this user and host: a file system may be of several.
+
+    No host's name goes on after another's: `n` must not sweep what is in use on `n-2`.
+    """
+    host = re.sub(r"[^\w.-]", lambda odd: f"%{ord(odd[0]):x}%", os.uname().nodename)
+    return f"hpmpi-{os.getuid()}-{host}+"
 
 
 def open_lock(path: Path) -> int:
@@ -215,7 +221,7 @@ def is_memory(folder: Path) -> bool:
     """Tell whether what lies in a folder is in memory."""
     device = folder.stat().st_dev
     number = f"{os.major(device)}:{os.minor(device)}"
-    for line in text_of(Path("/proc/self/mountinfo")).splitlines():
+    for line in text_of(Path("/proc/self/mountinfo")).split("\n")[:-1]:
         words = line.split()
         if words[2] == number:
             return words[words.index("-") + 1] in ("tmpfs", "ramfs")
@@ -230,7 +236,7 @@ def free_memory() -> int:
 
 def headrooms() -> Iterator[int]:
     """Find what is left of the limit of each control group that this process is in."""
-    for line in text_of(Path("/proc/self/cgroup")).splitlines():
+    for line in text_of(Path("/proc/self/cgroup")).split("\n")[:-1]:
         _, kind, path = line.split(":", 2)
         limit, used = "memory.max", "memory.current"
         if kind == "memory":  # the older kind
@@ -250,12 +256,12 @@ def headrooms() -> Iterator[int]:
 
 def numbers(path: Path) -> dict[str, int]:
     """Read lines of a name and a number."""
-    lines = [line.split() for line in text_of(path).splitlines()]
+    lines = [line.split() for line in text_of(path).split("\n")[:-1]]
     return {words[0]: int(words[1]) for words in lines}
 
 
 def text_of(path: Path) -> str:
     """Read a file of the kernel's; nothing where it has none."""
     with contextlib.suppress(OSError):
-        return path.read_text()
+        return os.fsdecode(path.read_bytes())
     return ""

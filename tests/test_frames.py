@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hpmpi import frames
 from hpmpi.frames import CHUNK_BYTES, LENGTH, Frames
 from tests.drive import LIMIT_S
 
@@ -76,6 +77,38 @@ def test_a_message_may_have_any_size(pair: tuple[Frames, Frames], size: int) -> 
         here.send(message)
     assert carry(here, there, 2) == [BIG[:size], b"next"]
     assert there.receive() == []
+
+
+@pytest.mark.parametrize("size", [9, 10, 11, 20, 21, 100])
+def test_a_message_is_never_too_long(
+    pair: tuple[Frames, Frames], monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(frames, "MOST_BYTES", 10)
+    here, there = pair
+    for message in (BIG[:size], b"", b"next"):
+        here.send(message)
+    assert carry(here, there, 3) == [BIG[:size], b"", b"next"]
+    assert not there.closed
+
+
+def test_a_part_of_a_message_is_noticed(raw: tuple[Frames, socket.socket]) -> None:
+    here, there = raw
+    stream = framed(b"in two parts")
+    there.sendall(stream[:7])
+    assert (here.receive(), here.underway) == ([], True)
+    assert (here.receive(), here.underway) == ([], False)
+    there.sendall(stream[7:])
+    assert (here.receive(), here.underway) == ([b"in two parts"], False)
+
+
+def test_the_last_words_of_who_was_hung_up_on_are_heard(pair: tuple[Frames, Frames]) -> None:
+    here, there = pair
+    here.finish()
+    there.send(b"last words")
+    assert there.receive() == []
+    assert there.closed
+    assert here.receive() == [b"last words"]
+    assert not here.closed
 
 
 def test_nobody_blocks_when_the_other_does_not_read(pair: tuple[Frames, Frames]) -> None:

@@ -236,6 +236,19 @@ def test_the_end_of_the_folder_is_the_end_of_the_run(tmp_path: Path) -> None:
         assert it.end() == (0, "cmd=finalize")
 
 
+@pytest.mark.parametrize("name", ["a\nb", "a\u2028b", os.fsdecode(b"caf\xe9"), "a=b\rc"])
+def test_a_run_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    say(folder, "this running")
+    with launched(LIVE, folder) as it:
+        rank = it.hear()
+        os.kill(rank, signal.SIGKILL)
+        await_death(rank)
+        say(folder, "this complete")
+        assert it.end() == (0, "cmd=finalize")
+
+
 def test_a_stopped_rank_does_not_hold_up_the_end(tmp_path: Path) -> None:
     say(tmp_path, "this running")
     with launched(LIVE, tmp_path) as it:
@@ -286,6 +299,23 @@ def test_orphans_are_killed_when_their_rank_is_gone(tmp_path: Path) -> None:
         assert it.process.poll() is None
         say(tmp_path, "this complete")
         assert it.end() == (0, "cmd=finalize")
+
+
+TRACKED = """
+import time
+from multiprocessing.shared_memory import SharedMemory
+memory = SharedMemory(create=True, size=100)
+(Path(sys.argv[1]) / "name").write_text(memory.name)
+"""
+
+
+def test_what_a_killed_rank_has_in_shared_memory_is_tidied_up(tmp_path: Path) -> None:
+    say(tmp_path, "this running")
+    with launched(TOLD + TRACKED + READY + "time.sleep(1000)", tmp_path) as it:
+        os.kill(it.hear(), signal.SIGKILL)
+        say(tmp_path, "this complete")
+        assert it.end() == (0, "cmd=finalize")
+    assert not Path("/dev/shm", (tmp_path / "name").read_text()).exists()  # noqa: S108
 
 
 def test_all_die_with_their_launcher(tmp_path: Path) -> None:

@@ -5,10 +5,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from hpmpi import rooms
+from hpmpi import data, rooms
+from hpmpi.delivery import Receipt
 from hpmpi.rooms import Rooms, enter, places, prefix, sweep
 
 STAY = """
@@ -57,6 +59,45 @@ def test_what_a_killed_process_has_left_is_swept_and_no_live_ones(tmp_path: Path
     assert names(tmp_path) == [f"{prefix()}next"]
     mine.leave()
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("other", ["n-2", "n.cluster", "n+2", "n[1]"])
+def test_a_host_sweeps_nothing_of_another_whose_name_begins_as_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    for host in (other, "n"):
+        monkeypatch.setattr(os, "uname", lambda host=host: SimpleNamespace(nodename=host))
+        (tmp_path / f"{prefix()}run").mkdir()
+    sweep(tmp_path)
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(nodename=other))
+    assert names(tmp_path) == [f"{prefix()}run"]
+    sweep(tmp_path)
+    assert names(tmp_path) == []
+
+
+def test_what_lies_in_memory_is_nobody_elses_to_read(
+    tmp_path: Path,
+) -> None:
+    before = os.umask(0)
+    try:
+        mine = Rooms([str(tmp_path)], "run")
+        part = data.begin(mine.folders[0], 1)
+        Receipt(part, {"X.npy": 0}, lambda _: None)
+        data.commit(part, mine.folders[0])
+    finally:
+        os.umask(before)
+    found = [path for path in tmp_path.rglob("*") if not path.is_symlink()]
+    assert {path.name for path in found} == {f"{prefix()}run", "lock", "whole", "X.npy"}
+    assert [path for path in found if path.stat().st_mode & 0o077] == []
+    mine.leave()
+
+
+def test_a_mount_may_have_any_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    device = tmp_path.stat().st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    told = f"1 0 9:9 / /a\u2028b rw - ext4 x rw\n2 0 {number} / /c rw - tmpfs x rw\n"
+    monkeypatch.setattr(rooms, "text_of", lambda _: told)
+    assert rooms.is_memory(tmp_path)
 
 
 def test_a_stopped_process_keeps_its_folder(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ A real rank, started as on a laptop; this process is rank 0.
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,8 @@ from statistics import median
 import msgspec
 import pytest
 
-from hpmpi import worker
+from hpmpi import frames, worker
+from hpmpi.frames import Frames
 from hpmpi.messages import (
     Beat,
     Failed,
@@ -29,6 +31,7 @@ from hpmpi.messages import (
     Unfit,
     Welcome,
 )
+from hpmpi.place import Share
 from hpmpi.transports import local
 from tests.drive import Listener, ends, lives, order, state, welcome
 
@@ -309,3 +312,49 @@ def test_points_of_a_curve_travel_with_the_beats_and_not_in_their_place(
     assert [point.resource for each in curves for point in each.points] == list(range(200))
     assert len(beats) >= 3
     assert len(curves) <= len(beats) + 1
+
+
+def test_half_a_message_is_a_sign_of_life(rig: RankRig, tmp_path: Path) -> None:
+    rig.begin(welcome(tmp_path, beat_s=0.01, patience_s=0.05))
+    peer = rig.transport._peers[RANK]
+    peer._socket.send(frames.LENGTH.pack(1000))
+    stays_until = time.monotonic() + 2 * worker.SILENCES * 0.05
+    while time.monotonic() < stays_until:
+        peer._socket.send(b"?")
+        rig.pauses(1)
+    assert rig.process.poll() is None, "it has left, as rank 0 was silent for it"
+
+
+def test_a_part_of_what_a_rank_says_is_a_sign_of_life() -> None:
+    ours, theirs = socket.socketpair()
+    transport = local.LocalTransport(0, 2, Share(), {RANK: Frames(ours)})
+    theirs.sendall(frames.LENGTH.pack(7) + b"half")
+    assert transport.poll(0.0) == []
+    assert transport.underway == {RANK}
+    assert transport.poll(0.0) == []
+    assert transport.underway == set()
+    theirs.close()
+    transport.close()
+
+
+def test_a_rank_that_was_held_up_itself_stays(rig: RankRig, tmp_path: Path) -> None:
+    told = welcome(tmp_path, beat_s=0.01, patience_s=0.1)
+    rig.begin(told)
+    rig.process.send_signal(signal.SIGSTOP)
+    held_until = time.monotonic() + 1.5 * worker.SILENCES * told.patience_s
+    while state(rig.process.pid) != "T" or time.monotonic() < held_until:
+        rig.hear()
+    rig.process.send_signal(signal.SIGCONT)
+    rig.pauses(3)
+    assert rig.stop() == 0
+
+
+def test_the_second_child_dies_with_its_rank_too(rig: RankRig, tmp_path: Path) -> None:
+    first = rig.begin(welcome(tmp_path, "misbehave"))
+    rig.tell(order(how="die", signal=signal.SIGKILL))
+    rig.until(Failed)
+    rig.tell(order(1, attempt=2))
+    second = int(rig.until(Finished).metrics["loss"])
+    assert first != second
+    rig.process.kill()
+    assert ends(second)

@@ -72,7 +72,8 @@ class LocalTransport:
             ]
             if not messages and self.rank != LEADER and self._peers[LEADER].closed:
                 raise TransportError("rank 0 is gone")
-            self.underway |= {rank for rank in peers.values() if self._peers[rank].underway}
+            heard = {peers[number] for number in readable if number in peers}
+            self.underway |= {rank for rank in heard if self._peers[rank].underway}
             woken = any(number in wake for number in readable)
             if messages or woken or time.monotonic() >= ends_at:
                 self.traffic.hear(messages)
