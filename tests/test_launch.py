@@ -21,6 +21,7 @@ from hpmpi.run import DESERTED, NO_SUCCESS, NO_WORLD, TRY_AGAIN
 from hpmpi.service import BAD_INPUT
 from hpmpi.store import Status
 from hpmpi.vigil import ASK_S, LEAVE_S, START_S, Vigil
+from tests.drive import nobody_lives, pids_in
 from tests.runs import IS_OPEN_MPI, MPIRUN, Study, finish, left, start
 
 pytestmark = [
@@ -302,6 +303,25 @@ def test_a_signal_that_comes_before_the_ranks_drains_them_at_once(study: Study) 
     process.terminate()
     done = finish(process)
     assert (done.returncode, study.left()) == (TRY_AGAIN, []), done.stderr
+
+
+WRAPPER = f"""#!/bin/sh
+case "$1" in --version) echo "{"Open MPI" if IS_OPEN_MPI else "HYDRA"}"; exit;; esac
+sleep 1000 & echo $! >> pids
+sh -c 'sleep 1000 & echo $! >> pids; wait' & echo $! >> pids
+wait
+"""
+
+
+@pytest.mark.skipif(not VENV.exists(), reason="this Python has no environment to copy")
+def test_a_launcher_that_is_a_wrapper_script_is_ended_with_its_children(study: Study) -> None:
+    python = environment(study.folder / "other", WRAPPER)
+    process = study.start([str(python), *launching(study)[1:]])
+    pids = study.folder / "pids"
+    study.until(lambda: pids.exists() and len(pids_in(pids)) == 3, process)
+    process.terminate()
+    assert finish(process).returncode == TRY_AGAIN
+    assert nobody_lives(pids)
 
 
 def test_who_is_not_to_hear_of_a_hangup_does_not(study: Study) -> None:

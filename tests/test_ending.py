@@ -1,0 +1,64 @@
+"""Why a child ends, and when it is pressed to: words and times, no process."""
+
+import signal
+
+import pytest
+
+from hpmpi import ending
+from hpmpi.ending import END_S, KILL_AFTER_S, ORDER_S, START_S, TAKEN
+from hpmpi.messages import Failed, FailureKind
+
+
+def failed(error: str, kind: FailureKind = FailureKind.EXCEPTION) -> Failed:
+    """Say what an objective does."""
+    return Failed(0, 0, 1, kind, error)
+
+
+def test_a_child_has_time_to_end_in_order_then_for_term() -> None:
+    end = ending.ending(FailureKind.TIME, "too long", None, 100.0)
+    assert (end.term_at, end.kill_at) == (100.0 + ORDER_S, 100.0 + END_S)
+
+
+def test_who_takes_too_much_memory_has_only_the_time_for_term() -> None:
+    end = ending.ending(FailureKind.MEMORY, "too much", None, 100.0)
+    assert (end.term_at, end.kill_at) == (100.0, 100.0 + KILL_AFTER_S)
+
+
+def test_what_is_said_comes_after_the_cause() -> None:
+    end = ending.ending(FailureKind.TIME, "too long", None, 0.0).said("BrokenProcessPool: it broke")
+    assert (end.kind, end.error) == (
+        FailureKind.TIME,
+        "too long; it said: BrokenProcessPool: it broke",
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "taken", "kind"),
+    [
+        ("BrokenProcessPool: a process was terminated", True, FailureKind.MEMORY),
+        ("RuntimeError: DataLoader worker (pid 7) is killed by signal: Killed.", True, "MEMORY"),
+        ("TerminatedWorkerError: exit codes of the workers are {SIGKILL(-9)}", True, "MEMORY"),
+        ("BrokenProcessPool: a process was terminated", False, FailureKind.EXCEPTION),
+        ("ValueError: no luck", True, FailureKind.EXCEPTION),
+    ],
+)
+def test_a_lost_worker_is_for_memory_where_the_kernel_took_somebody(
+    error: str, *, taken: bool, kind: FailureKind | str
+) -> None:
+    found = ending.explained(failed(error), lambda: taken)
+    assert found.kind is (FailureKind[kind] if isinstance(kind, str) else kind)
+    assert error in found.error
+
+
+def test_a_death_is_told_by_its_code() -> None:
+    assert ending.cause(-signal.SIGKILL, taken=True) == (FailureKind.MEMORY, TAKEN)
+    assert ending.cause(-signal.SIGKILL, taken=False)[0] is FailureKind.CRASH
+    assert ending.cause(-signal.SIGSEGV, taken=True)[0] is FailureKind.CRASH
+    assert ending.cause(3, taken=True) == (FailureKind.EXIT, "the process ended with exit code 3")
+
+
+def test_loading_has_more_time_than_a_short_job() -> None:
+    assert ending.over_time(START_S, 1.0, loaded=False) is None
+    assert ending.over_time(START_S + 1, 1.0, loaded=False) is not None
+    assert ending.over_time(1.5, 1.0, loaded=True) is not None
+    assert ending.over_time(1e9, None, loaded=False) is None
