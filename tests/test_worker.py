@@ -356,5 +356,8 @@ def test_the_second_child_dies_with_its_rank_too(rig: RankRig, tmp_path: Path) -
     rig.tell(order(1, attempt=2))
     second = int(rig.until(Finished).metrics["loss"])
     assert first != second
+    rig.tell(order(2, how="wait"))  # or it would see for itself that its rank is gone
+    while "ready" not in (tmp_path / "logs" / "rank-1.log").read_text():
+        rig.hear()
     rig.process.kill()
     assert ends(second)
