@@ -36,27 +36,19 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from hpmpi import variables
 from hpmpi.family import PR_SET_CHILD_SUBREAPER, TIDY_S, children, prctl, tidies
 
 FD = "HPMPI_GUARD"
 HELD = "HPMPI_HELD"
 """Name the pipe on which a rank tells its guard things, and the socket by which it gives some."""
 
-SET = "HPMPI_SET"
-"""Names the variables that are not the user's but ours."""
-
 END = "\0"
 """Ends what is told: a path may have anything else, line breaks too."""
 
-DEFAULTS = {
-    "OMPI_MCA_mpi_ft_enable": "1",  # Open MPI 5: a dead peer's socket is no reason to abort
-    "OMPI_MCA_osc": "^ucx",  # Open MPI 5: a module that is not used here, and complains
-    "MPIR_CVAR_NO_COLLECTIVE_FINALIZE": "1",  # MPICH 5: MPI_Finalize waits for nobody
-}
 LOOK_S = 1.0
 HEALTHY_LOOK_S = 30.0
 """How often to read the status file, where the rank needs it and where it may only be hung."""
@@ -136,22 +128,6 @@ def watch() -> int | None:
         return 128 + signal.SIGKILL
     guard.kill()
     return guard.code
-
-
-def with_ours(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return this process's environment with some more variables, marked as ours."""
-    return {**os.environ, **environment, SET: " ".join(sorted(set_here() | environment.keys()))}
-
-
-def set_here() -> set[str]:
-    """Name the variables of this process's environment that are ours."""
-    return set(os.environ.get(SET, "").split())
-
-
-def set_defaults() -> None:
-    """Set what an MPI library reads when it starts, where the user has not."""
-    missing = {name: value for name, value in DEFAULTS.items() if name not in os.environ}
-    os.environ.update(with_ours(missing))
 
 
 def bind_to_guard() -> None:
@@ -295,7 +271,7 @@ def _guard(front: int) -> int | None:
         os.close(hear)
         hold.close()
         told = {FD: str(tell), HELD: str(give.detach())}
-        set_defaults()
+        variables.set_defaults()
         os.environ.update(told)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         return None

@@ -29,7 +29,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-from hpmpi import allocation, guard, program, run, settings, show, store, team
+from hpmpi import allocation, program, run, settings, show, store, team, variables
 from hpmpi.decisions import Decision, Result, Started, Suspension
 from hpmpi.files import trouble
 from hpmpi.launchers import STEPS, Launcher, choose
@@ -180,7 +180,7 @@ class Launch:
         with held_signals():  # it is not for the launcher to act on them
             process = subprocess.Popen(
                 [*start.words, *program("hpmpi"), *self._words(now.ranks)],
-                env=guard.with_ours(start.environment),
+                env=variables.with_ours(start.environment),
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )

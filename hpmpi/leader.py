@@ -198,9 +198,8 @@ class Leader:
     def _loop(self, baseline: BaselineRun | None) -> Outcome:
         ticked_at = 0.0
         while self._master.outcome is None or self._awaits(baseline):
-            heard = self._transport.poll(TICK_S)
-            alive = [Heard(rank, Beat()) for rank in self._transport.underway]
-            self._handle(*(Heard(rank, decode(message)) for rank, message in heard), *alive)
+            heard = [Heard(rank, decode(message)) for rank, message in self._transport.poll(TICK_S)]
+            self._handle(*heard, *(Heard(rank, Beat()) for rank in self._transport.underway))
             if self._signals:
                 self._handle(Drain(self._signals.popleft()))
             elif self._now() - ticked_at >= TICK_S:
@@ -309,8 +308,7 @@ class Leader:
     # -- the end -----------------------------------------------------------------------------------
 
     def _end(self, outcome: Outcome) -> bool:
-        ended = Ended(self._now(), outcome, self._why or outcome.value)
-        self._record(ended)
+        self._record(Ended(self._now(), outcome, self._why or outcome.value))
         for rank in self._present():
             self._send(rank, Retire())
         written = self._scribe.finish(outcome.value, self._hurries)

@@ -52,10 +52,7 @@ UNWRITTEN = "unwritten"
 """The state of a start that has completed the study, and could not write its results file."""
 
 FILES = (JOURNAL, RESULTS, PREVIOUS, STATUS, "lock", "launch", "logs/*", "baseline/*.log")
-FOLDERS = (
-    *("checkpoints", "trials", "logs"),
-    *("baseline", "baseline/checkpoints", "baseline/trials"),
-)
+FOLDERS = ("checkpoints", "trials", "logs", "baseline", "baseline/checkpoints", "baseline/trials")
 """What is ours in a run folder."""
 
 SYNC_EVERY_S = 1.0

@@ -22,7 +22,7 @@ LAYERS = {
         *("files", "lock", "place", "results", "allocation", "lifeline", "team", "launchers"),
         *("vigil", "standby", "memory", "bare", "scribe", "head", "connections"),
         *("rooms", "data", "columns", "source", "supply", "delivery", "ending", "environment"),
-        "streams",
+        *("streams", "variables"),
     ],
     "a run": [
         *("toml", "candidates", "settings", "summary", "resume", "service", "book", "leader", "run")
@@ -168,10 +168,10 @@ def test_every_home_is_lived_in() -> None:
             assert any(package in others(module) for module in MODULES if module.startswith(home))
 
 
-@pytest.mark.parametrize("module", ["", "__main__", "guard", "family", "streams"])
+@pytest.mark.parametrize("module", ["", "__main__", "guard", "family", "streams", "variables"])
 def test_a_guard_starts_with_nothing_but_the_standard_library(module: str) -> None:
     assert others(module) <= sys.stdlib_module_names
-    assert ours(module) <= {"guard", "family", "streams", "cli", "service"}
+    assert ours(module) <= {"guard", "family", "streams", "variables", "cli", "service"}
 
 
 @every_module

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi import guard
+from hpmpi import variables
 from hpmpi.transports import Launched, launched, local, unlaunched
 from tests.mpi import laws
 
@@ -143,9 +143,9 @@ def test_what_we_have_set_for_mpi_is_not_for_what_a_rank_starts(
 ) -> None:
     users = {"OMPI_MCA_osc": "rdma", "PATH": "/bin"}
     monkeypatch.setattr(os, "environ", users.copy())
-    guard.set_defaults()
+    variables.set_defaults()
     assert os.environ["OMPI_MCA_osc"] == "rdma"  # noqa: SIM112 - its name is so
-    assert os.environ.keys() >= guard.DEFAULTS.keys()
-    monkeypatch.setattr(os, "environ", guard.with_ours({"FI_PROVIDER": "tcp"}))
-    guard.set_defaults()
+    assert os.environ.keys() >= variables.DEFAULTS.keys()
+    monkeypatch.setattr(os, "environ", variables.with_ours({"FI_PROVIDER": "tcp"}))
+    variables.set_defaults()
     assert unlaunched() == users

@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from hpmpi import guard
+from hpmpi import variables
 from hpmpi.place import Share
 
 LEADER = 0
@@ -94,7 +94,7 @@ def unlaunched() -> dict[str, str]:
 
     What the user has set stays, of MPI's too, for the mpirun that an objective may start.
     """
-    ours = guard.set_here()
+    ours = variables.set_here()
     return {
         name: value
         for name, value in os.environ.items()

@@ -18,14 +18,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from hpmpi import guard, place
+from hpmpi import guard, place, variables
 from hpmpi.errors import MeetingError, TransportError
 from hpmpi.frames import await_any
 from hpmpi.place import Place, Share
 from hpmpi.transports import LEADER, Traffic, launched
 from hpmpi.transports.bells import Bell
 
-guard.set_defaults()  # where no guard has done it
+variables.set_defaults()  # where no guard has done it
 
 import mpi4py  # noqa: E402 - after the variables that MPI reads when it starts
 
