@@ -22,7 +22,7 @@ from types import FrameType
 
 import msgspec
 
-from hpmpi import guard, objective, streams
+from hpmpi import guard, objective
 from hpmpi.errors import ObjectiveError
 from hpmpi.frames import Frames
 from hpmpi.messages import (
@@ -209,7 +209,6 @@ def is_hung_up(wire: socket.socket) -> bool:
 def main(descriptor: str) -> None:
     """Be the child whose rank is at the other end of a socket."""
     guard.die_with_parent()
-    streams.settle()
     unbuffer()
     wire = socket.socket(fileno=int(descriptor))
     leave_signals_to_the_rank(wire)
@@ -219,12 +218,14 @@ def main(descriptor: str) -> None:
 def unbuffer() -> None:
     """Write what is printed at once: what is not yet written when a process crashes is missed.
 
+    And whatever it is, where few letters are known.
+
     Not by PYTHONUNBUFFERED, which all that the objective starts would have, too.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         raw = io.FileIO(stream.fileno(), "wb", closefd=False)
-        stream = io.TextIOWrapper(raw, stream.encoding, stream.errors, write_through=True)
+        stream = io.TextIOWrapper(raw, stream.encoding, "backslashreplace", write_through=True)
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
 
