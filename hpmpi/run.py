@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from hpmpi import lock, settings, store
+from hpmpi import changes, lock, settings, store
 from hpmpi.audit import audit
 from hpmpi.decisions import Assigned, Ended
 from hpmpi.errors import HpmpiError, SettingsError, StoreError, TransportError
@@ -85,10 +85,12 @@ def read(folder: Path, study: Settings) -> store.Saved:
         return store.Saved([])  # a study that never began binds nobody
     stored = stored_study(saved.decisions, folder)
     audit(saved.decisions, stored.goal.metric)
-    differences = settings.differences(study, stored)
+    differences = changes.differences(study, stored)
     if differences:
         way_out = "use --fresh to move that run aside, or --out for another folder"
         raise SettingsError([f"{folder} has a run of another study; {way_out}:", *differences])
+    for moved in changes.moves(study, stored):
+        log.warning("%s", moved)
     return saved
 
 

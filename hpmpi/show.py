@@ -22,7 +22,7 @@ from hpmpi.lock import Sign
 from hpmpi.messages import Outcome, escaped, gist
 from hpmpi.progress import RankState
 from hpmpi.summary import Summary
-from hpmpi.trial import Value
+from hpmpi.trial import Value, text_of
 
 RUNNING = "running"
 INTERRUPTED = "interrupted"
@@ -277,7 +277,7 @@ def configuration(standing: Standing) -> str:
 
 def short(value: Value) -> str:
     """Write a value with as many digits as people read."""
-    return f"{value:.4g}" if isinstance(value, float) else cut(str(value), LONGEST_VALUE)
+    return f"{value:.4g}" if isinstance(value, float) else cut(text_of(value), LONGEST_VALUE)
 
 
 def span(seconds: float) -> str:

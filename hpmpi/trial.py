@@ -5,12 +5,16 @@ they are chosen. A job is (trial, rung); an attempt is one try at a job, numbere
 """
 
 import math
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-Value = bool | int | float | str
-Config = dict[str, Value]
+Value = bool | int | float | str | list[Any] | dict[str, Any]
+"""What a hyperparameter may be; lists and tables hold such values, too."""
+
+Config = dict[str, Any]
+"""A value for each hyperparameter; who computes with one knows which of them it is."""
+
 Metrics = dict[str, float]
 
 WORST = math.inf
@@ -64,6 +68,17 @@ class Goal(msgspec.Struct, frozen=True):
         if not math.isfinite(value):
             return WORST
         return -value if self.mode == "max" else value
+
+
+def text_of(value: Value) -> str:
+    """Write a value in a line: lists and tables as JSON.
+
+    >>> text_of([64, 0.5, {"name": "sgd"}]), text_of(0.5), text_of("sgd")
+    ('[64,0.5,{"name":"sgd"}]', '0.5', 'sgd')
+    """
+    if isinstance(value, list | dict):
+        return msgspec.json.encode(value).decode()
+    return str(value)
 
 
 def seed_of(study_seed: int, trial: int) -> int:
