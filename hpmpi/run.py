@@ -50,6 +50,10 @@ EXIT_CODES = {
 log = logging.getLogger("hpmpi")
 
 
+RESULTS = Path("results")
+"""Where runs go for which no folder is named, by the names of their studies."""
+
+
 class Plan(NamedTuple):
     """What to run: a checked study, the folder of its file, the run folder and what is in it.
 
@@ -75,7 +79,7 @@ def prepare(study: Path, changes: list[str], out: Path | None, *, fresh: bool) -
 
 def folder_of(study: Settings) -> Path:
     """Name the run folder of a study for which none is named."""
-    return Path("results") / study.name
+    return RESULTS / study.name
 
 
 def read(folder: Path, study: Settings) -> store.Saved:

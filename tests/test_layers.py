@@ -41,7 +41,7 @@ LAYERS = {
         )
     ],
     "front doors": [
-        *("cli", "show", "watch", "export", "replay", "__main__"),
+        *("cli", "folders", "show", "watch", "export", "replay", "__main__"),
         *("launch", "needs", "batch", "submission", "plot", "figures"),
     ],
 }
