@@ -8,6 +8,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 from hpmpi import __version__, export, folders, launch, replay, run, service, show, watch
 from hpmpi.errors import HpmpiError, TransportError
@@ -32,7 +33,7 @@ def main(arguments: list[str]) -> int:
         stand_by(Path(arguments[1]))
         return 0
     try:
-        options = parser().parse_args(meant(arguments))
+        options = parsed(meant(arguments))
     except SystemExit as left:
         run.dismiss()
         return int(left.code or 0)
@@ -61,9 +62,28 @@ def meant(arguments: list[str]) -> list[str]:
         close = get_close_matches(word, [*COMMANDS, *map(str, Path().glob("*.toml"))], n=1)
         hint = f"did you mean {close[0]}? " if close else ""
         there_is = f"{', '.join(COMMANDS)}; and a study file ends in .toml"
-        print(f"hpmpi: {word!r} is no command; {hint}there is: {there_is}", file=sys.stderr)
-        raise SystemExit(service.BAD_INPUT)
+        leave(f"{word!r} is no command; {hint}there is: {there_is}")
     return arguments
+
+
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    """Read the options of a command; leave where there is no such one."""
+    options, unknown = parser().parse_known_args(arguments)
+    if unknown:
+        names = [f"--{name.replace('_', '-')}" for name in vars(options)]
+        close = get_close_matches(unknown[0].partition("=")[0], names, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        command = arguments[0]
+        leave(
+            f"{unknown[0]!r} is one word too many; {hint}`hpmpi help {command}` says what it takes"
+        )
+    return options
+
+
+def leave(said: str) -> NoReturn:
+    """Leave as argparse does."""
+    print(f"hpmpi: {show.printable(said)}", file=sys.stderr)
+    raise SystemExit(service.BAD_INPUT)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -76,7 +96,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"hpmpi {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     for name, (add, said) in COMMANDS.items():
-        add(commands.add_parser(name, help=said, description=f"{said[0].upper()}{said[1:]}."))
+        about = f"{said[0].upper()}{said[1:]}."
+        add(commands.add_parser(name, help=said, description=about, allow_abbrev=False))
     return top
 
 

@@ -90,7 +90,8 @@ def convert(value: object, hint: Any, where: str, problems: list[str]) -> object
     try:
         return msgspec.convert(value, hint)
     except msgspec.ValidationError as error:
-        said = str(error).replace("`", "").replace("$", "").replace(" | null", "")
+        said = str(error).replace("`", "").replace(" - at $[...]", "").replace("$", "")
+        said = said.replace(" | null", "")
         said = said.replace("object", "table").replace("array", "list").replace("str", "text")
         if words := choices(hint):
             said = f"there is: {', '.join(words)}"

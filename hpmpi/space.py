@@ -48,7 +48,7 @@ class Space(msgspec.Struct, frozen=True):
 
         Raises SpaceError unless each value belongs to a dimension and is one of its own.
         """
-        given = dict(self._flat(values, ""))
+        given = self.flat(values)
         for name in given:
             if name not in self.dimensions:
                 raise SpaceError(f"{name!r} is not in [space], which has: {self.names()}")
@@ -61,6 +61,10 @@ class Space(msgspec.Struct, frozen=True):
         if missing:
             raise SpaceError(f"there is no {', '.join(missing)}; each of [space] must have a value")
         return config
+
+    def flat(self, values: Mapping[str, object]) -> dict[str, object]:
+        """Name what lies in tables by its whole name, where the space has such names."""
+        return dict(self._flat(values, ""))
 
     def names(self) -> str:
         """List the names of the dimensions."""
@@ -75,11 +79,14 @@ class Space(msgspec.Struct, frozen=True):
         return fitting
 
     def _flat(self, values: Mapping[str, object], above: str) -> Iterator[tuple[str, object]]:
-        """Name what lies in tables by its whole name, where the space has such names."""
         for key, value in values.items():
             name = f"{above}{key}"
-            holds_names = any(each.startswith(f"{name}.") for each in self.dimensions)
-            if isinstance(value, Mapping) and holds_names and name not in self.dimensions:
+            if isinstance(value, Mapping) and self._has_names_in(name):
                 yield from self._flat(value, f"{name}.")
             else:
                 yield name, value
+
+    def _has_names_in(self, name: str) -> bool:
+        return name not in self.dimensions and any(
+            each.startswith(f"{name}.") for each in self.dimensions
+        )

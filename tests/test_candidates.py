@@ -84,6 +84,28 @@ def test_an_empty_cell_is_an_empty_text(tmp_path: Path) -> None:
     assert read(tmp_path, f"{HEAD}\n1,1,,true,16")[0]["solver"] == ""
 
 
+def test_lists_and_tables_are_json_in_a_cell(tmp_path: Path) -> None:
+    values: list[Any] = [[64], [64, 0.5], {"name": "sgd"}, "[64]x"]
+    space = Space({"model.hidden": Choice(values), "layers": Int(1, 2)})
+    file = tmp_path / "mine.csv"
+    cells = ["[64]", '"[64, 0.5]"', '"{""name"": ""sgd""}"', "[64]x"]
+    file.write_text("model.hidden,layers\n" + "".join(f"{cell},1\n" for cell in cells))
+    found = [each["model.hidden"] for each in candidates.read(file, space)]
+    assert json.dumps(found) == json.dumps(values)
+    file.write_text("model.hidden,layers\n[65],1\n")
+    with pytest.raises(
+        SettingsError, match=r"row 1 .* model.hidden = '\[65\]' is not in the space"
+    ):
+        candidates.read(file, space)
+
+
+def test_in_json_a_table_stands_for_a_name_with_a_dot(tmp_path: Path) -> None:
+    space = Space({"model.hidden": Choice([[64], [64, 32]]), "model.rate": Float(0.0, 1.0)})
+    file = tmp_path / "mine.json"
+    file.write_text('[{"model": {"rate": 1, "hidden": [64, 32]}}]')
+    assert candidates.read(file, space) == [{"model.hidden": [64, 32], "model.rate": 1.0}]
+
+
 def test_a_text_that_is_a_number_stays_a_text(tmp_path: Path) -> None:
     assert read(tmp_path, f"{HEAD}\n1,1,1,true,16")[0]["solver"] == "1"
 

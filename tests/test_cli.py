@@ -388,6 +388,11 @@ def test_an_objective_that_can_not_be_loaded_is_said_once(tmp_path: Path) -> Non
         ),
         (["help", "shwo"], "'shwo' is no command; did you mean show?"),
         (["standby"], "'standby' is no command; "),
+        (
+            ["run", "--frsh"],
+            "'--frsh' is one word too many; did you mean --fresh? `hpmpi help run`",
+        ),
+        (["run", "a.toml", "b.toml"], "'b.toml' is one word too many; `hpmpi help run` says"),
         (["run", "--set", "seed"], "--set 'seed' must be table.key=value, such as --set stop.max"),
         (
             ["run", "--set", "max_trials=3"],

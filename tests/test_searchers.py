@@ -455,6 +455,14 @@ def test_a_resolution_that_can_not_be_says_so(
     assert caught.value.problems == [said]
 
 
+def test_a_resolution_may_be_said_by_tables_as_names_are() -> None:
+    space = Space({"model.rate": Float(0.0, 1.0), "model.x": Float(0.0, 1.0)})
+    searcher = Grid(space, 0, [], resolution={"model": {"rate": 2}, "model.x": 3})
+    assert searcher.size == 6
+    with pytest.raises(SettingsError, match=r"resolution.model.rate = 'two' must be a whole"):
+        Grid(space, 0, [], resolution={"model": {"rate": "two", "x": 3}})
+
+
 def test_a_resolution_for_nothing_says_so() -> None:
     with pytest.raises(SettingsError) as caught:
         Grid(Space({"layers": Int(1, 2)}), 0, [], resolution=3)

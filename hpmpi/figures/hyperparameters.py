@@ -162,7 +162,7 @@ class Scale:
         else:
             if self._ends:
                 panel.set_xlim(self._ends[0] - 0.6, self._ends[1] + 0.6)
-            panel.xaxis.set_major_locator(MaxNLocator(6, integer=self._whole))
+            panel.xaxis.set_major_locator(MaxNLocator(6, integer=self._whole, min_n_ticks=1))
 
 
 def is_axis_number(value: Value) -> bool:

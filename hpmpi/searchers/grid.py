@@ -43,12 +43,14 @@ class Grid:
         seed: int,
         first: list[Config],
         *,
-        resolution: int | dict[str, int] | None = None,
+        resolution: int | dict[str, Any] | None = None,
     ) -> None:
         """Take how many levels a float has: one number for all, or one for each by its name.
 
         What `first` leaves open in a configuration is taken from the first points of the grid.
         """
+        if isinstance(resolution, dict):
+            resolution = space.flat(resolution)
         check_resolution(space, resolution)
         self._axes = {name: Axis(name, it, resolution) for name, it in space.dimensions.items()}
         self._seed = seed
@@ -124,7 +126,7 @@ class Axis:
     """The levels of one dimension, in rising order, or that of the study file."""
 
     def __init__(
-        self, name: str, dimension: Dimension, resolution: int | dict[str, int] | None
+        self, name: str, dimension: Dimension, resolution: int | dict[str, Any] | None
     ) -> None:
         """Take the whole of what is finite, and as much of a float as `resolution` says."""
         self.dimension = dimension
@@ -156,7 +158,7 @@ class Axis:
         return self.at(level)
 
 
-def check_resolution(space: Space, resolution: int | dict[str, int] | None) -> None:
+def check_resolution(space: Space, resolution: int | dict[str, Any] | None) -> None:
     """Raise SettingsError unless each float has a resolution that it can have, and nothing else.
 
     One with a step, or one value, has its levels already.
@@ -183,6 +185,8 @@ def check_resolution(space: Space, resolution: int | dict[str, int] | None) -> N
                 f"{where} must say how many levels {name} has: one number for all floats, or a "
                 f"table such as {{ {name} = 5 }}"
             )
+        elif type(levels) is not int:
+            problems.append(f"{where}.{name} = {levels!r} must be a whole number")
         elif levels < FEWEST:
             problems.append(
                 f"{where} = {levels} is too little for {name}: {FEWEST} levels at least, its low "
