@@ -118,7 +118,7 @@ def add_study_options(each: argparse.ArgumentParser) -> None:
     each.add_argument(
         "--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help="change a setting"
     )
-    each.add_argument("--out", type=Path, metavar="DIR", help="default: results/<study name>")
+    each.add_argument("--out", type=folder, metavar="DIR", help="default: results/<study name>")
     each.add_argument("--fresh", action="store_true", help="move the run that is there aside")
 
 
@@ -306,6 +306,13 @@ def alone(do: Command) -> Command:
         return do(options)
 
     return do_alone
+
+
+def folder(text: str) -> Path:
+    """Read the name of a folder that there may not be yet."""
+    if not text or Path(text).is_file():
+        raise argparse.ArgumentTypeError(f"{text!r} is no run folder{' but a file' * bool(text)}")
+    return Path(text)
 
 
 def hosts(text: str) -> tuple[str, ...]:

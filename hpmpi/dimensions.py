@@ -27,6 +27,9 @@ CLOSE, ROUNDING = 1e-9, 1e-11
 """How far from a value a float may be that is meant to be it: in steps, and relative to its size,
 as values have 12 digits."""
 
+DEEPEST = 64
+"""How deep lists and tables may lie in each other."""
+
 Whole = Annotated[int, msgspec.Meta(ge=-LARGEST, le=LARGEST)]
 Step = Annotated[int, msgspec.Meta(ge=1, le=LARGEST)]
 
@@ -224,12 +227,14 @@ def check_levels(dimension: Float | Int) -> None:
         raise SpaceError(f"step = {step} is more than there is from low = {low} to high = {high}")
 
 
-def unfit(value: object) -> Iterator[str]:
+def unfit(value: object, depth: int = 0) -> Iterator[str]:
     """Say what in a value no file can hold as it is."""
     match value:
+        case list() | dict() if depth == DEEPEST:
+            yield f"there are lists or tables more than {DEEPEST} deep in each other"
         case list() | dict():
             for each in value.values() if isinstance(value, dict) else value:
-                yield from unfit(each)
+                yield from unfit(each, depth + 1)
         case bool() | str():
             pass
         case float():

@@ -6,6 +6,7 @@ from typing import Any
 
 import tomli_w
 
+from hpmpi.dimensions import DEEPEST
 from hpmpi.errors import SettingsError
 from hpmpi.forms import Table
 
@@ -13,9 +14,6 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-DEPTH = 64
-"""How deep tables and lists may lie in each other."""
 
 
 def load(text: str, origin: str) -> Table:
@@ -31,8 +29,8 @@ def load(text: str, origin: str) -> Table:
 
 def extremes(value: object, depth: int = 0) -> Iterator[str]:
     """Find what TOML does not promise to be readable: larger numbers, and no end of brackets."""
-    if depth > DEPTH:
-        yield f"there are tables or lists more than {DEPTH} deep in each other"
+    if depth > DEEPEST:
+        yield f"there are tables or lists more than {DEEPEST} deep in each other"
         return
     match value:
         case int() if not -(2**63) <= value < 2**63:

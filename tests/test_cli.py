@@ -402,6 +402,7 @@ def test_an_objective_that_can_not_be_loaded_is_said_once(tmp_path: Path) -> Non
         (["run", "--workers", "0"], "'0' must be a whole number from 1 on"),
         (["run", "--set", "sede=3"], "sede is not a setting; did you mean seed?"),
         (["run", "--out", "/proc/nowhere"], "/proc/nowhere can't be written"),
+        (["run", "--out", ""], "argument --out: '' is no run folder"),
     ],
 )
 def test_bad_input_is_one_message_and_exit_code_2(
