@@ -26,8 +26,8 @@ The map of the package; imports go down the list, never up:
   the ranks), `roster` (the ranks), `master` (all together), `leaderboard`, `tables`, `progress`
   (how far a journal is), `series` (what it tells about time), `audit` (what it can say)
 - words: `errors`, `trial`, `messages` (between ranks), `decisions` (lines of the journal),
-  `events` (and commands), `space`, of `dimensions`, and its table (`space_table`), `names`,
-  `forms`, `shuffle`
+  `events` (and commands), `space`, of `dimensions`, its table (`space_table`), `values`,
+  `names`, `forms`, `shuffle`
 
 The one idea: a job is "train trial t up to the resource of rung k", and the master is a pure
 function of what it hears. Everything that can fail is outside of it.

@@ -22,9 +22,9 @@ from hpmpi.decisions import (
     Started,
     Suspension,
 )
-from hpmpi.dimensions import unfit
 from hpmpi.errors import ReplayError
 from hpmpi.trial import JobKey, Metrics
+from hpmpi.values import unfit
 
 MOST = 2**53
 """The greatest whole number that every program reads exactly."""

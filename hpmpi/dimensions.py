@@ -6,16 +6,13 @@ into it; numbers and arrays of numpy's are welcome.
 """
 
 import math
-from collections.abc import Iterator
-from typing import Annotated, Any, TypeGuard
+from typing import Annotated
 
 import msgspec
 
 from hpmpi.errors import SpaceError
 from hpmpi.trial import Value
-
-LARGEST = 2**53
-"""Up to here a float holds every whole number exactly."""
+from hpmpi.values import LARGEST, is_number, plain, same, says, says_number, unfit
 
 FINEST = 1e-10
 """How close the values of a float may lie, relative to their size: they have 12 digits."""
@@ -26,9 +23,6 @@ LEAST = 2.0**-1022
 CLOSE, ROUNDING = 1e-9, 1e-11
 """How far from a value a float may be that is meant to be it: in steps, and relative to its size,
 as values have 12 digits."""
-
-DEEPEST = 64
-"""How deep lists and tables may lie in each other."""
 
 Whole = Annotated[int, msgspec.Meta(ge=-LARGEST, le=LARGEST)]
 Step = Annotated[int, msgspec.Meta(ge=1, le=LARGEST)]
@@ -68,7 +62,7 @@ class Float(msgspec.Struct, frozen=True, tag="float", forbid_unknown_fields=True
 
     def at(self, unit: float) -> float:
         """Map [0, 1) to the range."""
-        if self.size is not None:
+        if self.step is not None and self.size is not None:
             return self.level(part_of(self.size, unit))
         if self.log:
             value = math.exp(between(math.log(self.low), math.log(self.high), unit))
@@ -78,21 +72,20 @@ class Float(msgspec.Struct, frozen=True, tag="float", forbid_unknown_fields=True
 
     def fit(self, value: object) -> float | None:
         """Take what stands for one of the values as that; None for what does not."""
-        value, room = plain(value), self.step or 0.0
-        if not is_number(value) or not self.low - room <= value <= self.high + room:
+        value = plain(value)
+        if not is_number(value):
             return None
-        if self.step is None or self.size is None:
-            return float(value)
+        if self.step is None:
+            return float(value) if self.low <= value <= self.high else None
+        if self.size is None or not self.low - self.step <= value <= self.high + self.step:
+            return None
         steps = (value - self.low) / self.step
         number = min(max(round(steps), 0), self.size - 1)
         return self.level(number) if abs(steps - number) <= self._close(self.step) else None
 
     def read(self, text: str) -> Value:
         """Take the value that a text says; the text itself where it says none."""
-        try:
-            return float(text)
-        except ValueError:
-            return text
+        return says_number(text)
 
     def describe(self) -> str:
         """Say what is valid."""
@@ -145,7 +138,7 @@ class Int(msgspec.Struct, frozen=True, tag="int", forbid_unknown_fields=True):
         try:
             return int(text)
         except ValueError:
-            return text
+            return says_number(text)
 
     def describe(self) -> str:
         """Say what is valid."""
@@ -227,26 +220,6 @@ def check_levels(dimension: Float | Int) -> None:
         raise SpaceError(f"step = {step} is more than there is from low = {low} to high = {high}")
 
 
-def unfit(value: object, depth: int = 0) -> Iterator[str]:
-    """Say what in a value no file can hold as it is."""
-    match value:
-        case list() | dict() if depth == DEEPEST:
-            yield f"there are lists or tables more than {DEEPEST} deep in each other"
-        case list() | dict():
-            for each in value.values() if isinstance(value, dict) else value:
-                yield from unfit(each, depth + 1)
-        case bool() | str():
-            pass
-        case float():
-            if not math.isfinite(value):
-                yield f"the value {value} must be finite"
-        case int():
-            if abs(value) > LARGEST:
-                yield f"the value {value} is too large"
-        case _:
-            yield f"the value {value} is neither number, text, truth value, list nor table"
-
-
 def rounded(value: float, low: float, high: float) -> float:
     """Round to 12 digits, within the bounds.
 
@@ -271,66 +244,3 @@ def between(low: float, high: float, unit: float) -> float:
 def in_steps(step: float | None) -> str:
     """Say of what is valid how far it is apart."""
     return "" if step is None else f" in steps of {step}"
-
-
-def is_number(value: object) -> TypeGuard[int | float]:
-    """Tell numbers from text and truth values."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def plain(value: Any) -> Any:
-    """Turn numpy's numbers and arrays, and tuples, into what a study file can hold.
-
-    >>> plain((64, 32.0)), plain({"layers": (1, 2)})
-    ([64, 32.0], {'layers': [1, 2]})
-    """
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    match value:
-        case dict():
-            return {key: plain(each) for key, each in value.items()}
-        case list() | tuple():
-            return [plain(each) for each in value]
-        case _:
-            return value
-
-
-def says(text: str, value: Value) -> bool:
-    """Tell whether a text is how people and programs write a value; spaces around it are none."""
-    text = text.strip()
-    match value:
-        case bool():
-            return text.lower() == str(value).lower()
-        case str():
-            return text == value.strip()
-        case list() | dict():
-            return reads_as(text, value)
-    try:
-        return float(text) == value
-    except ValueError:
-        return False
-
-
-def reads_as(text: str, value: Value) -> bool:
-    """Tell whether a text is the JSON of a value.
-
-    >>> reads_as("[64, 32]", [64, 32]), reads_as("[64, 32]", [64, 32.0]), reads_as("[64", [64])
-    (True, False, False)
-    """
-    try:
-        return same(msgspec.json.decode(text), value)
-    except msgspec.DecodeError:
-        return False
-
-
-def same(one: object, other: object) -> bool:
-    """Compare values so that 1, 1.0 and true are three, in lists and tables, too."""
-    if type(one) is not type(other):
-        return False
-    match one, other:
-        case list(), list():
-            return len(one) == len(other) and all(map(same, one, other))
-        case dict(), dict():
-            return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-        case _:
-            return one == other

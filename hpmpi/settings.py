@@ -15,7 +15,6 @@ import msgspec
 import hpmpi.schedulers
 import hpmpi.searchers
 from hpmpi import candidates
-from hpmpi.dimensions import LARGEST
 from hpmpi.errors import SettingsError, SpaceError
 from hpmpi.forms import Problems, Table, fill_keywords, fill_struct, keywords
 from hpmpi.names import NameNotFoundError, builtin, find
@@ -26,6 +25,7 @@ from hpmpi.space import Space
 from hpmpi.space_table import entries, make_space, name_problems
 from hpmpi.toml import apply, dump, load
 from hpmpi.trial import Goal
+from hpmpi.values import LARGEST
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]

@@ -52,26 +52,31 @@ class Space(msgspec.Struct, frozen=True):
         for name in given:
             if name not in self.dimensions:
                 raise SpaceError(f"{name!r} is not in [space], which has: {self.names()}")
-        return {name: self._fit(name, given[name]) for name in self.dimensions if name in given}
+        return {
+            name: self._fit(name, dimension, given[name])
+            for name, dimension in self.dimensions.items()
+            if name in given
+        }
 
     def whole(self, values: Mapping[str, object]) -> Config:
         """Do so with a configuration in which no dimension may be missing."""
         config = self.part(values)
-        missing = [name for name in self.dimensions if name not in config]
-        if missing:
+        if len(config) < len(self.dimensions):
+            missing = [name for name in self.dimensions if name not in config]
             raise SpaceError(f"there is no {', '.join(missing)}; each of [space] must have a value")
         return config
 
     def flat(self, values: Mapping[str, object]) -> dict[str, object]:
         """Name what lies in tables by its whole name, where the space has such names."""
+        if values.keys() <= self.dimensions.keys():
+            return dict(values)
         return dict(self._flat(values, ""))
 
     def names(self) -> str:
         """List the names of the dimensions."""
         return ", ".join(self.dimensions)
 
-    def _fit(self, name: str, value: object) -> Value:
-        dimension = self.dimensions[name]
+    def _fit(self, name: str, dimension: Dimension, value: object) -> Value:
         fitting = dimension.fit(value)
         if fitting is None:
             valid = dimension.describe()

@@ -6,9 +6,9 @@ from typing import Any
 
 import tomli_w
 
-from hpmpi.dimensions import DEEPEST
 from hpmpi.errors import SettingsError
 from hpmpi.forms import Table
+from hpmpi.values import DEEPEST
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -146,9 +146,9 @@ IN_LIST = [json.dumps(ROW), json.dumps(OTHER)]
         ),
         (
             "a.csv",
-            f"{HEAD}\n1,2.0,sgd,true,16\n",
+            f"{HEAD}\n1,2.5,sgd,true,16\n",
             (
-                "a.csv row 1 (line 2): layers = '2.0' is not in the space: it takes a whole number "
+                "a.csv row 1 (line 2): layers = 2.5 is not in the space: it takes a whole number "
                 "from 1 to 4"
             ),
         ),

@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = {
     "words": [
-        *("errors", "trial", "messages", "decisions", "events", "dimensions", "space", "names"),
-        *("forms", "space_table", "shuffle"),
+        *("errors", "trial", "values", "messages", "decisions", "events", "dimensions", "space"),
+        *("names", "forms", "space_table", "shuffle"),
     ],
     "decisions": [
         *("roster", "searchers", "schedulers", "jobs", "master", "leaderboard", "tables"),

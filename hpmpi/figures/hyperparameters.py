@@ -7,13 +7,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from hpmpi.dimensions import Choice, Dimension, Float, Int, is_number
+from hpmpi.dimensions import Choice, Dimension, Float, Int
 from hpmpi.figures.run import Run, axis_of_metric, described, mark_beyond
 from hpmpi.figures.style import INK, Looks, legend, new_figure, plain
 from hpmpi.leaderboard import Standing
 from hpmpi.series import LARGEST, finite, thinned, window
 from hpmpi.space_table import make_space
 from hpmpi.trial import Value, text_of
+from hpmpi.values import is_number
 
 COLUMNS = 3
 PER_PAGE = 9

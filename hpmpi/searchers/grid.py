@@ -21,11 +21,12 @@ from typing import Any
 
 import msgspec
 
-from hpmpi.dimensions import FINEST, LEAST, Choice, Dimension, Float, is_number, same
+from hpmpi.dimensions import FINEST, LEAST, Choice, Dimension, Float
 from hpmpi.errors import SettingsError
 from hpmpi.shuffle import shuffled
 from hpmpi.space import Space
 from hpmpi.trial import Config, Value
+from hpmpi.values import is_number, same
 
 FEWEST = 2
 """How many levels a float has at least: both ends."""
