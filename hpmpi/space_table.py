@@ -12,6 +12,9 @@ DIMENSIONS: dict[str, type[Dimension]] = {"float": Float, "int": Int, "choice": 
 LONGEST_NAME = 200
 """How long the name of a hyperparameter or a metric is at most: it is that of a column."""
 
+TOLD = 40
+"""How much of one that is too long is told, in characters."""
+
 
 def make_space(table: object, problems: list[str]) -> Space | None:
     """Make the space of a `[space]` table."""
@@ -68,7 +71,7 @@ def name_problems(where: str, name: str) -> list[str]:
     """Say why a name can't be that of a column."""
     if 0 < len(name) <= LONGEST_NAME and name.isprintable():
         return []
-    shown = f"{name[:40]!r}{'...' if len(name) > 40 else ''}"  # noqa: PLR2004
+    shown = repr(name) if len(name) <= TOLD else f"{name[:TOLD]!r}... of {len(name)} characters"
     must = f"it must have 1 to {LONGEST_NAME} characters, and none that can't be printed"
     return [f"{where}: {shown} can't be a name: {must}"]
 

@@ -284,5 +284,5 @@ def test_a_name_that_results_cannot_be_written_with_is_a_mistake(
     dimension = f'"{name}" = {{ type = "float", low = 0.0, high = 1.0 }}\n'
     (found,) = problems(tmp_path, STUDY.replace("[space]\n", f"[space]\n{dimension}"))
     assert said in found
-    assert "at most 200 characters, and no NUL" in found
+    assert "it must have 1 to 200 characters, and none that can't be printed" in found
     assert len(found) < 200
