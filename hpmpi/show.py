@@ -22,7 +22,8 @@ from hpmpi.lock import Sign
 from hpmpi.messages import Outcome, escaped, gist
 from hpmpi.progress import RankState
 from hpmpi.summary import Summary
-from hpmpi.trial import Value, text_of
+from hpmpi.trial import Value
+from hpmpi.values import text_of
 
 RUNNING = "running"
 INTERRUPTED = "interrupted"

@@ -70,17 +70,6 @@ class Goal(msgspec.Struct, frozen=True):
         return -value if self.mode == "max" else value
 
 
-def text_of(value: Value) -> str:
-    """Write a value in a line: lists and tables as JSON.
-
-    >>> text_of([64, 0.5, {"name": "sgd"}]), text_of(0.5), text_of("sgd")
-    ('[64,0.5,{"name":"sgd"}]', '0.5', 'sgd')
-    """
-    if isinstance(value, list | dict):
-        return msgspec.json.encode(value).decode()
-    return str(value)
-
-
 def seed_of(study_seed: int, trial: int) -> int:
     """Derive the seed of a trial: 32 bits, the same for every attempt at every job of it.
 

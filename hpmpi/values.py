@@ -45,6 +45,19 @@ def plain(value: Any) -> Any:
             return value
 
 
+def text_of(value: Value | None) -> str:
+    """Write a value as text: a list or a table as JSON, and nothing where there is none.
+
+    >>> text_of("relu"), text_of(0.5), text_of(True), text_of(None), text_of([64, {"a": 0.5}])
+    ('relu', '0.5', 'True', '', '[64,{"a":0.5}]')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, list | dict):
+        return msgspec.json.encode(value).decode()
+    return str(value)
+
+
 def says_number(text: str) -> float | str:
     """Read a number; a text that says none stays one."""
     try:

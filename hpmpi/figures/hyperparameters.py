@@ -13,8 +13,8 @@ from hpmpi.figures.style import INK, Looks, legend, new_figure, plain
 from hpmpi.leaderboard import Standing
 from hpmpi.series import LARGEST, finite, thinned, window
 from hpmpi.space_table import make_space
-from hpmpi.trial import Value, text_of
-from hpmpi.values import is_number
+from hpmpi.trial import Value
+from hpmpi.values import is_number, text_of
 
 COLUMNS = 3
 PER_PAGE = 9
