@@ -2,13 +2,13 @@
 
 The map of the package; imports go down the list, never up:
 
-- front doors: `cli` (the command line), `show`, `watch`, `export`, `replay`, `plot` and its
-  `figures`, `launch` (starts the ranks, and sees it through), `submission` (has Slurm do so), made
-  of `needs` and `batch`
-- a run: `settings` (one study file, checked), read by `toml`, and the `candidates` it names, `run`
-  (as rank 0 leads it), `leader` (its loop), `service` (what the others do), `resume` (where a
-  folder says that a study is), `summary` (what a run came to), `book` (the process that writes
-  run.h5 from the journal)
+- front doors: `cli` (the command line), `folders` (what a DIR is), `show`, `watch`, `export`,
+  `replay`, `plot` and its `figures`, `launch` (starts the ranks, and sees it through),
+  `submission` (has Slurm do so), made of `needs` and `batch`
+- a run: `settings` (one study file, checked), read by `toml`, and the `candidates` it names,
+  `changes` (what of it may differ from the run that is there), `run` (as rank 0 leads it),
+  `leader` (its loop), `service` (what the others do), `resume` (where a folder says that a study
+  is), `summary` (what a run came to), `book` (the process that writes run.h5 from the journal)
 - I/O, one dangerous thing each: `guard` (between the launcher and the rank), which holds its
   `connections`, `transports` (MPI, or sockets on one machine), `frames` (messages over a socket),
   `worker` (the agent on a rank),
@@ -27,8 +27,9 @@ The map of the package; imports go down the list, never up:
 - decisions, pure: `searchers`, `schedulers`, `pace` (what there is time for), `jobs` (what outlives
   the ranks), `roster` (the ranks), `master` (all together), `leaderboard`, `tables`, `progress`
   (how far a journal is), `series` (what it tells about time), `audit` (what it can say)
-- words: `errors`, `trial`, `messages` (between ranks), `decisions` (lines of the journal), `events`
-  (and commands), `space`, `names`, `forms`
+- words: `errors`, `trial`, `messages` (between ranks), `decisions` (lines of the journal),
+  `events` (and commands), `space`, of `dimensions`, its table (`space_table`), `values`,
+  `names`, `forms`, `shuffle`
 
 The one idea: a job is "train trial t up to the resource of rung k", and the master is a pure
 function of what it hears. Everything that can fail is outside of it.

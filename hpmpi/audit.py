@@ -24,6 +24,7 @@ from hpmpi.decisions import (
 )
 from hpmpi.errors import ReplayError
 from hpmpi.trial import JobKey, Metrics
+from hpmpi.values import unfit
 
 MOST = 2**53
 """The greatest whole number that every program reads exactly."""
@@ -115,6 +116,9 @@ class Books:
             return f"there is no rung {key.rung}"
         if not 0 < assigned.resource <= MOST:
             return f"{assigned.resource} is no resource"
+        for value in (assigned.config or {}).values():
+            for problem in unfit(value):
+                return problem
         if key in self._closed or assigned.attempt != self._attempts.get(key, 0) + 1:
             return f"{named(assigned)} is not the next"
         self._trials = max(self._trials, key.trial + 1)

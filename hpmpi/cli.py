@@ -5,10 +5,12 @@ import logging
 import signal
 import sys
 from collections.abc import Callable
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
-from hpmpi import __version__, export, launch, replay, run, service, show, watch
+from hpmpi import __version__, export, folders, launch, replay, run, service, show, watch
 from hpmpi.errors import HpmpiError, TransportError
 from hpmpi.messages import Outcome
 from hpmpi.standby import stand_by
@@ -27,8 +29,11 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
     )
+    if len(arguments) == 2 and arguments[0] == "standby":  # noqa: PLR2004 - said by `launch`
+        stand_by(Path(arguments[1]))
+        return 0
     try:
-        options = parser().parse_args(arguments if named(arguments) else ["run", *arguments])
+        options = parsed(meant(arguments))
     except SystemExit as left:
         run.dismiss()
         return int(left.code or 0)
@@ -44,11 +49,41 @@ def main(arguments: list[str]) -> int:
     return code
 
 
-def named(arguments: list[str]) -> bool:
-    """Tell whether a command is named; without one, `run` is meant."""
+def meant(arguments: list[str]) -> list[str]:
+    """Say what is meant with a command first; leave, as argparse does, where there is none."""
     if not arguments or arguments[0].endswith(".toml"):
-        return False
-    return not arguments[0].startswith("-") or arguments[0] in {"-h", "--help", "--version"}
+        return ["run", *arguments]
+    word, *rest = arguments
+    if word == "help":
+        return meant([*rest[:1], "--help"]) if rest else ["--help"]
+    if word.startswith("-"):
+        return arguments if word in {"-h", "--help", "--version"} else ["run", *arguments]
+    if word not in COMMANDS:
+        close = get_close_matches(word, [*COMMANDS, *map(str, Path().glob("*.toml"))], n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        there_is = f"{', '.join(COMMANDS)}; and a study file ends in .toml"
+        leave(f"{word!r} is no command; {hint}there is: {there_is}")
+    return arguments
+
+
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    """Read the options of a command; leave where there is no such one."""
+    options, unknown = parser().parse_known_args(arguments)
+    if unknown:
+        names = [f"--{name.replace('_', '-')}" for name in vars(options)]
+        close = get_close_matches(unknown[0].partition("=")[0], names, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        command = arguments[0]
+        leave(
+            f"{unknown[0]!r} is one word too many; {hint}`hpmpi help {command}` says what it takes"
+        )
+    return options
+
+
+def leave(said: str) -> NoReturn:
+    """Leave as argparse does."""
+    print(f"hpmpi: {show.printable(said)}", file=sys.stderr)
+    raise SystemExit(service.BAD_INPUT)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -60,69 +95,82 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"hpmpi {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    of_study = [study_options()]
-    each = commands.add_parser("run", parents=of_study, help="run a study, or go on with it")
+    for name, (add, said) in COMMANDS.items():
+        about = f"{said[0].upper()}{said[1:]}."
+        add(commands.add_parser(name, help=said, description=about, allow_abbrev=False))
+    return top
+
+
+def add_run(each: argparse.ArgumentParser) -> None:
+    """Name what may be said of a run."""
     each.add_argument("study", nargs="?", type=Path, help="a TOML file; default: the digits")
+    add_study_options(each)
     each.add_argument(
         "--workers", type=positive, metavar="N", help="N local processes instead of MPI ranks"
     )
     # Said by `launch`:
     each.add_argument("--ranks", dest="launched", type=positive, help=argparse.SUPPRESS)
     each.set_defaults(do=do_run)
-    said = "start the ranks of a study, and see it through"
-    add_launch(commands.add_parser("launch", parents=of_study, help=said))
-    each = commands.add_parser("show", help="print how a run stands, and its leaderboard")
-    each.add_argument("folder", type=Path, metavar="DIR")
-    each.add_argument("--top", type=positive, default=10, metavar="N", help="default: 10")
-    each.add_argument("--json", action="store_true", help="for programs")
-    each.add_argument("--watch", action="store_true", help="again when it changes, until its end")
-    each.set_defaults(do=alone(do_show))
-    each = commands.add_parser("export", help="write the trials, or the best configuration")
-    each.add_argument("folder", type=Path, metavar="DIR")
-    each.add_argument("--format", choices=list(export.FORMATS), required=True)
-    each.set_defaults(do=alone(do_export))
-    each = commands.add_parser("plot", help="draw the figures of runs, as files")
-    each.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="several are compared")
-    each.add_argument("--out", type=Path, metavar="FOLDER", help="default: DIR/plots")
-    each.add_argument(
-        "--format", type=formats, default="png,svg", metavar="png,svg", help="default: both"
-    )
-    each.set_defaults(do=alone(do_plot))
-    each = commands.add_parser("replay", help="derive every decision of a run again")
-    each.add_argument("folder", type=Path, metavar="DIR")
-    each.add_argument("--trust", action="store_true", help="run the code that the folder names")
-    each.set_defaults(do=alone(do_replay))
-    said = "have Slurm run a study, through submitit"
-    each = commands.add_parser("standby")  # said by `launch`
-    each.add_argument("folder", type=Path)
-    each.set_defaults(do=do_stand_by)
-    add_submit(commands.add_parser("submit", parents=of_study, help=said))
-    return top
 
 
-def study_options() -> argparse.ArgumentParser:
+def add_study_options(each: argparse.ArgumentParser) -> None:
     """Name what `run`, `launch` and `submit` may be told of a study."""
-    each = argparse.ArgumentParser(add_help=False)
     each.add_argument(
         "--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help="change a setting"
     )
-    each.add_argument("--out", type=Path, metavar="DIR", help="default: results/<study name>")
+    each.add_argument("--out", type=folder, metavar="DIR", help="default: results/<study name>")
     each.add_argument("--fresh", action="store_true", help="move the run that is there aside")
-    return each
 
 
 def add_launch(each: argparse.ArgumentParser) -> None:
     """Name what may be said of a launch."""
     each.add_argument("study", nargs="?", type=Path, help="a TOML file; default: the digits")
+    add_study_options(each)
     each.add_argument("-n", "--ranks", type=positive, help="default: Slurm's tasks, or cores + 1")
     each.add_argument("--hosts", type=hosts, default=(), metavar="A,B,C", help="over ssh")
     each.add_argument("--launcher", choices=["srun", "mpirun"], help="default: what loses least")
     each.set_defaults(do=alone(do_launch))
 
 
+def add_show(each: argparse.ArgumentParser) -> None:
+    """Name what may be said of how a run stands."""
+    each.add_argument("folder", type=Path, metavar="DIR", help="of a run, or of several")
+    each.add_argument("--top", type=positive, default=10, metavar="N", help="default: 10")
+    each.add_argument("--json", action="store_true", help="for programs")
+    each.add_argument("--watch", action="store_true", help="again when it changes, until its end")
+    each.set_defaults(do=alone(do_show))
+
+
+def add_export(each: argparse.ArgumentParser) -> None:
+    """Name what may be said of an export."""
+    each.add_argument("folder", type=Path, metavar="DIR")
+    each.add_argument(
+        "--format", choices=list(export.FORMATS), default="csv", help="default: csv; toml: the best"
+    )
+    each.set_defaults(do=alone(do_export))
+
+
+def add_plot(each: argparse.ArgumentParser) -> None:
+    """Name what may be said of figures."""
+    each.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="several are compared")
+    each.add_argument("--out", type=Path, metavar="FOLDER", help="default: DIR/plots")
+    each.add_argument(
+        "--format", type=formats, default="png,svg", metavar="png,svg", help="default: both"
+    )
+    each.set_defaults(do=alone(do_plot))
+
+
+def add_replay(each: argparse.ArgumentParser) -> None:
+    """Name what may be said of a replay."""
+    each.add_argument("folder", type=Path, metavar="DIR")
+    each.add_argument("--trust", action="store_true", help="run the code that the folder names")
+    each.set_defaults(do=alone(do_replay))
+
+
 def add_submit(each: argparse.ArgumentParser) -> None:
     """Name what may be asked of Slurm, as sbatch does."""
     each.add_argument("study", type=Path, help="a TOML file")
+    add_study_options(each)
     for size in ("--nodes", "--ntasks-per-node"):
         each.add_argument(size, type=positive, metavar="N", required=True)
     each.add_argument("--time", metavar="HH:MM:SS", required=True, help="or minutes, or D-HH:MM:SS")
@@ -142,6 +190,18 @@ def add_submit(each: argparse.ArgumentParser) -> None:
     each.add_argument("--dry-run", action="store_true", help="print the script, and write nothing")
     each.add_argument("--wait", action="store_true", help="follow it, and exit as the run does")
     each.set_defaults(do=alone(do_submit))
+
+
+COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
+    "run": (add_run, "run a study, or go on with it"),
+    "launch": (add_launch, "start the ranks of a study, and see it through"),
+    "show": (add_show, "print how a run stands, and its leaderboard"),
+    "export": (add_export, "write the trials, or the best configuration"),
+    "plot": (add_plot, "draw the figures of runs, as files"),
+    "replay": (add_replay, "derive every decision of a run again"),
+    "submit": (add_submit, "have Slurm run a study, through submitit"),
+}
+"""What each command may be told, and what it does."""
 
 
 def do_run(options: argparse.Namespace) -> int:
@@ -172,21 +232,20 @@ def do_launch(options: argparse.Namespace) -> int:
     return launch.launch(order)
 
 
-def do_stand_by(options: argparse.Namespace) -> int:
-    """Be the standby of a launch."""
-    stand_by(options.folder)
-    return 0
-
-
 def do_show(options: argparse.Namespace) -> int:
-    """Print how a run stands, once or until it has ended."""
+    """Print how a run stands, once or until it has ended; of several, a line each."""
+    several = folders.runs_in(options.folder)
+    if several and not options.watch:
+        print(folders.as_json(several) if options.json else folders.text(several))
+        return 0
+    folder = folders.run_at(options.folder)
     if not options.watch:
         tell = show.as_json if options.json else show.text
-        print(tell(look(options.folder), options.top))
+        print(tell(look(folder), options.top))
         return 0
     again = partial(show.as_json, indent=None) if options.json else watch.page
     try:
-        watch.watch(options.folder, lambda summary: again(summary, options.top))
+        watch.watch(folder, lambda summary: again(summary, options.top))
     except KeyboardInterrupt:
         return INTERRUPTED
     return 0
@@ -194,14 +253,14 @@ def do_show(options: argparse.Namespace) -> int:
 
 def do_replay(options: argparse.Namespace) -> int:
     """Print what came of deriving a run again."""
-    verdict = replay.replay(options.folder, trust=options.trust)
+    verdict = replay.replay(folders.run_at(options.folder), trust=options.trust)
     print(show.printable(replay.text(verdict)))
     return 0 if verdict.difference is None else DIFFERENT
 
 
 def do_export(options: argparse.Namespace) -> int:
     """Print the trials or the best configuration."""
-    text = export.FORMATS[options.format](look(options.folder))
+    text = export.FORMATS[options.format](look(folders.run_at(options.folder)))
     print(show.printable(text) if sys.stdout.isatty() else text, end="")
     return 0
 
@@ -210,8 +269,9 @@ def do_plot(options: argparse.Namespace) -> int:
     """Draw figures; print the files."""
     from hpmpi import plot  # noqa: PLC0415 - matplotlib is not everywhere
 
+    runs = [folders.run_at(folder) for folder in options.folders]
     report = partial(print, "hpmpi:", file=sys.stderr)
-    for file in plot.plot(options.folders, options.out, options.format, report):
+    for file in plot.plot(runs, options.out, options.format, report):
         print(show.printable(str(file)), flush=True)
     return 0
 
@@ -246,6 +306,13 @@ def alone(do: Command) -> Command:
         return do(options)
 
     return do_alone
+
+
+def folder(text: str) -> Path:
+    """Read the name of a folder that there may not be yet."""
+    if not text or Path(text).is_file():
+        raise argparse.ArgumentTypeError(f"{text!r} is no run folder{' but a file' * bool(text)}")
+    return Path(text)
 
 
 def hosts(text: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from hpmpi.errors import StoreError
 from hpmpi.show import as_object, finite
 from hpmpi.summary import Summary
 from hpmpi.tables import without_nul
+from hpmpi.values import text_of
 
 
 def as_csv(summary: Summary) -> str:
@@ -23,7 +24,7 @@ def as_csv(summary: Summary) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(map(without_nul, columns))
     for row in zip(*columns.values(), strict=True):
-        writer.writerow([without_nul(tables.text_of(cell)) for cell in row])
+        writer.writerow([without_nul(text_of(cell)) for cell in row])
     return text.getvalue()
 
 

@@ -12,7 +12,19 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 import msgspec
 
 Table = dict[str, Any]
+Homes = Mapping[str, Sequence[str]]
+"""By a key, where it is at home: the whole names of the settings that are called so."""
+
 Form = TypeVar("Form", bound=msgspec.Struct)
+
+
+class Problems(list[str]):
+    """Mistakes as they are found; a key that is none is told of its `homes`."""
+
+    def __init__(self, homes: Homes) -> None:
+        """Start without mistakes."""
+        super().__init__()
+        self.homes = homes
 
 
 def fill_struct(kind: type[Form], table: object, where: str, problems: list[str]) -> Form | None:
@@ -30,15 +42,18 @@ def fill_keywords(
     What `more` the table may have is checked elsewhere.
     """
     only = inspect.Parameter.KEYWORD_ONLY
-    parameters = {name: inspect.Parameter(name, only, default=None) for name in more} | {
-        name: parameter
-        for name, parameter in inspect.signature(kind).parameters.items()
-        if parameter.kind is only
-    }
+    parameters = {name: inspect.Parameter(name, only, default=None) for name in more}
+    parameters |= keywords(kind)
     hints = get_type_hints(kind.__init__, include_extras=True)
     values = fill(parameters, hints, table, where, problems)
     defaults = {name: each.default for name, each in parameters.items() if given(each.default)}
     return None if values is None else defaults | values
+
+
+def keywords(kind: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """Find the keyword-only parameters of a class."""
+    parameters = inspect.signature(kind).parameters.items()
+    return {name: it for name, it in parameters if it.kind is it.KEYWORD_ONLY}
 
 
 def fill(
@@ -53,12 +68,13 @@ def fill(
         problems.append(f"{where} = {table!r} must be a table")
         return None
     before = len(problems)
+    homes = problems.homes if isinstance(problems, Problems) else {}
     values = {}
     for key, value in table.items():
         if key in parameters:
             values[key] = convert(value, hints.get(key, Any), dotted(where, key), problems)
         else:
-            problems.append(unknown(where, key, list(parameters)))
+            problems.append(unknown(where, key, list(parameters), homes))
     problems += [
         f"{dotted(where, key)} is missing; it must be given"
         for key, parameter in parameters.items()
@@ -74,7 +90,8 @@ def convert(value: object, hint: Any, where: str, problems: list[str]) -> object
     try:
         return msgspec.convert(value, hint)
     except msgspec.ValidationError as error:
-        said = str(error).replace("`", "").replace("$", "").replace(" | null", "")
+        said = str(error).replace("`", "").replace(" - at $[...]", "").replace("$", "")
+        said = said.replace(" | null", "")
         said = said.replace("object", "table").replace("array", "list").replace("str", "text")
         if words := choices(hint):
             said = f"there is: {', '.join(words)}"
@@ -89,10 +106,16 @@ def choices(hint: Any) -> list[str]:
     return [word for each in get_args(hint) for word in choices(each)]
 
 
-def unknown(where: str, key: str, valid: list[str]) -> str:
-    """Say that a key is none, and which there are."""
-    close = difflib.get_close_matches(key, valid, n=1)
-    hint = f"did you mean {close[0]}? " if close else ""
+def unknown(where: str, key: str, valid: Sequence[str], homes: Homes) -> str:
+    """Say that a key is none, which one may be meant, maybe elsewhere, and which there are.
+
+    >>> unknown("scheduler", "max_trials", ["method"], {"max_trials": ["stop.max_trials"]})
+    'scheduler.max_trials is not a setting; did you mean stop.max_trials? [scheduler] has: method'
+    """
+    close = [*homes.get(key, ()), *difflib.get_close_matches(key, valid, n=1)]
+    if not close:
+        close = [name for it in difflib.get_close_matches(key, homes, n=1) for name in homes[it]]
+    hint = f"did you mean {' or '.join(close)}? " if close else ""
     table = f"[{where}]" if where else "the top level"
     return f"{dotted(where, key)} is not a setting; {hint}{table} has: {', '.join(valid)}"
 

@@ -5,6 +5,7 @@
 It returns a number, or a dictionary of numbers by metric.
 """
 
+import ast
 import importlib
 import importlib.util
 import inspect
@@ -273,7 +274,9 @@ def number(name: str, value: object) -> float:
 
 
 def load_file(path: Path) -> object:
-    """Import a file; its neighbours can be imported by it."""
+    """Import a file; its neighbours can be imported by it, as parts of its package, too."""
+    if path.is_file() and (levels := levels_up(path)):
+        return load_part(path, levels)
     name = path.stem
     if name in sys.stdlib_module_names:  # others will ask for that one
         name = f"objective_{name}"
@@ -284,6 +287,28 @@ def load_file(path: Path) -> object:
     look_beside(path.parent)
     sys.modules[name] = module
     spec.loader.exec_module(module)
+    return module
+
+
+def levels_up(path: Path) -> int:
+    """Tell how many folders up a file's relative imports reach; 0 where it has none."""
+    tree = ast.parse(path.read_bytes(), str(path))
+    return max((it.level for it in ast.walk(tree) if isinstance(it, ast.ImportFrom)), default=0)
+
+
+def load_part(path: Path, levels: int) -> object:
+    """Import a file as a part of the package of the folders above it, so many or more."""
+    name, top = path.stem, path.parent
+    while levels > 0 or (top / "__init__.py").is_file():
+        name, top, levels = f"{top.name}.{name}", top.parent, levels - 1
+    look_beside(path.parent)
+    look_beside(top)
+    module = importlib.import_module(name)
+    if module.__file__ is None or not path.samefile(module.__file__):
+        raise ObjectiveError(
+            f"{path} has relative imports, and Python takes its package {name.partition('.')[0]!r} "
+            f"from elsewhere ({module.__file__}): give the folder another name"
+        )
     return module
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from hpmpi import results, settings, store
+from hpmpi import changes, results, settings, store
 from hpmpi.audit import wrong_start
 from hpmpi.decisions import (
     Back,
@@ -185,7 +185,7 @@ class Replayer:
         if (wrong := wrong_start(started)) is not None:  # before there is room made for it
             raise ReplayError(wrong)
         study = study_of(started, trust=self._trust)
-        differences = settings.differences(study, self._study)
+        differences = changes.differences(study, self._study)
         if differences:
             raise ReplayError(f"another study was started: {'; '.join(differences)}")
         if self._expected:  # rank 0 was killed between two decisions on one event
@@ -197,6 +197,7 @@ class Replayer:
             raise ReplayError(f"the rungs are at {started.rungs}; derived: {jobs.scheduler.rungs}")
         jobs.redo(started)
         self._expected = []
+        self._study = study
         self._begin(study, jobs, started.ranks)
 
     def _end(self, ended: Ended) -> None:

@@ -22,7 +22,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 from hpmpi import __version__, files
 from hpmpi.errors import StoreError
-from hpmpi.tables import KINDS, Cell, Columns, text_of, without_nul
+from hpmpi.tables import KINDS, Cell, Columns, without_nul
+from hpmpi.values import text_of
 
 FORMAT = 2
 """The format of all files in a run folder. 1 had no checksums, and its journal did not say it."""

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from hpmpi import lock, settings, store
+from hpmpi import changes, lock, settings, store
 from hpmpi.audit import audit
 from hpmpi.decisions import Assigned, Ended
 from hpmpi.errors import HpmpiError, SettingsError, StoreError, TransportError
@@ -50,6 +50,10 @@ EXIT_CODES = {
 log = logging.getLogger("hpmpi")
 
 
+RESULTS = Path("results")
+"""Where runs go for which no folder is named, by the names of their studies."""
+
+
 class Plan(NamedTuple):
     """What to run: a checked study, the folder of its file, the run folder and what is in it.
 
@@ -75,7 +79,7 @@ def prepare(study: Path, changes: list[str], out: Path | None, *, fresh: bool) -
 
 def folder_of(study: Settings) -> Path:
     """Name the run folder of a study for which none is named."""
-    return Path("results") / study.name
+    return RESULTS / study.name
 
 
 def read(folder: Path, study: Settings) -> store.Saved:
@@ -85,10 +89,12 @@ def read(folder: Path, study: Settings) -> store.Saved:
         return store.Saved([])  # a study that never began binds nobody
     stored = stored_study(saved.decisions, folder)
     audit(saved.decisions, stored.goal.metric)
-    differences = settings.differences(study, stored)
+    differences = changes.differences(study, stored)
     if differences:
         way_out = "use --fresh to move that run aside, or --out for another folder"
         raise SettingsError([f"{folder} has a run of another study; {way_out}:", *differences])
+    for moved in changes.moves(study, stored):
+        log.warning("%s", moved)
     return saved
 
 

@@ -5,9 +5,7 @@ name, so a user's own class is checked as ours are.
 """
 
 import importlib.util
-from collections.abc import Callable, Iterator
-from functools import partial
-from itertools import zip_longest
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Literal
@@ -18,14 +16,16 @@ import hpmpi.schedulers
 import hpmpi.searchers
 from hpmpi import candidates
 from hpmpi.errors import SettingsError, SpaceError
-from hpmpi.forms import Table, fill_keywords, fill_struct
-from hpmpi.names import NameNotFoundError, find
+from hpmpi.forms import Problems, Table, fill_keywords, fill_struct, keywords
+from hpmpi.names import NameNotFoundError, builtin, find
 from hpmpi.schedulers import Scheduler
-from hpmpi.searchers import Searcher
+from hpmpi.searchers import Checked, Searcher
 from hpmpi.source import SUFFIXES, Source
-from hpmpi.space import LARGEST, Choice, Dimension, Float, Int, Space, check_name
+from hpmpi.space import Space
+from hpmpi.space_table import entries, make_space, name_problems
 from hpmpi.toml import apply, dump, load
 from hpmpi.trial import Goal
+from hpmpi.values import LARGEST
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
@@ -37,11 +37,6 @@ MAX_TRIALS = 100
 LONGEST_NAME = 200
 """How long a study's name is at most, in bytes: its folder has it, with a number when moved."""
 
-LONGEST_TOLD = 200
-"""How much of a setting is told where it differs, in characters."""
-
-DIMENSIONS: dict[str, type[Dimension]] = {"float": Float, "int": Int, "choice": Choice}
-
 VERBS = {
     hpmpi.searchers: ("ask", "tell", "state", "restore"),
     hpmpi.schedulers: ("ask", "tell", "state", "restore", "rungs", "promotable"),
@@ -51,8 +46,8 @@ VERBS = {
 IN_PROCESS = ("trial_time_s", "trial_memory_mb")
 """What only a process of its own can be held to."""
 
-MAY_CHANGE = ("name", "stop", "limits", "run", "baseline")
-"""What may differ when a study is gone on with."""
+MAY_BE_NAMED = ("objective", "objective_args", "data")
+"""Of what no decision follows: `may_change` may name it, and what is in it."""
 
 
 class Stop(msgspec.Struct, frozen=True):
@@ -78,7 +73,7 @@ class Run(msgspec.Struct, frozen=True):
 
     Without `gpus_per_trial`, the ranks of a node share its GPUs. `isolation`: what stands between
     an objective and its rank. `folder`: where an objective works, hpmpi's own working folder or one
-    for each attempt.
+    for each attempt. `may_change`: the settings that no result depends on.
     """
 
     keep: Literal["incumbent", "newest", "all"] = "incumbent"
@@ -87,6 +82,7 @@ class Run(msgspec.Struct, frozen=True):
     max_concurrent: Count | None = None
     isolation: Literal["process", "none"] = "process"
     folder: Literal["shared", "own"] = "shared"
+    may_change: list[NonEmpty] = []
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -148,7 +144,7 @@ def check(table: Table, origin: Path | None = None) -> Settings:
 
     With `origin`, the folder of the study file, the functions it names are looked for as well.
     """
-    problems: list[str] = []
+    problems = Problems(homes_of(table))
     settings = fill_struct(Settings, table, "", problems)
     name = table.get("name")
     if isinstance(name, str) and (name.startswith(".") or "/" in name):
@@ -170,6 +166,13 @@ def check(table: Table, origin: Path | None = None) -> Settings:
         limited = [name for name in IN_PROCESS if getattr(settings.limits, name) is not None]
         problems += [f'limits.{name} needs run.isolation = "process"' for name in limited]
     if settings is not None:
+        problems += name_problems("metric", settings.goal.metric)
+        problems += [
+            f"run.may_change: {name!r} may not be changed, as decisions follow from it, or it "
+            f"is free to; what may be named is in: {', '.join(MAY_BE_NAMED)}"
+            for name in settings.run.may_change
+            if name.partition(".")[0] not in MAY_BE_NAMED
+        ]
         problems += settings.data.problems(origin)
         if settings.data.source is not None and settings.data.is_function:
             found = reference_problems("data.source", settings.data.source, origin)
@@ -195,10 +198,12 @@ def build(settings: Settings) -> Scheduler:
 def build_searcher(settings: Settings) -> Searcher:
     """Make the searcher, as `build` does."""
     options = dict(settings.searcher)
-    make = found(options.pop("method"), hpmpi.searchers)
+    method = options.pop("method")
     space = make_space(settings.space, [])
+    assert space is not None, "the study was checked"
+    make = found(method, hpmpi.searchers)
     searcher: Searcher = make(space, settings.seed, options.pop("first"), **options)
-    return searcher
+    return Checked(searcher, space, method)
 
 
 def build_scheduler(settings: Settings, searcher: Searcher) -> Scheduler:
@@ -213,66 +218,25 @@ def bounded(stop: Stop, searcher: Searcher) -> Stop:
     size = getattr(searcher, "size", None)
     if not isinstance(size, int) or size < 1:
         return stop if stop != Stop() else Stop(max_trials=MAX_TRIALS)
+    if stop == Stop() and not getattr(searcher, "exhaustive", True):
+        stop = Stop(max_trials=MAX_TRIALS)
     return msgspec.structs.replace(stop, max_trials=min(stop.max_trials or size, size, LARGEST))
 
 
-def differences(settings: Settings, stored: Settings) -> list[str]:
-    """Name what differs from the stored study and may not."""
-    now, before = (msgspec.to_builtins(each) for each in (settings, stored))
-    names = [name for name in now if name not in MAY_CHANGE]
-    return [each for name in names for each in differing(name, now[name], before[name])]
-
-
-def differing(name: str, now: Any, before: Any) -> Iterator[str]:
-    """Say how a setting differs: a table key by key, a list, which may be long, once."""
-    if now == before:
-        return
-    if isinstance(now, dict) and isinstance(before, dict):
-        for key in before | now:
-            yield from differing(f"{name}.{key}", now.get(key), before.get(key))
-    elif isinstance(now, list) and isinstance(before, list):
-        pairs = enumerate(zip_longest(now, before))
-        index, pair = next((index, pair) for index, pair in pairs if pair[0] != pair[1])
-        yield from differing(f"{name}[{index}]", *pair)
-    else:
-        told, told_before = (f"{each!r:.{LONGEST_TOLD}}" for each in (now, before))
-        yield f"{name} = {told}, and {told_before} in the run that is there"
-
-
-def make_space(table: object, problems: list[str]) -> Space | None:
-    """Make the space of a `[space]` table."""
-    before = len(problems)
-    dimensions = {}
-    for name, entry in as_table(table).items():
-        where = f"space.{name}"
-        valid = ", ".join(DIMENSIONS)
-        if not isinstance(entry, dict) or "type" not in entry:
-            problems.append(f"{where} = {entry!r} must be a table with a type, one of: {valid}")
-            continue
-        kind = entry["type"]
-        if not isinstance(kind, str) or kind not in DIMENSIONS:
-            problems.append(f"{where}.type = {kind!r} is not known; there is: {valid}")
-            continue
-        rest = {key: value for key, value in entry.items() if key != "type"}
-        dimension = fill_struct(DIMENSIONS[kind], rest, where, problems)
-        if dimension is not None:
-            dimensions[name] = dimension
-            attempt(partial(check_name, name), "[space]", problems)
-            attempt(dimension.check, where, problems)
-    if table == {}:
-        problems.append("[space] is empty; it must have a hyperparameter at least")
-    return Space(dimensions) if len(problems) == before else None
-
-
 def check_first(first: object, space: Space | None, problems: list[str]) -> list[Table]:
-    """Check the configurations that are to be tried first."""
+    """Check the configurations that are to be tried first, and bring them into the space."""
     if not isinstance(first, list) or not all(isinstance(each, dict) for each in first):
         problems.append(f"searcher.first = {first!r} must be a list of configurations")
         return []
+    configs: list[Table] = []
+    if space is None:
+        return configs
     for number, config in enumerate(first):
-        if space is not None:
-            attempt(partial(space.check, config), f"searcher.first[{number}]", problems)
-    return first
+        try:
+            configs.append(space.part(config))
+        except SpaceError as error:
+            problems.append(f"searcher.first[{number}]: {error}")
+    return configs
 
 
 def read_candidates(file: Path, space: Space | None, problems: list[str]) -> list[Table]:
@@ -337,12 +301,20 @@ def answers(look: Callable[[], bool]) -> bool:
         return False
 
 
-def attempt(check: Callable[[], None], where: str, problems: list[str]) -> None:
-    """Collect what a check raises."""
-    try:
-        check()
-    except SpaceError as error:
-        problems.append(f"{where}: {error}")
+def homes_of(table: Table) -> dict[str, list[str]]:
+    """Find where each key is at home: those of our tables, and those of the study itself."""
+    names = [name for name, _ in entries(as_table(table.get("space")), "space")]
+    names += [f"objective_args.{key}" for key in as_table(table.get("objective_args"))]
+    for kind in (Stop, Limits, Run, Source):
+        title = "data" if kind is Source else kind.__name__.lower()
+        names += [f"{title}.{key}" for key in kind.__struct_fields__]
+    for title, package in (("searcher", hpmpi.searchers), ("scheduler", hpmpi.schedulers)):
+        of_methods = [keywords(found(method, package)) for method in builtin(package)]
+        names += dict.fromkeys(f"{title}.{key}" for each in of_methods for key in each)
+    homes: dict[str, list[str]] = {}
+    for name in names:
+        homes.setdefault(name.rpartition(".")[2], []).append(name)
+    return homes
 
 
 def as_table(value: object) -> Table:

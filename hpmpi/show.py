@@ -23,6 +23,7 @@ from hpmpi.messages import Outcome, escaped, gist
 from hpmpi.progress import RankState
 from hpmpi.summary import Summary
 from hpmpi.trial import Value
+from hpmpi.values import text_of
 
 RUNNING = "running"
 INTERRUPTED = "interrupted"
@@ -45,7 +46,7 @@ def text(summary: Summary, top: int) -> str:
     """
     metric = summary.study.goal.metric
     ranking = summary.board.ranking()
-    rows = [["rank", "trial", metric, "resource", "configuration"]]
+    rows = [["place", "trial", metric, "resource", "configuration"]]
     rows += [
         [
             str(place),
@@ -71,14 +72,9 @@ def as_json(summary: Summary, top: int, indent: int | None = 2) -> str:
     """Write the same as JSON, on one line without `indent`; what is not finite is null."""
     board, incumbent = summary.board, summary.board.incumbent
     told = {
-        "study": summary.study.name,
-        "state": state(summary),
+        **heading(summary),
         **present_as_objects(summary),
-        "trials": len(board.standings),
-        "results": board.results,
-        "elapsed_s": summary.elapsed_s,
         "rungs": [msgspec.structs.asdict(rung) for rung in summary.rungs],
-        "failures": count(summary.failures),
         "given_up": [
             {"trial": it.trial, "rung": it.rung, "kind": it.kind.value, "error": it.error}
             for it in given_up(summary.failures)
@@ -99,7 +95,7 @@ def as_json(summary: Summary, top: int, indent: int | None = 2) -> str:
 def as_object(place: int, standing: Standing) -> dict[str, object]:
     """Say where a trial stands, for JSON."""
     return {
-        "rank": place,
+        "place": place,
         "trial": standing.trial,
         "status": standing.status.value,
         "rung": standing.rung,
@@ -116,6 +112,18 @@ def headline(summary: Summary) -> str:
     parts += [f"{summary.elapsed_s:.0f} s"]
     parts += [f"{times} x {kind}" for kind, times in count(summary.failures).items()]
     return f"{summary.study.name}: {state(summary)}; {', '.join(parts)}"
+
+
+def heading(summary: Summary) -> dict[str, object]:
+    """Say the same for JSON."""
+    return {
+        "study": summary.study.name,
+        "state": state(summary),
+        "trials": len(summary.board.standings),
+        "results": summary.board.results,
+        "elapsed_s": summary.elapsed_s,
+        "failures": count(summary.failures),
+    }
 
 
 def state(summary: Summary) -> str:
@@ -277,7 +285,7 @@ def configuration(standing: Standing) -> str:
 
 def short(value: Value) -> str:
     """Write a value with as many digits as people read."""
-    return f"{value:.4g}" if isinstance(value, float) else cut(str(value), LONGEST_VALUE)
+    return f"{value:.4g}" if isinstance(value, float) else cut(text_of(value), LONGEST_VALUE)
 
 
 def span(seconds: float) -> str:

@@ -3,137 +3,19 @@
 A searcher thinks in the unit cube, [0, 1) to the power of the number of dimensions; the space
 turns a point of it into a configuration. Equal volumes of the cube are equally likely, so a log
 dimension is uniform in its logarithm and every integer and choice has an interval of its own.
+
+A name may have dots in it. In a study file, and in what is given as a configuration, tables in
+tables stand for it: `model.lr` is the `lr` in `model`, and in a configuration it is "model.lr".
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Annotated
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
+from hpmpi.dimensions import Dimension
 from hpmpi.errors import SpaceError
 from hpmpi.trial import Config, Value
-
-LARGEST = 2**53
-"""Up to here a float holds every whole number exactly."""
-
-LONGEST_NAME = 200
-"""How many characters a name may have, as that of a metric: each file and table has it."""
-
-Whole = Annotated[int, msgspec.Meta(ge=-LARGEST, le=LARGEST)]
-
-
-class Float(msgspec.Struct, frozen=True, tag="float", forbid_unknown_fields=True):
-    """A number from `low` to `high`, both included."""
-
-    low: float
-    high: float
-    log: bool = False
-
-    def check(self) -> None:
-        """Raise SpaceError where the bounds make no sense."""
-        check_bounds(self.low, self.high, log=self.log)
-
-    def at(self, unit: float) -> float:
-        """Map [0, 1) to the range."""
-        if self.log:
-            value = math.exp(between(math.log(self.low), math.log(self.high), unit))
-        else:
-            value = between(self.low, self.high, unit)
-        return min(max(value, self.low), self.high)
-
-    def holds(self, value: Value) -> bool:
-        """Tell whether a configuration may have this value."""
-        return is_number(value) and self.low <= float(value) <= self.high
-
-    def read(self, text: str) -> Value:
-        """Take the value that a text says; the text itself where it says none."""
-        try:
-            return float(text)
-        except ValueError:
-            return text
-
-    def describe(self) -> str:
-        """Say what is valid."""
-        return f"a number from {self.low} to {self.high}"
-
-
-class Int(msgspec.Struct, frozen=True, tag="int", forbid_unknown_fields=True):
-    """A whole number from `low` to `high`, both included."""
-
-    low: Whole
-    high: Whole
-    log: bool = False
-
-    def check(self) -> None:
-        """Raise SpaceError where the bounds make no sense."""
-        check_bounds(self.low, self.high, log=self.log)
-
-    def at(self, unit: float) -> int:
-        """Map [0, 1) to the range, each whole number having its own interval."""
-        if self.log:
-            value = math.exp(between(math.log(self.low), math.log(self.high + 1), unit))
-        else:
-            value = between(self.low, self.high + 1, unit)
-        return min(max(math.floor(value), self.low), self.high)
-
-    def holds(self, value: Value) -> bool:
-        """Tell whether a configuration may have this value."""
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        return whole and self.low <= int(value) <= self.high
-
-    def read(self, text: str) -> Value:
-        """Take the value that a text says; the text itself where it says none."""
-        try:
-            return int(text)
-        except ValueError:
-            return text
-
-    def describe(self) -> str:
-        """Say what is valid."""
-        return f"a whole number from {self.low} to {self.high}"
-
-
-class Choice(msgspec.Struct, frozen=True, tag="choice", forbid_unknown_fields=True):
-    """One of the values given."""
-
-    values: Annotated[list[Value], msgspec.Meta(min_length=1)]
-
-    def check(self) -> None:
-        """Raise SpaceError where a value stands twice, or is one that no file can hold."""
-        for index, value in enumerate(self.values):
-            if isinstance(value, float) and not math.isfinite(value):
-                raise SpaceError(f"the value {value} must be finite; give it a name, as text")
-            if isinstance(value, int) and abs(value) > LARGEST:
-                raise SpaceError(f"the value {value} is too large; give it a name, as text")
-            if any(same(value, other) for other in self.values[:index]):
-                raise SpaceError(f"the value {value!r} stands twice; give each value once")
-
-    def at(self, unit: float) -> Value:
-        """Map [0, 1) to the values, each having an interval of the same length."""
-        return self.values[min(int(unit * len(self.values)), len(self.values) - 1)]
-
-    def holds(self, value: Value) -> bool:
-        """Tell whether a configuration may have this value."""
-        return any(same(value, other) for other in self.values)
-
-    def read(self, text: str) -> Value:
-        """Take the value that a text says; the text itself where it says none.
-
-        Raises SpaceError where it may be one or another, such as 1 or "1".
-        """
-        found = [value for value in self.values if says(text, value)]
-        if len(found) > 1:
-            either = " or ".join(repr(value) for value in found)
-            raise SpaceError(f"{text!r} may be {either}; JSON can tell them apart")
-        return found[0] if found else text
-
-    def describe(self) -> str:
-        """Say what is valid."""
-        return f"one of {', '.join(repr(value) for value in self.values)}"
-
-
-Dimension = Float | Int | Choice
 
 
 class Space(msgspec.Struct, frozen=True):
@@ -141,78 +23,75 @@ class Space(msgspec.Struct, frozen=True):
 
     dimensions: dict[str, Dimension]
 
+    @property
+    def size(self) -> int | None:
+        """How many configurations there are; None where there are as many as floats."""
+        sizes = [dimension.size for dimension in self.dimensions.values()]
+        return None if None in sizes else math.prod(size for size in sizes if size is not None)
+
     def at(self, point: Sequence[float]) -> Config:
         """Turn a point of the unit cube (one coordinate a dimension) into a configuration."""
         pairs = zip(self.dimensions.items(), point, strict=True)
         return {name: dimension.at(unit) for (name, dimension), unit in pairs}
 
-    def check(self, values: Mapping[str, Value]) -> None:
-        """Raise SpaceError unless each value belongs to a dimension and lies in it."""
-        for name, value in values.items():
+    def numbered(self, number: int) -> Config:
+        """Compute a configuration of a finite space from its number, from 0 on."""
+        config: Config = {}
+        for name, dimension in self.dimensions.items():
+            assert dimension.size is not None, "only what is finite can be numbered"
+            number, level = divmod(number, dimension.size)
+            config[name] = dimension.level(level)
+        return config
+
+    def part(self, values: Mapping[str, object]) -> Config:
+        """Bring a part of a configuration into the types and the order of the space.
+
+        Raises SpaceError unless each value belongs to a dimension and is one of its own.
+        """
+        given = self.flat(values)
+        for name in given:
             if name not in self.dimensions:
                 raise SpaceError(f"{name!r} is not in [space], which has: {self.names()}")
-            if not self.dimensions[name].holds(value):
-                valid = self.dimensions[name].describe()
-                raise SpaceError(f"{name} = {value!r} is not in the space: it takes {valid}")
-
-    def whole(self, values: Mapping[str, Value]) -> Config:
-        """Order the values as the dimensions are; raises SpaceError unless each has a valid one."""
-        missing = [name for name in self.dimensions if name not in values]
-        if missing:
-            raise SpaceError(f"there is no {', '.join(missing)}; each of [space] must have a value")
-        self.check(values)
         return {
-            name: float(values[name]) if isinstance(dimension, Float) else values[name]
+            name: self._fit(name, dimension, given[name])
             for name, dimension in self.dimensions.items()
+            if name in given
         }
+
+    def whole(self, values: Mapping[str, object]) -> Config:
+        """Do so with a configuration in which no dimension may be missing."""
+        config = self.part(values)
+        if len(config) < len(self.dimensions):
+            missing = [name for name in self.dimensions if name not in config]
+            raise SpaceError(f"there is no {', '.join(missing)}; each of [space] must have a value")
+        return config
+
+    def flat(self, values: Mapping[str, object]) -> dict[str, object]:
+        """Name what lies in tables by its whole name, where the space has such names."""
+        if values.keys() <= self.dimensions.keys():
+            return dict(values)
+        return dict(self._flat(values, ""))
 
     def names(self) -> str:
         """List the names of the dimensions."""
         return ", ".join(self.dimensions)
 
+    def _fit(self, name: str, dimension: Dimension, value: object) -> Value:
+        fitting = dimension.fit(value)
+        if fitting is None:
+            valid = dimension.describe()
+            raise SpaceError(f"{name} = {value!r} is not in the space: it takes {valid}")
+        return fitting
 
-def check_name(name: str) -> None:
-    """Raise SpaceError for a name that the results can't be written with."""
-    if len(name) > LONGEST_NAME or "\0" in name:
-        named = f"{name[:20]!r}... of {len(name)} characters" if len(name) > 20 else repr(name)  # noqa: PLR2004 - of it to say which
-        raise SpaceError(
-            f"the name {named} is none that results can be written with: it takes at most "
-            f"{LONGEST_NAME} characters, and no NUL"
+    def _flat(self, values: Mapping[str, object], above: str) -> Iterator[tuple[str, object]]:
+        for key, value in values.items():
+            name = f"{above}{key}"
+            if isinstance(value, Mapping) and self._has_names_in(name):
+                yield from self._flat(value, f"{name}.")
+            else:
+                yield name, value
+
+    def _has_names_in(self, name: str) -> bool:
+        return name not in self.dimensions and any(
+            each.startswith(f"{name}.") for each in self.dimensions
         )
-
-
-def check_bounds(low: float, high: float, *, log: bool) -> None:
-    """Raise SpaceError unless both are finite, `low` is below `high`, and positive for log."""
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise SpaceError(f"low = {low} and high = {high} must be finite")
-    if low >= high:
-        raise SpaceError(f"low = {low} must be less than high = {high}")
-    if log and low <= 0:
-        raise SpaceError(f"low = {low} must be greater than 0 where log = true")
-
-
-def between(low: float, high: float, unit: float) -> float:
-    """Interpolate; exact at both ends, and free of overflow."""
-    return low * (1 - unit) + high * unit
-
-
-def is_number(value: Value) -> bool:
-    """Tell numbers from text and truth values."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def says(text: str, value: Value) -> bool:
-    """Tell whether a text is how people and programs write a value; spaces around it are none."""
-    if isinstance(value, bool):
-        return text.strip().lower() == str(value).lower()
-    if isinstance(value, str):
-        return text.strip() == value.strip()
-    try:
-        return float(text) == value
-    except ValueError:
-        return False
-
-
-def same(one: Value, other: Value) -> bool:
-    """Compare values so that 1, 1.0 and true are three."""
-    return type(one) is type(other) and one == other

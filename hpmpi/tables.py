@@ -9,8 +9,6 @@ such as `metric.loss`.
 from collections import Counter, defaultdict
 from collections.abc import Container, Mapping, Sequence
 
-import msgspec
-
 from hpmpi.decisions import Assigned, Decision, Failure, Joined, Lost, Result
 from hpmpi.leaderboard import Leaderboard, Standing, curves
 from hpmpi.messages import gist
@@ -169,19 +167,6 @@ def spread(rows: Sequence[Mapping[str, Value]], kind: str, taken: Container[str]
             title = f"{kind}.{title}"
         columns[title] = [row.get(name) for row in rows]
     return columns
-
-
-def text_of(cell: Cell) -> str:
-    """Write a cell as text: a list or a table as JSON, and nothing where there is nothing.
-
-    >>> text_of("relu"), text_of(0.5), text_of(True), text_of(None), text_of([64, {"a": None}])
-    ('relu', '0.5', 'True', '', '[64,{"a":null}]')
-    """
-    if cell is None:
-        return ""
-    if isinstance(cell, bool | int | float | str):
-        return str(cell)
-    return msgspec.json.encode(cell).decode()
 
 
 def without_nul(text: str) -> str:

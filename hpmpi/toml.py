@@ -8,14 +8,12 @@ import tomli_w
 
 from hpmpi.errors import SettingsError
 from hpmpi.forms import Table
+from hpmpi.values import DEEPEST
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-DEPTH = 64
-"""How deep tables and lists may lie in each other."""
 
 
 def load(text: str, origin: str) -> Table:
@@ -31,8 +29,8 @@ def load(text: str, origin: str) -> Table:
 
 def extremes(value: object, depth: int = 0) -> Iterator[str]:
     """Find what TOML does not promise to be readable: larger numbers, and no end of brackets."""
-    if depth > DEPTH:
-        yield f"there are tables or lists more than {DEPTH} deep in each other"
+    if depth > DEEPEST:
+        yield f"there are tables or lists more than {DEEPEST} deep in each other"
         return
     match value:
         case int() if not -(2**63) <= value < 2**63:
@@ -47,23 +45,53 @@ def extremes(value: object, depth: int = 0) -> Iterator[str]:
 def apply(table: Table, change: str) -> None:
     """Make the change that a `--set table.key=value` asks for; raises SettingsError."""
     path, equals, text = change.partition("=")
-    *tables, key = [part.strip() for part in path.split(".")]
-    if not equals or not key:
-        raise SettingsError([f"--set {change!r} must be table.key=value"])
-    try:
-        change.encode()
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    except (ValueError, RecursionError) as error:
-        raise SettingsError([f"--set {change[:80]!r} can't be read: {error}"]) from error
-    for problem in extremes(value):
-        raise SettingsError([f"--set {change[:80]!r}: {problem}"])
+    *tables, key = keys_of(path)
+    if not equals or not all([*tables, key]):
+        example = "such as --set stop.max_trials=20"
+        raise SettingsError([f"--set {change[:80]!r} must be table.key=value, {example}"])
+    value = value_of(change, text.strip())
     for name in tables:
         table = table.setdefault(name, {})
         if not isinstance(table, dict):
             raise SettingsError([f"--set {change!r}: {name} is not a table"])
     table[key] = value
+
+
+def keys_of(path: str) -> list[str]:
+    """Split a key at its dots, but for those in quotes.
+
+    >>> keys_of("space.lr.high"), keys_of('space."model.lr".high')
+    (['space', 'lr', 'high'], ['space', 'model.lr', 'high'])
+    """
+    try:
+        table: Any = tomllib.loads(f"{path} = 0")
+    except (ValueError, RecursionError):
+        table = {}
+    keys = []
+    while isinstance(table, dict) and table:
+        key, table = table.popitem()
+        keys.append(key)
+    return keys or [part.strip() for part in path.split(".")]
+
+
+def value_of(change: str, text: str) -> Any:
+    """Read a value as TOML does; what is no value in TOML is a text, unless another was meant."""
+    try:
+        change.encode()
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError as error:
+        if text in {"True", "False"}:
+            said = f"a truth value is {text.lower()}, and a text has quotes"
+            raise SettingsError([f"--set {change[:80]!r}: {said}"]) from error
+        if text.startswith(("[", "{")):
+            said = f"this is no list and no table, where texts have quotes ({error})"
+            raise SettingsError([f"--set {change[:80]!r}: {said}"]) from error
+        value = text
+    except (ValueError, RecursionError) as error:
+        raise SettingsError([f"--set {change[:80]!r} can't be read: {error}"]) from error
+    for problem in extremes(value):
+        raise SettingsError([f"--set {change[:80]!r}: {problem}"])
+    return value
 
 
 def dump(table: Table) -> str:

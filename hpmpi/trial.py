@@ -5,12 +5,16 @@ they are chosen. A job is (trial, rung); an attempt is one try at a job, numbere
 """
 
 import math
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-Value = bool | int | float | str
-Config = dict[str, Value]
+Value = bool | int | float | str | list[Any] | dict[str, Any]
+"""What a hyperparameter may be; lists and tables hold such values, too."""
+
+Config = dict[str, Any]
+"""A value for each hyperparameter; who computes with one knows which of them it is."""
+
 Metrics = dict[str, float]
 
 WORST = math.inf

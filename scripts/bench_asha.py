@@ -30,6 +30,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 from sleepers import UNIT_S, expected, loss
 
+from hpmpi.dimensions import Float
 from hpmpi.events import Heard, Tell
 from hpmpi.jobs import Jobs
 from hpmpi.master import Master, Rules
@@ -39,7 +40,7 @@ from hpmpi.schedulers import Scheduler
 from hpmpi.schedulers.asha import Asha
 from hpmpi.schedulers.full import Full
 from hpmpi.searchers.random import Random
-from hpmpi.space import Float, Space
+from hpmpi.space import Space
 from hpmpi.trial import Goal, Job
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - where memory is a folder

@@ -32,6 +32,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 from bench_flat import METHODS, measure
 from sleepers import loss
 
+from hpmpi.dimensions import Float
 from hpmpi.events import Heard, Tell
 from hpmpi.jobs import Jobs
 from hpmpi.master import Master, Rules
@@ -41,7 +42,7 @@ from hpmpi.schedulers import Scheduler
 from hpmpi.schedulers.asha import Asha
 from hpmpi.schedulers.full import Full
 from hpmpi.searchers.random import Random
-from hpmpi.space import Float, Space
+from hpmpi.space import Space
 from hpmpi.transports import Transport
 from hpmpi.trial import Goal
 

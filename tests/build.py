@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from hpmpi.dimensions import Choice, Float, Int
 from hpmpi.jobs import Jobs
 from hpmpi.master import Master, Rules
 from hpmpi.roster import Roster
@@ -12,7 +13,7 @@ from hpmpi.schedulers import Scheduler
 from hpmpi.schedulers.asha import Asha
 from hpmpi.schedulers.full import Full
 from hpmpi.searchers.random import Random
-from hpmpi.space import Choice, Float, Int, Space
+from hpmpi.space import Space
 from hpmpi.trial import Goal, Metrics
 
 SPACE = Space(

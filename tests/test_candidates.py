@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from hpmpi import candidates, results, settings
+from hpmpi import candidates, changes, results, settings
+from hpmpi.dimensions import Choice, Float, Int
 from hpmpi.errors import SettingsError
 from hpmpi.results import Contents
-from hpmpi.space import Choice, Float, Int, Space
+from hpmpi.space import Space
 
 SPACE = Space(
     {
@@ -83,6 +84,28 @@ def test_an_empty_cell_is_an_empty_text(tmp_path: Path) -> None:
     assert read(tmp_path, f"{HEAD}\n1,1,,true,16")[0]["solver"] == ""
 
 
+def test_lists_and_tables_are_json_in_a_cell(tmp_path: Path) -> None:
+    values: list[Any] = [[64], [64, 0.5], {"name": "sgd"}, "[64]x"]
+    space = Space({"model.hidden": Choice(values), "layers": Int(1, 2)})
+    file = tmp_path / "mine.csv"
+    cells = ["[64]", '"[64, 0.5]"', '"{""name"": ""sgd""}"', "[64]x"]
+    file.write_text("model.hidden,layers\n" + "".join(f"{cell},1\n" for cell in cells))
+    found = [each["model.hidden"] for each in candidates.read(file, space)]
+    assert json.dumps(found) == json.dumps(values)
+    file.write_text("model.hidden,layers\n[65],1\n")
+    with pytest.raises(
+        SettingsError, match=r"row 1 .* model.hidden = '\[65\]' is not in the space"
+    ):
+        candidates.read(file, space)
+
+
+def test_in_json_a_table_stands_for_a_name_with_a_dot(tmp_path: Path) -> None:
+    space = Space({"model.hidden": Choice([[64], [64, 32]]), "model.rate": Float(0.0, 1.0)})
+    file = tmp_path / "mine.json"
+    file.write_text('[{"model": {"rate": 1, "hidden": [64, 32]}}]')
+    assert candidates.read(file, space) == [{"model.hidden": [64, 32], "model.rate": 1.0}]
+
+
 def test_a_text_that_is_a_number_stays_a_text(tmp_path: Path) -> None:
     assert read(tmp_path, f"{HEAD}\n1,1,1,true,16")[0]["solver"] == "1"
 
@@ -123,9 +146,9 @@ IN_LIST = [json.dumps(ROW), json.dumps(OTHER)]
         ),
         (
             "a.csv",
-            f"{HEAD}\n1,2.0,sgd,true,16\n",
+            f"{HEAD}\n1,2.5,sgd,true,16\n",
             (
-                "a.csv row 1 (line 2): layers = '2.0' is not in the space: it takes a whole number "
+                "a.csv row 1 (line 2): layers = 2.5 is not in the space: it takes a whole number "
                 "from 1 to 4"
             ),
         ),
@@ -252,17 +275,18 @@ def test_of_other_candidates_the_first_is_named(tmp_path: Path) -> None:
     (tmp_path / "mine.csv").write_text("layers,rate\n" + "".join(rows))
     before = settings.read(file, [])
     (tmp_path / "mine.csv").write_text("layers,rate\n" + "".join(rows[:7] + rows[8:]))
-    assert settings.differences(settings.read(file, []), before) == [
+    assert changes.differences(settings.read(file, []), before) == [
         "searcher.candidates[7].rate = 0.008, and 0.007 in the run that is there",
-        "searcher.candidates[7].layers = 1, and 4 in the run that is there",
     ]
 
 
 def test_candidates_that_became_fewer_are_named(tmp_path: Path) -> None:
     file = study(tmp_path, "candidates = [{ rate = 1, layers = 2 }, { rate = 0.5, layers = 2 }]")
     now = settings.read(file, ["searcher.candidates=[{ rate = 1, layers = 2 }]"])
-    said = "searcher.candidates[1] = None, and {'rate': 0.5, 'layers': 2} in the run that is there"
-    assert settings.differences(now, settings.read(file, [])) == [said]
+    said = (
+        "searcher.candidates[1] = nothing, and {'rate': 0.5, 'layers': 2} in the run that is there"
+    )
+    assert changes.differences(now, settings.read(file, [])) == [said]
 
 
 def test_settings_of_any_length_are_kept_in_the_results(tmp_path: Path) -> None:

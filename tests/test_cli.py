@@ -13,6 +13,7 @@ from pathlib import Path
 
 import h5py
 import msgspec
+import numpy as np
 import pytest
 
 from hpmpi import lock, results
@@ -45,7 +46,7 @@ def test_a_complete_run_prints_its_leaderboard_on_stdout(complete: Study) -> Non
     shown = hpmpi(complete.folder, "show", str(complete.out))
     lines = shown.stdout.splitlines()
     assert lines[0].startswith("mine: complete; 12 trials")
-    assert lines[2].split() == ["rank", "trial", "loss", "resource", "configuration"]
+    assert lines[2].split() == ["place", "trial", "loss", "resource", "configuration"]
     assert lines[3].split()[0] == "1"
     assert lines[3].split()[3] == "9"
     assert (shown.returncode, shown.stderr) == (0, "")
@@ -62,8 +63,133 @@ def test_show_json_is_for_programs(complete: Study) -> None:
     told = json.loads(hpmpi(complete.folder, "show", str(complete.out), "--json").stdout)
     assert (told["study"], told["state"], told["trials"]) == ("mine", "complete", 12)
     best, second = told["leaderboard"][:2]
-    assert (best["rank"], best["resource"]) == (1, 9)
+    assert (best["place"], best["resource"]) == (1, 9)
     assert (-best["rung"], best["metrics"]["loss"]) <= (-second["rung"], second["metrics"]["loss"])
+
+
+def test_of_a_folder_of_runs_each_has_a_line(complete: Study) -> None:
+    shown = hpmpi(complete.folder, "show", ".")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout.startswith("out: mine: complete; 12 trials, ")
+    (told,) = json.loads(hpmpi(complete.folder, "show", ".", "--json").stdout)
+    assert (told["folder"], told["study"], told["state"]) == ("out", "mine", "complete")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["show", "mine.toml"],
+            "mine.toml is a study; its run, by default, would be in results",
+        ),
+        (["plot", "mine.toml"], "mine.toml is a study; its run"),
+        (["show", "out/run.h5"], "out/run.h5 is a file of a run, whose folder is out"),
+        (["export", "."], ". is no run, but has some; name one: out"),
+        (["replay", "."], ". is no run, but has some; name one: out"),
+        (["show", ".", "--watch"], ". is no run, but has some; name one: out"),
+        (["show", "train.py"], "train.py is a file, and a run is a folder"),
+    ],
+)
+def test_what_is_no_run_is_told_where_one_is(complete: Study, words: list[str], said: str) -> None:
+    done = hpmpi(complete.folder, *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"hpmpi: {said}")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_run_in_results_is_found_by_its_study_and_its_name(
+    complete: Study, tmp_path: Path
+) -> None:
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "mine").symlink_to(complete.out)
+    study = tmp_path / "other.toml"
+    study.write_text('name = "mine"')
+    said = hpmpi(tmp_path, "show", "other.toml").stderr
+    assert said == "hpmpi: other.toml is a study; its run is in results/mine\n"
+    said = hpmpi(tmp_path, "show", "mine").stderr
+    assert said == "hpmpi: there is no run in mine; did you mean results/mine?\n"
+
+
+def test_a_run_that_can_not_be_read_has_its_line_among_the_others(
+    complete: Study, tmp_path: Path
+) -> None:
+    (tmp_path / "good").symlink_to(complete.out)
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "journal.jsonl").write_text("nonsense")
+    bad, good = hpmpi(tmp_path, "show", ".").stdout.splitlines()
+    assert bad.startswith("bad: ")
+    assert good.startswith("good: mine: complete")
+
+
+def test_help_is_a_command_and_tells_of_what_people_use(tmp_path: Path) -> None:
+    said = hpmpi(tmp_path, "help")
+    assert said == hpmpi(tmp_path, "--help") or said.stdout == hpmpi(tmp_path, "--help").stdout
+    assert said.returncode == 0
+    assert "show" in said.stdout
+    of_run = hpmpi(tmp_path, "help", "run")
+    assert of_run.stdout == hpmpi(tmp_path, "run", "--help").stdout
+    wrong = hpmpi(tmp_path, "shwo")
+    for text in (said.stdout, of_run.stdout, wrong.stderr):
+        assert "standby" not in text
+        assert "SUPPRESS" not in text
+    assert "--ranks" not in of_run.stdout
+
+
+def test_a_study_may_go_on_when_its_files_have_moved(tmp_path: Path) -> None:
+    study = Study(tmp_path, epoch_s=0.0)
+    (tmp_path / "train.py").write_text("def train(config): return config['x']\n")
+    old, new = (f"objective_args.data=/{place}/train.npz" for place in ("old", "new"))
+    some = ("--workers", "1", "--set", "scheduler.max_resource=1", "--set")
+    missing = ("--set", "objective_args.missing=nan")
+    done = study.run(study.command(*some, old, *missing, "--set", "stop.max_trials=2"))
+    assert done.returncode == 0
+    done = study.run(study.command(*some, new, *missing))
+    assert done.returncode == 0, done.stderr
+    said = "objective_args.data = '/new/train.npz' is taken for '/old/train.npz', moved"
+    assert said in done.stderr
+    threads = ("--set", "objective_args.threads=4", "--set", "stop.max_trials=14")
+    done = study.run(study.command(*some, new, *missing, *threads))
+    assert done.returncode == 2
+    assert "objective_args.threads = 4, and nothing in the run that is there" in done.stderr
+    named = ("--set", "run.may_change=['objective_args.threads']")
+    assert study.run(study.command(*some, new, *missing, *threads, *named)).returncode == 0
+    done = study.run(
+        study.command(*some, new, *missing, *threads[:2], "--set", "stop.max_trials=15")
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(study.results) == 15
+    replayed = hpmpi(tmp_path, "replay", str(study.out))
+    assert (replayed.returncode, "all" in replayed.stdout) == (0, True)
+
+
+def test_of_all_trials_all_checkpoints_are_kept_where_that_is_said(tmp_path: Path) -> None:
+    study = Study(tmp_path, epoch_s=0.0)
+    assert study.run(study.command("--workers", "2", "--set", "run.keep=all")).returncode == 0
+    saved = {
+        (int(path.parent.parent.name), int(path.read_text()))
+        for path in (study.out / "checkpoints").glob("*/*/epochs")
+    }
+    assert saved == {(trial, 3**rung) for trial, rung in study.results}
+    assert len({trial for trial, _ in saved}) == 12
+
+
+def test_a_baseline_sees_the_data_of_the_study(tmp_path: Path) -> None:
+    study = Study(tmp_path, epoch_s=0.0)
+    np.savez(tmp_path / "data.npz", X=np.arange(6.0))
+    with (tmp_path / "train.py").open("a") as file:
+        file.write("\ndef base(config, trial):\n    return float(trial.data['X'].sum())\n")
+    told = ("data.source=data.npz", "baseline=train.py:base", "stop.max_trials=1")
+    words = [word for each in told for word in ("--set", each)]
+    done = study.run(study.command("--workers", "1", *words))
+    assert done.returncode == 0, done.stderr
+    assert "baseline: loss 15; the best is better by" in done.stdout
+
+
+def test_export_writes_csv_if_nothing_is_said(complete: Study) -> None:
+    plain = hpmpi(complete.folder, "export", str(complete.out))
+    assert plain.returncode == 0
+    told = hpmpi(complete.folder, "export", str(complete.out), "--format", "csv")
+    assert plain.stdout == told.stdout
 
 
 def test_export_csv_has_every_trial_once(complete: Study) -> None:
@@ -80,7 +206,7 @@ def test_export_json_agrees_with_csv(complete: Study) -> None:
     )
     for row, record in zip(csv.DictReader(io.StringIO(text)), told, strict=True):
         told_apart = record.pop("metrics") | record.pop("config")
-        assert int(row["place"]) == record.pop("rank")
+        assert int(row["place"]) == record.pop("place")
         told_apart = {
             name: "" if value is None else str(value)
             for name, value in (record | told_apart).items()
@@ -256,10 +382,27 @@ def test_an_objective_that_can_not_be_loaded_is_said_once(tmp_path: Path) -> Non
         (["show", "nowhere"], "there is no run in nowhere"),
         (["export", "nowhere", "--format", "csv"], "there is no run in nowhere"),
         (["export", "nowhere", "--format", "xml"], "invalid choice: 'xml'"),
-        (["shwo", "nowhere"], "invalid choice: 'shwo'"),
+        (
+            ["shwo", "nowhere"],
+            "'shwo' is no command; did you mean show? there is: run, launch, show",
+        ),
+        (["help", "shwo"], "'shwo' is no command; did you mean show?"),
+        (["standby"], "'standby' is no command; "),
+        (
+            ["run", "--frsh"],
+            "'--frsh' is one word too many; did you mean --fresh? `hpmpi help run`",
+        ),
+        (["run", "a.toml", "b.toml"], "'b.toml' is one word too many; `hpmpi help run` says"),
+        (["run", "--set", "seed"], "--set 'seed' must be table.key=value, such as --set stop.max"),
+        (
+            ["run", "--set", "max_trials=3"],
+            "max_trials is not a setting; did you mean stop.max_trials?",
+        ),
+        (["run", "--set", "layers=3"], "layers is not a setting; did you mean space.layers?"),
         (["run", "--workers", "0"], "'0' must be a whole number from 1 on"),
         (["run", "--set", "sede=3"], "sede is not a setting; did you mean seed?"),
         (["run", "--out", "/proc/nowhere"], "/proc/nowhere can't be written"),
+        (["run", "--out", ""], "argument --out: '' is no run folder"),
     ],
 )
 def test_bad_input_is_one_message_and_exit_code_2(

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import hpmpi.settings
-from hpmpi import export, run, show, store, tables, toml
+from hpmpi import changes, export, run, show, store, tables, toml
 from hpmpi.decisions import Curve, Decision, Ended, Failure, Joined, Lost, Result, Started
 from hpmpi.errors import HpmpiError
 from hpmpi.jobs import Jobs
@@ -192,7 +192,7 @@ def test_a_table_with_any_value_anywhere_is_read_or_refused(
         except (TypeError, ValueError, RecursionError):
             return  # no TOML at all
         study = read(tmp_path, text)
-        assert hpmpi.settings.differences(hpmpi.settings.parse(study.toml()), study) == []
+        assert changes.differences(hpmpi.settings.parse(study.toml()), study) == []
 
 
 @pytest.mark.parametrize(
@@ -307,6 +307,10 @@ ABSURD = [
     ('"at":1.0,', '"at":"nan",'),
     ('"at":1.0,', '"at":1e300,'),
     ('"accuracy":', '"accurate":'),
+    ('"config":{', '"config":{"new":null,'),
+    ('"config":{', '"config":{"new":[1,{"old":null}],'),
+    ('"config":{', '"config":{"new":' + "[" * 70 + "]" * 70 + ","),
+    ('"config":{', '"config":{"new":1000000000000000000,'),
     ('"ranks":2,', '"ranks":-2,'),
     ('"rungs":[1,3,9]', '"rungs":[9,3,1]'),
     ('"rungs":[1,3,9]', '"rungs":[-1,3,9]'),

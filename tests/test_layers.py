@@ -11,7 +11,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = {
-    "words": ["errors", "trial", "messages", "decisions", "events", "space", "names", "forms"],
+    "words": [
+        *("errors", "trial", "values", "messages", "decisions", "events", "dimensions", "space"),
+        *("names", "forms", "space_table", "shuffle"),
+    ],
     "decisions": [
         *("roster", "searchers", "schedulers", "jobs", "master", "leaderboard", "tables"),
         *("audit", "pace", "progress", "series"),
@@ -25,22 +28,33 @@ LAYERS = {
         *("streams", "variables"),
     ],
     "a run": [
-        *("toml", "candidates", "settings", "summary", "resume", "service", "book", "leader", "run")
+        *(
+            "toml",
+            "candidates",
+            "settings",
+            "changes",
+            "summary",
+            "resume",
+            "service",
+            "book",
+            "leader",
+            "run",
+        )
     ],
     "front doors": [
-        *("cli", "show", "watch", "export", "replay", "__main__"),
+        *("cli", "folders", "show", "watch", "export", "replay", "__main__"),
         *("launch", "needs", "batch", "submission", "plot", "figures"),
     ],
 }
 HEIGHTS = {name: height for height, names in enumerate(LAYERS.values()) for name in names}
 
-PURE = {"collections", "enum", "hashlib", "heapq", "math", "msgspec", "typing"}
+PURE = {"collections", "enum", "hashlib", "heapq", "itertools", "math", "msgspec", "typing"}
 """What words and decisions may import: nothing that knows the time, a file or another process."""
 
 ALSO_PURE = {
     "names": {"importlib", "pkgutil", "types"},
     "forms": {"difflib", "inspect"},
-    "searchers": {"random"},
+    "searchers": {"bisect", "random"},
 }
 
 HOMES = {

@@ -74,6 +74,25 @@ def test_a_file_may_import_its_siblings(tmp_path: Path) -> None:
     assert load("code/train.py:f", tmp_path)({}) == 7
 
 
+@pytest.mark.parametrize("marked", [True, False])
+def test_a_file_may_import_from_its_package(tmp_path: Path, *, marked: bool) -> None:
+    write(
+        tmp_path,
+        parted__inner__train="from ..beyond import g\nfrom . import near\nf = lambda _: g + near.h",
+        parted__inner__near="h = 3",
+        parted__beyond="g = 4",
+    )
+    for folder in ("parted", "parted/inner") if marked else ():
+        (tmp_path / folder / "__init__.py").touch()
+    assert load("parted/inner/train.py:f", tmp_path)({}) == 7
+
+
+def test_a_package_that_is_elsewhere_is_said(tmp_path: Path) -> None:
+    write(tmp_path, json__decoder="from . import near", json__near="")
+    with pytest.raises(ObjectiveError, match="Python takes its package 'json' from elsewhere"):
+        load("json/decoder.py:f", tmp_path)
+
+
 def test_what_a_file_defines_can_be_pickled(tmp_path: Path) -> None:
     write(tmp_path, train_p="import pickle\nclass A: pass\ndef f(_): return pickle.dumps(A())")
     assert b"train_p" in load("train_p.py:f", tmp_path)({})

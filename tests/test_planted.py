@@ -18,7 +18,12 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
-HOMES = {"asha": "schedulers/asha", "full": "schedulers/full", "random": "searchers/random"}
+HOMES = {
+    "asha": "schedulers/asha",
+    "full": "schedulers/full",
+    "random": "searchers/random",
+    "searchers": "searchers/__init__",
+}
 
 PYTEST = ["pytest", "-x", "-q", "-p", "no:cacheprovider", "-o", "addopts=--import-mode=importlib"]
 
@@ -26,6 +31,7 @@ CHECKS = [
     ["tests.simulate", "--world", "everything", "--world", "queue", "--seeds", "40"],
     [*PYTEST, *(f"tests/test_{name}.py" for name in ("traces", "master", "roster", "leaderboard"))],
     [*PYTEST, *(f"tests/test_{name}.py" for name in ("trial", "searchers", "asha", "pace"))],
+    [*PYTEST, *(f"tests/test_{name}.py" for name in ("space", "changes"))],
     [*PYTEST, "tests/test_schedulers.py"],
 ]
 

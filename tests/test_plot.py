@@ -415,3 +415,21 @@ def test_a_run_that_goes_on_is_drawn_from_what_there_is(tmp_path: Path) -> None:
     decisions: list[Decision] = [started(), assigned(0, 0), result(1, 0, 0.5), assigned(1, 1)]
     (tmp_path / store.JOURNAL).write_bytes(b"".join(map(line_of, decisions)))
     assert drawn(look(tmp_path, "mine")) == list(NAMES)
+
+
+def test_lists_and_tables_are_categories_by_their_json() -> None:
+    values = [[64], [64, 32], {"name": "sgd"}, 1, True]
+    entry = 'type = "choice"\nvalues = [[64], [64, 32], { name = "sgd" }, 1, true]'
+    decisions: list[Decision] = []
+    for trial, value in enumerate(values):
+        config: Config = {"model.hidden": value}
+        decisions.append(Assigned(trial, trial, 0, 1, 1, 1, config))
+        decisions.append(result(trial + 0.5, trial, float(trial)))
+    study = settings.parse(SETTINGS + f"[space.model.hidden]\n{entry}\n")
+    run = Run("mine", sum_up(study, [started(), *decisions]), tell(*decisions))
+    with style.styled():
+        (figure,) = hyperparameters(run)
+        (panel,) = figure.axes
+        labels = [label.get_text() for label in panel.get_xticklabels()]
+    assert labels == ["[64]", "[64,32]", '{"name":"sgd"}', "1", "True"]
+    assert panel.get_xlabel() == "model.hidden"

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import tomli_w
 
-from hpmpi import store
+from hpmpi import store, toml
 from hpmpi.decisions import (
     Assigned,
     Back,
@@ -70,7 +69,7 @@ def settings_of(study: build.Study, **changes: object) -> str:
         },
         "run": {} if most is None else {"max_concurrent": most},
     }
-    return tomli_w.dumps(told | changes)
+    return toml.dump(told | changes)
 
 
 def journal_of(world: str, seed: int, **changes: object) -> Journal:

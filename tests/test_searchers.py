@@ -6,19 +6,21 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import ParameterGrid
 
 import hpmpi.searchers
-from hpmpi.errors import SettingsError
+from hpmpi.dimensions import Choice, Dimension, Float, Int
+from hpmpi.errors import SettingsError, SpaceError
 from hpmpi.names import builtin, find
-from hpmpi.searchers import Searcher
+from hpmpi.searchers import Checked, Searcher
 from hpmpi.searchers.grid import Grid
 from hpmpi.searchers.list import List
 from hpmpi.searchers.random import Random
-from hpmpi.space import Choice, Dimension, Float, Int, Space
+from hpmpi.space import Space
 from hpmpi.trial import Config
 from tests.build import SPACE
 
@@ -28,7 +30,7 @@ Make = Callable[..., Searcher]
 def drawn(trials: int) -> list[Config]:
     """Draw configurations."""
     random = Random(SPACE, 0, [])
-    return [random.ask() for _ in range(trials)]
+    return [config for _ in range(trials) if (config := random.ask())]
 
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -77,7 +79,7 @@ def test_every_configuration_is_in_the_space(name: str) -> None:
     for config in go_on(start(name), 100):
         assert config is not None
         assert list(config) == list(SPACE.dimensions)
-        SPACE.check(config)
+        assert SPACE.whole(config) == config
 
 
 @every_searcher
@@ -109,7 +111,7 @@ def test_what_is_to_be_tried_first_comes_first(name: str) -> None:
     assert third is not None
     assert (one["x"], one["layers"], third["solver"]) == (0.25, 4, "sgd")
     assert list(one) == list(SPACE.dimensions)
-    SPACE.check(other)
+    assert SPACE.whole(other) == other
 
 
 @every_searcher
@@ -131,7 +133,121 @@ def test_random_search_fills_the_space_evenly() -> None:
 
 
 def test_random_draws_are_the_same_on_every_machine_and_day() -> None:
-    assert Random(SPACE, 0, []).ask()["x"] == 0.34268425763729726
+    (config,) = go_on(Random(SPACE, 0, []), 1)
+    assert config is not None
+    assert config["x"] == 0.342684257637
+
+
+FEW = Space({"algorithm": Choice(["SAMME", ["SAMME", "R"]]), "depth": Int(1, 3, log=True)})
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_search_gives_each_configuration_of_a_finite_space_once(seed: int) -> None:
+    searcher = Random(FEW, seed, [])
+    configs = list(map(told, everything(searcher)))
+    assert len(configs) == len(set(configs)) == searcher.size == FEW.size == 6
+    state = searcher.state()
+    assert go_on(searcher, 2) == [None, None]
+    assert searcher.state() == state
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        [{"algorithm": "SAMME", "depth": 2}, {"depth": 3}],
+        [{"algorithm": "SAMME", "depth": 2}] * 3,
+        [{"depth": 1}] * 5,
+        [{}] * 9,
+    ],
+)
+def test_what_comes_first_is_not_drawn_again(first: list[Config]) -> None:
+    configs = list(everything(Random(FEW, 0, first)))
+    assert len(set(map(told, configs))) == len(configs) == 6
+    assert configs[0] == configs[0] | first[0]
+
+
+@given(before=st.integers(0, 8), seed=st.integers(0, 9))
+def test_a_random_search_of_few_goes_on_where_it_was(before: int, seed: int) -> None:
+    first: list[Config] = [{"depth": 1}, {"depth": 1}, {"depth": 1}]
+    searcher, loaded = Random(FEW, seed, first), Random(FEW, seed, first)
+    go_on(searcher, before)
+    loaded.restore(msgspec.json.decode(msgspec.json.encode(searcher.state())))
+    assert loaded.state() == searcher.state()
+    assert go_on(loaded, 8) == go_on(searcher, 8)
+
+
+def test_random_search_of_a_finite_space_is_uniform_in_the_logarithm_still() -> None:
+    space = Space({"units": Int(1, 10**6, log=True)})
+    drawn = [config["units"] for config in go_on(Random(space, 0, []), 150) if config]
+    assert len(set(drawn)) == 150
+    assert all(20 < sum(low <= each < 100 * low for each in drawn) < 80 for low in (1, 100, 10**4))
+
+
+def test_random_search_of_a_vast_finite_space_costs_nothing_before_it_is_walked() -> None:
+    space = Space({f"h{index}": Int(1, 10**6) for index in range(5)})
+    searcher = Random(space, 0, [])
+    assert searcher.size == 10**30
+    assert len(set(map(told, go_on(searcher, 100)))) == 100
+
+
+def test_all_of_a_space_of_thousands_is_given_though_few_are_likely() -> None:
+    space = Space({"units": Int(1, 3000, log=True)})
+    assert sorted(config["units"] for config in everything(Random(space, 0, []))) == [
+        *range(1, 3001)
+    ]
+
+
+# -- suggestions of any searcher -------------------------------------------------------------------
+
+
+class Suggests:
+    """A searcher of a user's, who suggests one thing."""
+
+    def __init__(self, suggestion: Any) -> None:
+        """Take it."""
+        self.suggestion = suggestion
+
+    def ask(self) -> Any:
+        """Give it."""
+        return self.suggestion
+
+    def tell(self, config: Config, resource: int, loss: float) -> None:
+        """Learn nothing."""
+
+    def state(self) -> object:
+        """Have none."""
+
+    def restore(self, state: object) -> None:
+        """Have none."""
+
+
+def checked(suggestion: Any) -> Searcher:
+    """Check what is suggested against a small space."""
+    space = Space({"rate": Float(0.0, 1.0), "layers": Int(1, 4), "hidden": Choice([[8], [8, 8]])})
+    return Checked(Suggests(suggestion), space, "mine:Suggests")
+
+
+def test_what_a_searcher_suggests_is_brought_into_the_space() -> None:
+    suggestion = {"hidden": (8, 8), "layers": np.int64(3), "rate": 1}
+    assert told(checked(suggestion).ask()) == b'{"rate":1.0,"layers":3,"hidden":[8,8]}'
+    assert checked(None).ask() is None
+
+
+@pytest.mark.parametrize(
+    ("suggestion", "said"),
+    [
+        ([1, 2, [8]], r"\[1, 2, \[8\]\] is no configuration"),
+        ({"rate": 1.5, "layers": 1, "hidden": [8]}, "rate = 1.5 is not in the space: it takes a"),
+        ({"rate": float("nan"), "layers": 1, "hidden": [8]}, "rate = nan is not in the space"),
+        ({"rate": 0.5, "layers": 1}, "there is no hidden"),
+        ({"rate": 0.5, "layers": 1, "hidden": [8], "depth": 3}, "'depth' is not in"),
+    ],
+)
+def test_a_suggestion_that_is_not_in_the_space_is_told_with_who_made_it(
+    suggestion: object, said: str
+) -> None:
+    with pytest.raises(SpaceError, match=f"'mine:Suggests' suggested what can't be tried: {said}"):
+        checked(suggestion).ask()
 
 
 # -- grid ------------------------------------------------------------------------------------------
@@ -247,6 +363,16 @@ def test_the_order_of_a_grid_is_the_same_on_every_machine_and_day() -> None:
     ]
 
 
+def test_a_grid_takes_what_is_finite_whole() -> None:
+    hidden = Choice([[8], [8, 8]])
+    x, y, n = Float(0.0, 0.5, step=0.25), Float(2.0, 2.0), Int(2, 6, step=2)
+    space = Space({"x": x, "y": y, "n": n, "hidden": hidden})
+    configs = list(everything(Grid(space, 0, [{"x": 0.25, "hidden": [8, 8]}])))
+    assert len(configs) == len(set(map(told, configs))) == 18
+    assert {config["x"] for config in configs} == {0.0, 0.25, 0.5}
+    assert {config["n"] for config in configs} == {2, 4, 6}
+
+
 def test_levels_of_a_float_are_written_as_people_would() -> None:
     space = Space({"x": Float(0.1, 0.7), "rate": Float(1e-4, 1.0, log=True)})
     configs = list(everything(Grid(space, 0, [], resolution={"x": 7, "rate": 5})))
@@ -327,6 +453,14 @@ def test_a_resolution_that_can_not_be_says_so(
     with pytest.raises(SettingsError) as caught:
         Grid(SMALL, 0, [], resolution=resolution)
     assert caught.value.problems == [said]
+
+
+def test_a_resolution_may_be_said_by_tables_as_names_are() -> None:
+    space = Space({"model.rate": Float(0.0, 1.0), "model.x": Float(0.0, 1.0)})
+    searcher = Grid(space, 0, [], resolution={"model": {"rate": 2}, "model.x": 3})
+    assert searcher.size == 6
+    with pytest.raises(SettingsError, match=r"resolution.model.rate = 'two' must be a whole"):
+        Grid(space, 0, [], resolution={"model": {"rate": "two", "x": 3}})
 
 
 def test_a_resolution_for_nothing_says_so() -> None:

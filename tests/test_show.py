@@ -108,8 +108,8 @@ def test_without_failures_nothing_is_said_of_them() -> None:
     assert text(summary([]), top=10).splitlines() == [
         "mine: drained; 1 trials, 1 results, 1 s",
         "",
-        "rank  trial  loss  resource  configuration",
-        "   1      0   0.5         1  x=0.5",
+        "place  trial  loss  resource  configuration",
+        "    1      0   0.5         1  x=0.5",
         "",
         "best: trial 0, loss 0.5 at 1",
     ]

@@ -7,13 +7,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from hpmpi.dimensions import Choice, Dimension, Float, Int
 from hpmpi.figures.run import Run, axis_of_metric, described, mark_beyond
 from hpmpi.figures.style import INK, Looks, legend, new_figure, plain
 from hpmpi.leaderboard import Standing
 from hpmpi.series import LARGEST, finite, thinned, window
-from hpmpi.settings import make_space
-from hpmpi.space import Choice, Dimension, Float, Int, is_number
+from hpmpi.space_table import make_space
 from hpmpi.trial import Value
+from hpmpi.values import is_number, text_of
 
 COLUMNS = 3
 PER_PAGE = 9
@@ -154,7 +155,7 @@ class Scale:
             panel.set_xscale("log")
         elif self._categories:
             told = thinned(list(self._categories), MOST_CHOICES)
-            names = [plain(str(self._choices[key]), LONGEST_CHOICE) for key in told]
+            names = [plain(text_of(self._choices[key]), LONGEST_CHOICE) for key in told]
             look = TURNED if sum(map(len, names)) > MOST_LETTERS else {}
             panel.set_xticks([self._categories[key] for key in told], names, **look)
             panel.set_xlim(-0.6, len(self._categories) - 0.4)
@@ -162,7 +163,7 @@ class Scale:
         else:
             if self._ends:
                 panel.set_xlim(self._ends[0] - 0.6, self._ends[1] + 0.6)
-            panel.xaxis.set_major_locator(MaxNLocator(6, integer=self._whole))
+            panel.xaxis.set_major_locator(MaxNLocator(6, integer=self._whole, min_n_ticks=1))
 
 
 def is_axis_number(value: Value) -> bool:

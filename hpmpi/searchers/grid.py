@@ -16,25 +16,20 @@ number of hyperparameters alone.
 """
 
 import math
-from hashlib import blake2b
+from bisect import bisect_left
+from typing import Any
 
 import msgspec
 
+from hpmpi.dimensions import FINEST, LEAST, Choice, Dimension, Float
 from hpmpi.errors import SettingsError
-from hpmpi.space import Choice, Dimension, Float, Int, Space, same
+from hpmpi.shuffle import shuffled
+from hpmpi.space import Space
 from hpmpi.trial import Config, Value
-
-ROUNDS = 6
-"""How often a shuffle mixes; so many, as most hyperparameters have but few levels to be mixed."""
+from hpmpi.values import is_number, same
 
 FEWEST = 2
 """How many levels a float has at least: both ends."""
-
-FINEST = 1e-10
-"""How close a float's levels may lie to each other, relative to their size: they have 12 digits."""
-
-LEAST = 2.0**-1022
-"""How small a float may be that has all its digits."""
 
 Point = tuple[int, ...]
 """A level, from 0 on, for each dimension."""
@@ -49,12 +44,14 @@ class Grid:
         seed: int,
         first: list[Config],
         *,
-        resolution: int | dict[str, int] | None = None,
+        resolution: int | dict[str, Any] | None = None,
     ) -> None:
         """Take how many levels a float has: one number for all, or one for each by its name.
 
         What `first` leaves open in a configuration is taken from the first points of the grid.
         """
+        if isinstance(resolution, dict):
+            resolution = space.flat(resolution)
         check_resolution(space, resolution)
         self._axes = {name: Axis(name, it, resolution) for name, it in space.dimensions.items()}
         self._seed = seed
@@ -130,47 +127,48 @@ class Axis:
     """The levels of one dimension, in rising order, or that of the study file."""
 
     def __init__(
-        self, name: str, dimension: Dimension, resolution: int | dict[str, int] | None
+        self, name: str, dimension: Dimension, resolution: int | dict[str, Any] | None
     ) -> None:
-        """Take the whole of an int or a choice, and as much of a float as `resolution` says."""
+        """Take the whole of what is finite, and as much of a float as `resolution` says."""
         self.dimension = dimension
-        match dimension:
-            case Int(low=low, high=high):
-                self.levels = high - low + 1
-            case Choice(values=values):
-                self.levels = len(values)
-            case Float():
-                assert resolution is not None, "the resolution was checked"
-                self.levels = resolution[name] if isinstance(resolution, dict) else resolution
+        if dimension.size is not None:
+            self.levels = dimension.size
+            return
+        assert resolution is not None, "the resolution was checked"
+        self.levels = resolution[name] if isinstance(resolution, dict) else resolution
 
     def at(self, level: int) -> Value:
         """Compute a level."""
-        match self.dimension:
-            case Int(low=low):
-                return low + level
-            case Choice(values=values):
-                return values[level]
-            case Float(low=low, high=high):
-                if level in (0, self.levels - 1):
-                    return float(high if level else low)
-                # 0.3, and not 0.30000000000000004 or what another machine's exp makes of it.
-                return float(f"{self.dimension.at(level / (self.levels - 1)):.12g}")
+        dimension = self.dimension
+        if dimension.size is not None:
+            return dimension.level(level)
+        assert isinstance(dimension, Float), "all others are finite"
+        if level in (0, self.levels - 1):
+            return float(dimension.high if level else dimension.low)
+        return dimension.at(level / (self.levels - 1))
 
     def find(self, value: Value) -> int | None:
         """Find the level that a value of the space is; None between two levels."""
         if isinstance(self.dimension, Choice):
             return next(i for i, it in enumerate(self.dimension.values) if same(it, value))
-        low, high = 0, self.levels - 1
-        while low < high:
-            middle = (low + high) // 2
-            below = float(self.at(middle)) < float(value)
-            low, high = (middle + 1, high) if below else (low, middle)
-        return low if self.at(low) == value else None
+        assert is_number(value), "all others are choices"
+        level = bisect_left(range(self.levels), value, key=self._number)
+        return level if level < self.levels and self.at(level) == value else None
+
+    def _number(self, level: int) -> Any:
+        return self.at(level)
 
 
-def check_resolution(space: Space, resolution: int | dict[str, int] | None) -> None:
-    """Raise SettingsError unless each float has a resolution that it can have, and nothing else."""
-    floats = {name: it for name, it in space.dimensions.items() if isinstance(it, Float)}
+def check_resolution(space: Space, resolution: int | dict[str, Any] | None) -> None:
+    """Raise SettingsError unless each float has a resolution that it can have, and nothing else.
+
+    One with a step, or one value, has its levels already.
+    """
+    floats = {
+        name: it
+        for name, it in space.dimensions.items()
+        if isinstance(it, Float) and it.size is None
+    }
     table = resolution if isinstance(resolution, dict) else dict.fromkeys(floats, resolution)
     where = "searcher.resolution"
     problems = [
@@ -188,6 +186,8 @@ def check_resolution(space: Space, resolution: int | dict[str, int] | None) -> N
                 f"{where} must say how many levels {name} has: one number for all floats, or a "
                 f"table such as {{ {name} = 5 }}"
             )
+        elif type(levels) is not int:
+            problems.append(f"{where}.{name} = {levels!r} must be a whole number")
         elif levels < FEWEST:
             problems.append(
                 f"{where} = {levels} is too little for {name}: {FEWEST} levels at least, its low "
@@ -208,21 +208,3 @@ def is_distinct(dimension: Float, levels: int) -> bool:
     if dimension.log:
         return low >= LEAST and (math.log(high) - math.log(low)) / steps >= FINEST
     return high / steps - low / steps >= max(max(-low, high) * FINEST, LEAST)
-
-
-def shuffled(number: int, size: int, key: str) -> int:
-    """Map the numbers below `size` to themselves, each to another, as `key` has it.
-
-    A Feistel network over two digits, and again until the result is below `size` (Black and
-    Rogaway, Ciphers with Arbitrary Finite Domains, CT-RSA 2002).
-    """
-    side = math.isqrt(size - 1) + 1
-    while True:
-        left, right = divmod(number, side)
-        for turn in range(ROUNDS):
-            text = f"{key}/{turn}/{right}".encode()
-            noise = int.from_bytes(blake2b(text, digest_size=16).digest(), "big")
-            left, right = right, (left + noise) % side
-        number = left * side + right
-        if number < size:
-            return number

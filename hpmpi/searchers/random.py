@@ -1,44 +1,87 @@
-"""Random search: independent, uniform draws from the space.
+"""Random search: independent draws from the space, uniform in its unit cube.
 
 Bergstra and Bengio, Random Search for Hyper-Parameter Optimization, JMLR 13, 2012. Each trial has a
-generator of its own, seeded with the study's seed and the trial's number, so that the only state is
-how many were asked for.
+generator of its own, seeded with the study's seed and the trial's number.
+
+A finite space may be used up: no configuration of it is given twice. What was given before is drawn
+again, a few times; where that does not help, as few are left, the next one is taken in an order
+that is shuffled by the seed.
 """
 
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from random import Random as Generator
 
 import msgspec
 
+from hpmpi.shuffle import shuffled
 from hpmpi.space import Space
 from hpmpi.trial import Config
+
+DRAWS = 16
+"""How often one draws before the order counts: hardly ever until most of the space was given."""
 
 
 class Random:
     """Draw each configuration from the whole space; those of `first` come first."""
+
+    exhaustive = False
 
     def __init__(self, space: Space, seed: int, first: list[Config]) -> None:
         """Take configurations to be tried first, whole or in part: the rest of them is drawn."""
         self._space = space
         self._seed = seed
         self._first = first
-        self._asked = 0
+        self._size = space.size
+        self._turn = 0
+        self._given: set[bytes] = set()
+        self._order = self._shuffled(self._size or 0)
 
-    def ask(self) -> Config:
-        """Draw the next configuration."""
-        trial = self._asked
-        self._asked += 1
-        # Only random() is promised to give the same numbers in every version of Python.
-        draw = Generator(f"{self._seed}/{trial}").random  # noqa: S311 - not for secrets
-        config = self._space.at([draw() for _ in self._space.dimensions])
-        return config | self._first[trial] if trial < len(self._first) else config
+    @property
+    def size(self) -> int | None:
+        """How many configurations there are; None where there is no end to them."""
+        return self._size
+
+    def ask(self) -> Config | None:
+        """Draw the next configuration; None when all were given."""
+        while self._size is None or len(self._given) < self._size:
+            draws, is_first = self._draws(self._turn), self._turn < len(self._first)
+            self._turn += 1
+            if self._size is None:
+                return next(draws)
+            # Of `first` there may be one that was given as another: then it is the next one's turn.
+            more: Iterable[Config] = () if is_first else self._order
+            for config in chain(islice(draws, DRAWS), more):
+                if self._is_new(config):
+                    return config
+        return None
 
     def tell(self, config: Config, resource: int, loss: float) -> None:
         """Learn nothing."""
 
     def state(self) -> object:
-        """Return how many configurations were asked for."""
-        return self._asked
+        """Return whose turn it is."""
+        return self._turn
 
     def restore(self, state: object) -> None:
         """Go on from a state."""
-        self._asked = msgspec.convert(state, int)
+        turn = msgspec.convert(state, int)
+        while self._size is not None and self._turn < turn and self.ask() is not None:
+            pass
+        self._turn = turn
+
+    def _draws(self, turn: int) -> Iterator[Config]:
+        # Only random() is promised to give the same numbers in every version of Python.
+        draw = Generator(f"{self._seed}/{turn}").random  # noqa: S311 - not for secrets
+        given = self._first[turn] if turn < len(self._first) else {}
+        while True:
+            yield self._space.at([draw() for _ in self._space.dimensions]) | given
+
+    def _shuffled(self, size: int) -> Iterator[Config]:
+        for number in range(size):
+            yield self._space.numbered(shuffled(number, size, f"{self._seed}"))
+
+    def _is_new(self, config: Config) -> bool:
+        before = len(self._given)
+        self._given.add(msgspec.json.encode(config))
+        return len(self._given) > before

@@ -34,7 +34,7 @@ def test_the_built_in_study_runs_from_any_folder(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].startswith("digits: complete; 6 trials")
-    assert lines[2].split() == ["rank", "trial", "accuracy", "resource", "configuration"]
+    assert lines[2].split() == ["place", "trial", "accuracy", "resource", "configuration"]
     assert lines[-1].startswith("baseline: accuracy 0.9")
 
 
