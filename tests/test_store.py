@@ -77,6 +77,12 @@ def test_a_folder_without_a_run_has_no_decisions(tmp_path: Path) -> None:
     assert read(tmp_path / "nothing").decisions == []
 
 
+@pytest.mark.parametrize("name", ["n" * 300, "n\0"])
+def test_a_name_that_no_folder_has_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(StoreError, match="can't be read"):
+        read(tmp_path / name)
+
+
 def test_every_line_of_the_journal_is_json(tmp_path: Path) -> None:
     filled(tmp_path)
     for line in (tmp_path / store.JOURNAL).read_text().splitlines():

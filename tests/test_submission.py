@@ -190,6 +190,10 @@ def test_a_run_of_another_study_is_refused_before_anything_is_submitted(study: S
             fresh=False,
         )
     assert not request(study).kept.exists()
+    with pytest.raises(SettingsError, match="seed = 5, and 0 in the run that is there"):
+        submission.submit(
+            study.file, changes=["seed=5"], out=study.out, nodes=1, ntasks_per_node=2, time=5
+        )
 
 
 def test_fresh_is_left_to_the_run_but_for_what_it_would_refuse(study: Study) -> None:
