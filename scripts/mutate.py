@@ -25,7 +25,6 @@ import tarfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from functools import cache
 from pathlib import Path
 
 from mutants import Change, drawn, module_of
@@ -66,12 +65,13 @@ class Tests:
         names = subprocess.run(told, cwd=ROOT, capture_output=True, check=True).stdout
         files = [name for name in os.fsdecode(names).split("\0") if (ROOT / name).is_file()]
         self.tree = {name: (ROOT / name).read_bytes() for name in files}
+        self._map = Map(self.tree)
         self._modes = {name: (ROOT / name).stat().st_mode for name in files}
 
     def notice(self, change: Change) -> str | None:
         """Tell which test notices a change; None if none does."""
         ends_at = time.monotonic() + LIMIT_S
-        close, programs = tests_of(change.module, only_near=self._only_near)
+        close, programs = self._map.tests_of(change.module, only_near=self._only_near)
         try:
             return self._noticed(change, close, "not slurm", ends_at) or self._noticed(
                 change, programs, "not slurm and not mpi", ends_at
@@ -130,48 +130,50 @@ class Tests:
 # -- which tests are asked -------------------------------------------------------------------------
 
 
-def tests_of(module: str, *, only_near: bool) -> tuple[list[str], list[str]]:
-    """List the test files that import a module, its own first; and those that start programs."""
-    parts = module.split(".")
-    own = {f"test_{parts[0]}", f"test_{parts[-1]}"}
-    packages = {".".join(parts[:length]) for length in range(1, len(parts) + 1)}
-    tests = sorted((ROOT / "tests").rglob("test_*.py"), key=lambda test: len(near(test)))
-    close = [test for test in tests if test.stem in own or packages & near(test)]
-    close.sort(key=lambda test: test.stem not in own)
-    rest = [test for test in tests if test not in close and "tests.runs" in imported(test)]
-    if only_near:
-        rest = [] if close else [ROOT / "tests/test_cli.py"]
-    doctests = (ROOT / "hpmpi" / "/".join(parts)).with_suffix(".py")
-    close = [*([doctests] if doctests.exists() else []), *close]
-    files = [[str(each.relative_to(ROOT)) for each in some] for some in (close, rest)]
-    return files[0], files[1]
+class Map:
+    """Which test files know which modules, by what they import."""
+
+    def __init__(self, tree: dict[str, bytes]) -> None:
+        """Read what all files import."""
+        python = {name: text for name, text in tree.items() if name.endswith(".py")}
+        self._imports = {name: set(imported(text)) for name, text in python.items()}
+        tests = [name for name in python if re.match(r"tests/(.*/)?test_\w+\.py$", name)]
+        self._near = {test: self._known(test) for test in tests}
+        self._tests = sorted(tests, key=lambda test: (len(self._near[test]), test))
+
+    def tests_of(self, module: str, *, only_near: bool) -> tuple[list[str], list[str]]:
+        """List the tests that import a module, its own first; and those that start programs."""
+        parts = module.split(".")
+        own = {f"test_{parts[0]}", f"test_{parts[-1]}"}
+        packages = {".".join(parts[:length]) for length in range(1, len(parts) + 1)}
+        near = [it for it in self._tests if Path(it).stem in own or packages & self._near[it]]
+        near.sort(key=lambda test: Path(test).stem not in own)
+        rest = [it for it in self._tests if it not in near and "tests.runs" in self._imports[it]]
+        if only_near:
+            rest = [] if near else ["tests/test_cli.py"]
+        doctests = f"hpmpi/{'/'.join(parts)}.py"
+        return [*([doctests] if doctests in self._imports else []), *near], rest
+
+    def _known(self, test: str) -> set[str]:
+        """Name the modules that a test imports, itself or by what it shares with others."""
+        files = [test]
+        for file in files:  # grows meanwhile
+            of_tests = [name for name in self._imports[file] if name.startswith("tests.")]
+            shared = {f"{name.replace('.', '/')}.py" for name in of_tests}
+            files += [it for it in shared & self._imports.keys() if it not in files]
+        names = {name for file in files for name in self._imports[file]}
+        return {name.removeprefix("hpmpi.") for name in names if name.startswith("hpmpi.")}
 
 
-def near(test: Path) -> set[str]:
-    """Name the modules that a test file imports, itself or by what it shares with others."""
-    found, files = set[str](), [test]
-    for file in files:  # grows meanwhile
-        found |= {it.removeprefix("hpmpi.") for it in imported(file) if it.startswith("hpmpi.")}
-        shared = [ROOT / f"{it.replace('.', '/')}.py" for it in imported(file) if "tests." in it]
-        files += [it for it in shared if it.exists() and it not in files]
-    return found
-
-
-@cache
-def imported(file: Path) -> frozenset[str]:
-    """Name what a file imports, anywhere in it."""
-    nodes = ast.walk(ast.parse(file.read_bytes()))
-    return frozenset(name for node in nodes for name in imported_by(node))
-
-
-def imported_by(node: ast.AST) -> Iterator[str]:
-    """Name what a statement imports; what it takes from a module may be a module, too."""
-    match node:
-        case ast.ImportFrom(module=str(module), names=names):
-            yield module
-            yield from (f"{module}.{each.name}" for each in names)
-        case ast.Import(names=names):
-            yield from (each.name for each in names)
+def imported(text: bytes) -> Iterator[str]:
+    """Name what a file imports, anywhere in it; what it takes from a module may be one, too."""
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.ImportFrom(module=str(module), names=names):
+                yield module
+                yield from (f"{module}.{each.name}" for each in names)
+            case ast.Import(names=names):
+                yield from (each.name for each in names)
 
 
 # -- the program -----------------------------------------------------------------------------------
