@@ -106,6 +106,22 @@ def test_where_there_is_no_sbatch_that_is_said_and_nothing_written(study: Study)
     assert files(study.folder) == before
 
 
+@pytest.mark.parametrize("before", [[], ["out.submitit/7_submission.sh"]])
+def test_what_was_written_goes_again_where_slurm_refuses(study: Study, before: list[str]) -> None:
+    sbatch = study.folder / "bin" / "sbatch"
+    sbatch.parent.mkdir()
+    sbatch.write_text("#!/bin/sh\necho no such partition >&2\nexit 1\n")
+    sbatch.chmod(0o700)
+    for name in before:
+        (study.folder / name).parent.mkdir()
+        (study.folder / name).touch()
+    there = files(study.folder)
+    done = submit(study, *SIZE, "--out", str(study.out), path=sbatch.parent)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Slurm refuses it" in done.stderr
+    assert files(study.folder) == there
+
+
 def test_where_there_is_no_submitit_that_is_said(study: Study) -> None:
     program = (
         "import sys; sys.modules['submitit'] = None; from hpmpi import cli;"
