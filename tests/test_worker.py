@@ -141,7 +141,7 @@ def test_a_rank_beats_while_its_objective_ends_and_says_goodbye_after_that(
     rig.tell(word)
     while not (tmp_path / "ending").exists():
         rig.until(Beat)
-    rig.pauses(3)
+    rig.beats(3)
     assert Goodbye not in {type(report) for report in rig.left()}
     (tmp_path / "go").touch()
     assert rig.stop() == 0
@@ -316,7 +316,7 @@ def test_half_a_message_is_a_sign_of_life(rig: RankRig, tmp_path: Path) -> None:
     stays_until = time.monotonic() + 2 * worker.SILENCES * 0.05
     while time.monotonic() < stays_until:
         peer._socket.send(b"?")
-        rig.pauses(1)
+        rig.beats(1)
     assert rig.process.poll() is None, "it has left, as rank 0 was silent for it"
 
 
@@ -340,7 +340,7 @@ def test_a_rank_that_was_held_up_itself_stays(rig: RankRig, tmp_path: Path) -> N
     while state(rig.process.pid) != "T" or time.monotonic() < held_until:
         rig.hear()
     rig.process.send_signal(signal.SIGCONT)
-    rig.pauses(3)
+    rig.beats(3)
     assert rig.stop() == 0
 
 
