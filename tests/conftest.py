@@ -1,6 +1,9 @@
 """Have hypothesis try the same examples each time, in its time; keep together what shares much."""
 
+import contextlib
+import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 SHARING = ("tests/test_cli.py", "tests/test_simulation.py", "tests/test_transports.py")
 """Where tests look at the same runs or simulations, which are made once in a process."""
 
+STARTED_BY = "STARTED_BY_TEST"
+"""Tells of a process which test it belongs to, by the test's folder."""
+
 SLOWEST = "tests/slurm/"
 """Where tests wait longest; each process has a Slurm of its own for them."""
 
@@ -32,6 +38,34 @@ def _own_sessions(
     """
     if request.node.get_closest_marker("slurm") is None:
         monkeypatch.setenv("PRTE_MCA_prte_tmpdir_base", str(tmp_path))
+
+
+@pytest.fixture(autouse=True)
+def _nobody_left(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """Kill what a test has left, as one that failed half-way does.
+
+    Whatever is started inherits the environment, and tells it as long as it lives; what a Slurm of
+    ours starts stays for the tests that come after.
+    """
+    if request.node.get_closest_marker("slurm") is not None:
+        yield
+        return
+    monkeypatch.setenv(STARTED_BY, str(tmp_path))
+    yield
+    for pid in started_by(tmp_path):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def started_by(folder: Path) -> Iterator[int]:
+    """Find what the test with this folder has started."""
+    told = os.fsencode(f"{STARTED_BY}={folder}")
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has just ended, or is another user's
+            if told in (process / "environ").read_bytes().split(b"\0"):
+                yield int(process.name)
 
 
 class Groups(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types

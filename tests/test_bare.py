@@ -105,7 +105,7 @@ def test_a_job_without_isolation_ends_with_the_checkpoint_it_is_asked_for(
     (tmp_path / "save.py").write_text(SAVE)
     rig.begin(welcome(tmp_path, "save.py:save", beat_s=0.1, isolated=False))
     rig.tell(order(resource=100_000))
-    rig.pauses(3)
+    rig.beats(3)
     rig.tell(Save())
     assert 0 < rig.until(Suspended).saved < 100_000
     assert rig.stop() == 0
@@ -117,7 +117,7 @@ def test_a_rank_without_isolation_can_leave_in_the_middle_of_a_job(
     (tmp_path / "save.py").write_text(SAVE)
     rig.begin(welcome(tmp_path, "save.py:save", beat_s=0.1, isolated=False))
     rig.tell(order(resource=100_000))
-    rig.pauses(3)
+    rig.beats(3)
     rig.tell(Stop())
     rig.until(Goodbye)
     assert rig.process.wait() == 0
@@ -127,12 +127,13 @@ def test_a_rank_without_isolation_can_leave_in_the_middle_of_a_job(
 def test_a_rank_that_was_held_up_by_a_job_does_not_take_rank_0_for_dead(
     rig: RankRig, tmp_path: Path
 ) -> None:
-    told = welcome(tmp_path, "misbehave", patience_s=0.05, beat_s=0.01, isolated=False)
+    told = welcome(tmp_path, "misbehave", patience_s=0.1, beat_s=0.01, isolated=False)
     rig.beating = True
     rig.begin(told)
     rig.beating = False
     rig.tell(order(0, how="hold_gil", s=2 * worker.SILENCES * told.patience_s))
     rig.until(Finished)
+    rig.until(Beat)  # it has looked at the silence by now, and no order has ended that
     rig.tell(order(1))
     assert rig.until(Finished).trial == 1
 

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -263,12 +263,17 @@ def test_a_late_attempt_at_a_lower_rung_harms_no_job_of_a_higher(tmp_path: Path)
     assert text_of(higher) == "three"
 
 
-def test_a_checkpoint_that_was_heard_of_is_waited_for(tmp_path: Path) -> None:
+def test_a_checkpoint_that_was_heard_of_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     save(start(tmp_path, 1), 3, "three")
-    late = threading.Timer(0.1, save, [Checkpoints(tmp_path, 0, 1), 5, "five"])
-    late.start()
+
+    def show_up(_: float) -> None:
+        save(Checkpoints(tmp_path, 0, 1), 5, "five")
+
+    monkeypatch.setattr(checkpoints, "PATIENCE_S", 1e6)
+    monkeypatch.setattr(time, "sleep", show_up)  # it is there once somebody waits, and not before
     assert text_of(start(tmp_path, 2, heard_of=5)) == "five"
-    late.join()
 
 
 def test_patience_for_a_checkpoint_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.decisions import Assigned, Ended, Suspension
-from hpmpi.leader import ECHO_S
+from hpmpi import lock
+from hpmpi.decisions import Assigned, Draining, Ended, Suspension
 from hpmpi.messages import Outcome
-from tests.runs import Study, finish
+from tests.runs import LIMIT_S, Study, finish
 
 SLEEPER = """
 import time
@@ -57,17 +57,52 @@ def test_jobs_that_save_nothing_are_ended_when_the_grace_is_over(tmp_path: Path)
     assert ends == [Outcome.DRAINED]
 
 
+FOR_EVER = ("--workers", "2", "--set", "limits.grace_s=3600")
+
+
 def test_the_second_signal_leaves_at_once(tmp_path: Path) -> None:
     study = sleeping(tmp_path)
-    process = study.start(study.command("--workers", "2", "--set", "limits.grace_s=3600"))
+    process = study.start(study.command(*FOR_EVER))
     study.until(lambda: len(handed_out(study)) == 2, process)
-    process.send_signal(signal.SIGINT)
-    process.send_signal(signal.SIGINT)  # an echo of the first: mpirun passes it on as well
-    time.sleep(1.5 * ECHO_S)
-    assert process.poll() is None
-    process.send_signal(signal.SIGINT)
+    gives_up_at = time.monotonic() + LIMIT_S
+    while process.poll() is None:  # those of the first second count for one
+        assert time.monotonic() < gives_up_at
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
     done = finish(process)
     assert (done.returncode, study.left()) == (75, []), done.stderr
+
+
+PATIENT = """
+import hpmpi.leader
+from hpmpi.__main__ import main
+hpmpi.leader.ECHO_S = 3600.0
+main()
+"""
+
+
+def test_an_echo_of_a_signal_is_no_second_one(tmp_path: Path) -> None:
+    """As of mpirun, which passes on what the shell has sent to all."""
+    study = sleeping(tmp_path)
+    words = study.command(*FOR_EVER)
+    process = study.start([words[0], "-c", PATIENT, *words[3:]])
+    study.until(lambda: len(handed_out(study)) == 2, process)
+    process.send_signal(signal.SIGINT)
+    study.until(lambda: any(isinstance(each, Draining) for each in study.decisions), process)
+    process.send_signal(signal.SIGINT)
+    before = beats(study)
+    study.until(lambda: beats(study) >= before + 2, process)  # a turn of the loop has seen it
+    assert not any(isinstance(each, Ended) for each in study.decisions)
+    process.kill()
+    finish(process)
+    assert study.left() == []
+
+
+def beats(study: Study) -> int:
+    """Tell how often rank 0 has said that it holds the folder."""
+    sign = lock.sign_of_life(study.out)
+    assert sign is not None
+    return sign.lease.beats
 
 
 def handed_out(study: Study) -> list[Assigned]:

@@ -1,8 +1,11 @@
 """What frames promise: whole messages, in order, without ever blocking."""
 
+import contextlib
 import fcntl
 import resource
 import socket
+import sys
+import termios
 import threading
 import time
 from collections.abc import Iterator
@@ -40,6 +43,24 @@ def raw() -> Iterator[tuple[Frames, socket.socket]]:
 
 def framed(*messages: bytes) -> bytes:
     return b"".join(LENGTH.pack(len(message)) + message for message in messages)
+
+
+@contextlib.contextmanager
+def waiting(end: Frames) -> Iterator[list[bytes]]:
+    """Have a thread wait for the next messages, which are known at the end of the block."""
+    received: list[bytes] = []
+    thread = threading.Thread(target=lambda: received.extend(end.wait()))
+    thread.start()
+    yield received
+    thread.join(LIMIT_S)
+    assert not thread.is_alive()
+
+
+def await_taken(end: Frames) -> None:
+    """Return once an end has received all that was sent."""
+    gives_up_at = time.monotonic() + LIMIT_S
+    while int.from_bytes(fcntl.ioctl(end.fileno(), termios.FIONREAD, bytes(4)), sys.byteorder):
+        assert time.monotonic() < gives_up_at
 
 
 def carry(sender: Frames, receiver: Frames, number: int) -> list[bytes]:
@@ -185,20 +206,21 @@ def test_sending_to_nobody_does_nothing(pair: tuple[Frames, Frames], message: by
 def test_waiting_ends_when_a_message_is_whole(raw: tuple[Frames, socket.socket]) -> None:
     here, there = raw
     stream = framed(b"in two parts")
-    there.sendall(stream[:7])
-    rest = threading.Timer(0.05, there.sendall, [stream[7:]])
-    rest.start()
-    assert here.wait() == [b"in two parts"]
-    rest.join()
+    with waiting(here) as received:
+        there.sendall(stream[:7])
+        await_taken(here)
+        there.sendall(stream[7:])
+    assert received == [b"in two parts"]
 
 
 def test_waiting_ends_when_the_other_hangs_up(raw: tuple[Frames, socket.socket]) -> None:
     here, there = raw
-    there.sendall(framed(b"cut off")[:-1])
-    end = threading.Timer(0.05, there.shutdown, [socket.SHUT_WR])
-    end.start()
-    assert here.wait() == []
-    end.join()
+    with waiting(here) as received:
+        there.sendall(framed(b"cut off")[:-1])
+        await_taken(here)
+        there.shutdown(socket.SHUT_WR)
+    assert received == []
+    assert here.closed
 
 
 def test_who_waits_goes_on_sending(pair: tuple[Frames, Frames]) -> None:
@@ -218,12 +240,9 @@ def test_who_waits_goes_on_sending(pair: tuple[Frames, Frames]) -> None:
 def test_draining_ends_when_all_is_sent(pair: tuple[Frames, Frames]) -> None:
     here, there = pair
     here.send(BIG)
-    received: list[bytes] = []
-    reading = threading.Thread(target=lambda: received.extend(there.wait()))
-    reading.start()
-    here.drain()
-    assert here.flush()
-    reading.join()
+    with waiting(there) as received:
+        here.drain()
+        assert here.flush()
     assert received == [BIG]
 
 
@@ -231,11 +250,8 @@ def test_a_descriptor_may_have_any_number(many_files: None) -> None:  # noqa: AR
     ours, theirs = socket.socketpair()
     near, far = (Frames(socket.socket(fileno=raised(end))) for end in (ours, theirs))
     near.send(BIG)
-    received: list[bytes] = []
-    reading = threading.Thread(target=lambda: received.extend(far.wait()))
-    reading.start()
-    near.drain()
-    reading.join()
+    with waiting(far) as received:
+        near.drain()
     assert received == [BIG]
     near.close()
     far.close()

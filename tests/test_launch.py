@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import psutil
@@ -24,10 +25,15 @@ from hpmpi.vigil import ASK_S, LEAVE_S, START_S, Vigil
 from tests.drive import nobody_lives, pids_in
 from tests.runs import IS_OPEN_MPI, MPIRUN, Study, finish, left, start
 
-pytestmark = [
-    pytest.mark.mpi,
-    pytest.mark.skipif(not MPIRUN.exists(), reason="no mpirun beside this Python"),
-]
+Test = TypeVar("Test", bound=Callable[..., None])
+
+
+def real(test: Test) -> Test:
+    """Mark a test that starts ranks with mpirun."""
+    needs = pytest.mark.skipif(not MPIRUN.exists(), reason="no mpirun beside this Python")
+    marked: Test = pytest.mark.mpi(needs(test))
+    return marked
+
 
 FREE = 4
 """How many trials come to an end before the gate is open."""
@@ -135,6 +141,7 @@ def leader(study: Study) -> int:
 # -- a study's end -----------------------------------------------------------------------------
 
 
+@real
 def test_a_study_runs_to_its_end_from_anywhere_and_then_only_tells(tmp_path: Path) -> None:
     folder = tmp_path / "a stüdy, with spaces"
     folder.mkdir()
@@ -168,6 +175,7 @@ def test_bad_input_is_said_once_and_nothing_is_started(study: Study) -> None:
     assert done.stderr.startswith("hpmpi: no srun here starts ranks of ")
 
 
+@real
 @pytest.mark.skipif(not VENV.exists(), reason="this Python has no environment to copy")
 def test_ranks_that_do_not_meet_are_no_run(study: Study) -> None:
     """A launcher that speaks another language starts as many runs of one rank each."""
@@ -179,6 +187,7 @@ def test_ranks_that_do_not_meet_are_no_run(study: Study) -> None:
     assert study.decisions == []
 
 
+@real
 @pytest.mark.parametrize(
     ("objective", "code", "told"),
     [
@@ -216,6 +225,7 @@ def kill_the_workers(study: Study, _: subprocess.Popen[str]) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
+@real
 @pytest.mark.parametrize("strike", [kill_the_launcher, stop_the_leader, kill_the_workers])
 def test_ranks_that_were_lost_are_started_again(
     study: Study, strike: Callable[[Study, subprocess.Popen[str]], None]
@@ -230,6 +240,7 @@ def test_ranks_that_were_lost_are_started_again(
     assert log.count("the ranks were lost") == 1
 
 
+@real
 def test_fresh_is_for_the_first_start_only(study: Study) -> None:
     done = study.run(study.command("--workers", "1", "--set", "stop.max_trials=1"))
     assert done.returncode == 0, done.stderr
@@ -242,6 +253,7 @@ def test_fresh_is_for_the_first_start_only(study: Study) -> None:
     assert sorted(path.name for path in study.folder.glob("out*")) == ["out", "out.1"]
 
 
+@real
 @pytest.mark.parametrize(
     ("objective", "code"),
     [
@@ -262,6 +274,7 @@ def test_starts_that_bring_nothing_come_to_an_end(
 # -- signals -------------------------------------------------------------------------------------
 
 
+@real
 def test_a_signal_drains_and_the_same_command_goes_on(tmp_path: Path) -> None:
     study = Study(tmp_path, epoch_s=0.2)
     process = study.start(launching(study, "--set", "limits.grace_s=60"))
@@ -276,6 +289,7 @@ def test_a_signal_drains_and_the_same_command_goes_on(tmp_path: Path) -> None:
     assert len(epochs) == len(set(epochs)), "no epoch is trained twice"
 
 
+@real
 def test_the_second_signal_leaves_at_once(study: Study) -> None:
     process = study.start(launching(study, "--set", "limits.grace_s=3600"))
     until_busy(study, process)
@@ -285,6 +299,7 @@ def test_the_second_signal_leaves_at_once(study: Study) -> None:
     assert (done.returncode, study.left()) == (TRY_AGAIN, []), done.stderr
 
 
+@real
 def test_an_interrupt_is_heeded_though_nobody_reads_the_log(study: Study) -> None:
     """As in `hpmpi launch ... 2>&1 | tee log`, where Ctrl-C ends tee as well."""
     process = study.start(launching(study, "--set", "limits.grace_s=0"))
@@ -296,6 +311,7 @@ def test_an_interrupt_is_heeded_though_nobody_reads_the_log(study: Study) -> Non
     assert (done.returncode, study.left()) == (TRY_AGAIN, [])
 
 
+@real
 def test_a_signal_that_comes_before_the_ranks_drains_them_at_once(study: Study) -> None:
     process = study.start(launching(study))
     assert process.stderr is not None
@@ -334,6 +350,7 @@ def test_who_is_not_to_hear_of_a_hangup_does_not(study: Study) -> None:
 # -- a folder that is held -----------------------------------------------------------------------
 
 
+@real
 def test_a_launch_that_finds_the_folder_held_does_no_harm(study: Study) -> None:
     process = study.start(launching(study, "--set", "limits.grace_s=0"))
     until_busy(study, process)
@@ -347,6 +364,7 @@ def test_a_launch_that_finds_the_folder_held_does_no_harm(study: Study) -> None:
     assert [each.why for each in study.decisions if isinstance(each, Ended)] == ["SIGTERM"]
 
 
+@real
 def test_ranks_go_on_without_their_launch_and_keep_the_folder(study: Study) -> None:
     process = study.start(launching(study))
     until_busy(study, process)

@@ -170,6 +170,19 @@ def test_a_holder_of_another_host_shows_its_life_by_the_age_of_its_lease(tmp_pat
     assert sign.age_s == 0.0
 
 
+def test_where_there_are_no_locks_a_holder_of_this_host_is_not_known_to_be_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = msgspec.structs.replace(THERE, kernel=lock.this_kernel())
+    (tmp_path / lock.NAME).write_bytes(msgspec.json.encode(here))
+    gone = lock.sign_of_life(tmp_path)
+    monkeypatch.setattr(fcntl, "fcntl", lambda *_: refuse(errno.ENOLCK))
+    unknown = lock.sign_of_life(tmp_path)
+    assert gone is not None
+    assert unknown is not None
+    assert (gone.alive, unknown.alive) == (False, True)
+
+
 def test_there_is_no_sign_of_life_where_nobody_has_the_folder(tmp_path: Path) -> None:
     assert lock.sign_of_life(tmp_path) is None
     lock.take(tmp_path).release()

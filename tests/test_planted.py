@@ -89,7 +89,7 @@ def finder(target: Path, checks: list[list[str]]) -> str | None:
     for check in checks:
         command = [sys.executable, "-B", "-m", *check]
         done = subprocess.run(
-            command, cwd=target, capture_output=True, text=True, timeout=60, check=False
+            command, cwd=target, capture_output=True, text=True, timeout=240, check=False
         )
         if done.returncode:
             return done.stdout + done.stderr

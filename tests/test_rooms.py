@@ -49,6 +49,17 @@ def test_the_last_who_leaves_removes_the_folder(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
+def test_who_leaves_twice_lets_go_of_nothing_else(tmp_path: Path) -> None:
+    mine = Rooms([str(tmp_path)], "run")
+    lock = mine._rooms[0]._lock
+    mine.leave()
+    with (tmp_path / "file").open("w") as file:
+        assert file.fileno() == lock, "the lowest that is free"
+        mine.leave()
+        file.write("whole")
+    assert (tmp_path / "file").read_text() == "whole"
+
+
 def test_what_a_killed_process_has_left_is_swept_and_no_live_ones(tmp_path: Path) -> None:
     process, folder = stay(tmp_path)
     sweep(tmp_path)

@@ -208,6 +208,7 @@ def test_every_mistake_is_reported_at_once(tmp_path: Path) -> None:
         (STUDY + "[space.list]\ntype = [3]", "space.list.type = [3] is not known"),
         (STUDY + '[space.big]\ntype = "choice"\nvalues = [99999999999999999]', "is too large"),
         (STUDY + "[limits]\nmax_failures = 0", "expected int >= 1"),
+        ("limits = 3\n" + STUDY, "limits = 3 must be a table"),
         (STUDY + '[run]\nkeep = "some"', "run.keep = 'some' is not valid"),
         (STUDY + "[objective_args]\nbig = 99999999999999999999999", "more than 64 bits"),
         ('name = "../up"\n' + STUDY, "name = '../up' names a folder: no dot in front"),

@@ -104,6 +104,12 @@ def test_what_was_tried_first_is_compared_at_the_same_resource_only() -> None:
     assert sum_up(study, decisions).gain is None
 
 
+@pytest.mark.parametrize(("top", "said"), [(0, ["... and 1 more"]), (1, []), (2, [])])
+def test_that_there_are_more_is_said_where_there_are(top: int, said: list[str]) -> None:
+    lines = text(summary([]), top=top).splitlines()
+    assert [line for line in lines if "more" in line] == said
+
+
 def test_without_failures_nothing_is_said_of_them() -> None:
     assert text(summary([]), top=10).splitlines() == [
         "mine: drained; 1 trials, 1 results, 1 s",

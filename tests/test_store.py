@@ -10,13 +10,14 @@ import subprocess
 import sys
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import pandas as pd
 import pytest
 
-from hpmpi import files, lock, store, tables
+from hpmpi import files, lock, results, store, tables
 from hpmpi.decisions import Assigned, Curve, Decision, Failure, Joined, Lost, Result, Started
 from hpmpi.errors import DiskError, StoreError
 from hpmpi.jobs import JobsState
@@ -75,6 +76,12 @@ def test_what_is_appended_reads_back(tmp_path: Path) -> None:
 
 def test_a_folder_without_a_run_has_no_decisions(tmp_path: Path) -> None:
     assert read(tmp_path / "nothing").decisions == []
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "n\0"])
+def test_a_name_that_no_folder_has_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(StoreError, match="can't be read"):
+        read(tmp_path / name)
 
 
 def test_every_line_of_the_journal_is_json(tmp_path: Path) -> None:
@@ -396,6 +403,22 @@ def test_a_cut_results_file_is_said(tmp_path: Path, length: int) -> None:
     os.truncate(tmp_path / store.RESULTS, length)
     with pytest.raises(StoreError, match=r"run\.h5 is damaged"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("use", [results.read, results.read_lines])
+@pytest.mark.parametrize("there", [None, 3, "decisions"])
+def test_data_that_are_no_results_are_refused_though_their_digest_is_right(
+    tmp_path: Path, use: Callable[[Path], object], there: object
+) -> None:
+    path = tmp_path / store.RESULTS
+    with h5py.File(path, "w", userblock_size=results.HEAD_BYTES) as file:
+        if there == "decisions":
+            file.create_group("decisions/of_somebody_else")
+        elif there is not None:
+            file["decisions"] = there
+    results.seal(path)
+    with pytest.raises(StoreError, match=r"run\.h5 has no results in it"):
+        use(path)
 
 
 def test_a_results_file_of_the_first_format_is_said_to_be(tmp_path: Path) -> None:

@@ -106,6 +106,22 @@ def test_where_there_is_no_sbatch_that_is_said_and_nothing_written(study: Study)
     assert files(study.folder) == before
 
 
+@pytest.mark.parametrize("before", [[], ["out.submitit/7_submission.sh"]])
+def test_what_was_written_goes_again_where_slurm_refuses(study: Study, before: list[str]) -> None:
+    sbatch = study.folder / "bin" / "sbatch"
+    sbatch.parent.mkdir()
+    sbatch.write_text("#!/bin/sh\necho no such partition >&2\nexit 1\n")
+    sbatch.chmod(0o700)
+    for name in before:
+        (study.folder / name).parent.mkdir()
+        (study.folder / name).touch()
+    there = files(study.folder)
+    done = submit(study, *SIZE, "--out", str(study.out), path=sbatch.parent)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Slurm refuses it" in done.stderr
+    assert files(study.folder) == there
+
+
 def test_where_there_is_no_submitit_that_is_said(study: Study) -> None:
     program = (
         "import sys; sys.modules['submitit'] = None; from hpmpi import cli;"
@@ -190,6 +206,10 @@ def test_a_run_of_another_study_is_refused_before_anything_is_submitted(study: S
             fresh=False,
         )
     assert not request(study).kept.exists()
+    with pytest.raises(SettingsError, match="seed = 5, and 0 in the run that is there"):
+        submission.submit(
+            study.file, changes=["seed=5"], out=study.out, nodes=1, ntasks_per_node=2, time=5
+        )
 
 
 def test_fresh_is_left_to_the_run_but_for_what_it_would_refuse(study: Study) -> None:

@@ -9,7 +9,6 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
 
 import msgspec
 import pytest
@@ -80,14 +79,10 @@ class RankRig(Listener):
         self.until(Goodbye)
         return self.process.wait()
 
-    def pauses(self, beats: int) -> list[float]:
-        """Return how long each of so many beats was waited for."""
-        pauses = []
-        for _ in range(beats):
-            began_at = time.monotonic()
+    def beats(self, number: int) -> None:
+        """Hear so many beats."""
+        for _ in range(number):
             self.until(Beat)
-            pauses.append(time.monotonic() - began_at)
-        return pauses
 
 
 @pytest.fixture
@@ -146,7 +141,7 @@ def test_a_rank_beats_while_its_objective_ends_and_says_goodbye_after_that(
     rig.tell(word)
     while not (tmp_path / "ending").exists():
         rig.until(Beat)
-    rig.pauses(3)
+    rig.beats(3)
     assert Goodbye not in {type(report) for report in rig.left()}
     (tmp_path / "go").touch()
     assert rig.stop() == 0
@@ -158,14 +153,14 @@ def test_a_rank_beats_while_its_objective_ends_and_says_goodbye_after_that(
 def test_a_rank_beats_while_its_objective_computes(rig: RankRig, tmp_path: Path, how: str) -> None:
     rig.begin(welcome(tmp_path, "misbehave", beat_s=0.1))
     rig.tell(order(how=how, s=1000))
-    assert median(rig.pauses(20)) < 1.0, "ten times slower than it should be"
+    rig.beats(20)
     assert Finished not in {type(report) for report in rig.left()}
 
 
 def test_a_rank_beats_while_its_objective_loads(rig: RankRig, tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text("import time\ntime.sleep(1000)")
     rig.tell(welcome(tmp_path, "slow.py:f"))
-    rig.pauses(3)
+    rig.beats(3)
     assert rig.left() == []
     assert rig.stop() == 0
 
@@ -223,7 +218,7 @@ def test_a_rank_is_ready_once_however_often_its_child_starts(rig: RankRig, tmp_p
 def test_an_unfit_rank_says_so_once_and_beats_on(rig: RankRig, tmp_path: Path) -> None:
     rig.tell(welcome(tmp_path, "nothing.py:f"))
     assert "nothing.py does not exist" in rig.until(Unfit).error
-    rig.pauses(3)
+    rig.beats(3)
     assert rig.stop() == 0
     assert {type(report) for report in rig.left()} <= {Beat}
 
@@ -249,7 +244,7 @@ def test_a_rank_stays_while_rank_0_is_heard(rig: RankRig, tmp_path: Path) -> Non
 def test_a_child_dies_with_its_rank(rig: RankRig, tmp_path: Path) -> None:
     child = rig.begin(welcome(tmp_path, "misbehave"))
     rig.tell(order(how="hold_gil", s=1000))
-    rig.pauses(2)
+    rig.beats(2)
     rig.process.kill()
     assert rig.process.wait() == -signal.SIGKILL
     assert ends(child)
@@ -321,7 +316,7 @@ def test_half_a_message_is_a_sign_of_life(rig: RankRig, tmp_path: Path) -> None:
     stays_until = time.monotonic() + 2 * worker.SILENCES * 0.05
     while time.monotonic() < stays_until:
         peer._socket.send(b"?")
-        rig.pauses(1)
+        rig.beats(1)
     assert rig.process.poll() is None, "it has left, as rank 0 was silent for it"
 
 
@@ -345,7 +340,7 @@ def test_a_rank_that_was_held_up_itself_stays(rig: RankRig, tmp_path: Path) -> N
     while state(rig.process.pid) != "T" or time.monotonic() < held_until:
         rig.hear()
     rig.process.send_signal(signal.SIGCONT)
-    rig.pauses(3)
+    rig.beats(3)
     assert rig.stop() == 0
 
 

@@ -15,13 +15,19 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from hpmpi import guard
 from hpmpi.errors import TransportError
 from hpmpi.transports import Transport, launched, local
 
+Done = TypeVar("Done")
+
 START = "this-start"
 LIMIT_S = 60.0
+"""How long anything may take on a machine that is busy with other things."""
+
+EVER_S = 10 * LIMIT_S
 MEGABYTE = bytes(range(256)) * 4096
 IDLE_S = 2.0
 
@@ -169,12 +175,13 @@ def idle(transport: Transport) -> tuple[float, list[bytes]]:
     return (time.process_time() - before) / IDLE_S, heard
 
 
-def quickly(action: Callable[[], object], limit_s: float = 5.0) -> None:
-    """Do something that must not take long."""
+def unhindered(action: Callable[[], Done]) -> Done:
+    """Do something that waits for nobody; who waits does so for ever, or for EVER_S."""
     began_at = time.monotonic()
-    action()
+    done = action()
     took_s = time.monotonic() - began_at
-    assert took_s < limit_s, f"took {took_s:.1f} s"
+    assert took_s < LIMIT_S, f"took {took_s:.1f} s"
+    return done
 
 
 def flood(transport: Transport, rank: int, number: int = 20) -> list[bytes]:
@@ -244,11 +251,11 @@ def megabytes_come_whole(transport: Transport) -> None:
 
 
 def a_poll_without_news_ends_in_time(transport: Transport) -> None:
-    """Neither at once nor late."""
+    """And not before."""
     for timeout_s in (0.0, 0.001, 0.2):
         began_at = time.monotonic()
-        assert transport.poll(timeout_s) == []
-        assert timeout_s <= time.monotonic() - began_at < timeout_s + 5
+        assert unhindered(lambda limit_s=timeout_s: transport.poll(limit_s)) == []  # type: ignore[misc]
+        assert time.monotonic() - began_at >= timeout_s
 
 
 def a_poll_wakes_on_a_descriptor(transport: Transport) -> None:
@@ -257,7 +264,7 @@ def a_poll_wakes_on_a_descriptor(transport: Transport) -> None:
     high = os.dup2(read, 2000)
     os.write(write, b"news")
     for descriptor in (read, high):
-        quickly(lambda number=descriptor: transport.poll(30.0, [number]))  # type: ignore[misc]
+        unhindered(lambda number=descriptor: transport.poll(EVER_S, [number]))  # type: ignore[misc]
         assert select.select([read], [], [], 0)[0], "what woke it is for others to read"
     for descriptor in (read, high, write):
         os.close(descriptor)
@@ -266,7 +273,7 @@ def a_poll_wakes_on_a_descriptor(transport: Transport) -> None:
 def a_poll_wakes_on_a_message(transport: Transport) -> None:
     """And does not wait for more."""
     transport.send(1, b"echo")
-    quickly(lambda: transport.poll(30.0))
+    unhindered(lambda: transport.poll(EVER_S))
 
 
 def idle_ranks_cost_next_to_no_cpu(transport: Transport) -> None:
@@ -308,7 +315,7 @@ def a_stopped_rank_blocks_nobody_and_misses_nothing(transport: Transport) -> Non
     transport.send(1, b"stop")
     await_state_while_polling(transport, pid, "T")
     messages: list[bytes] = []
-    quickly(lambda: messages.extend(flood(transport, 1)))
+    unhindered(lambda: messages.extend(flood(transport, 1)))
     assert ask(transport, 2, b"still there") == b"still there"
     os.kill(pid, signal.SIGCONT)
     assert hear(transport, {1: len(messages)})[1] == messages
@@ -319,10 +326,10 @@ def a_stopped_rank_can_be_forgotten_and_left(transport: Transport) -> None:
     pid = pid_of(transport, 1)
     transport.send(1, b"stop")
     await_state_while_polling(transport, pid, "T")
-    quickly(lambda: flood(transport, 1))
+    unhindered(lambda: flood(transport, 1))
     transport.forget(1)
     assert ask(transport, 2, b"still there") == b"still there"
-    quickly(lambda: transport.leave(0.5))
+    unhindered(lambda: transport.leave(0.5))
 
 
 def a_stopped_rank_does_not_hold_up_the_end(transport: Transport) -> None:
@@ -330,8 +337,8 @@ def a_stopped_rank_does_not_hold_up_the_end(transport: Transport) -> None:
     pid = pid_of(transport, 1)
     transport.send(1, b"stop")
     await_state_while_polling(transport, pid, "T")
-    quickly(lambda: flood(transport, 1, 1000))
-    quickly(lambda: transport.leave(0.5))
+    unhindered(lambda: flood(transport, 1, 1000))
+    unhindered(lambda: transport.leave(0.5))
 
 
 def a_dead_rank_blocks_nobody(transport: Transport) -> None:
@@ -339,12 +346,12 @@ def a_dead_rank_blocks_nobody(transport: Transport) -> None:
     pid = pid_of(transport, 1)
     os.kill(pid, signal.SIGKILL)
     await_state(pid, "Z")
-    quickly(lambda: flood(transport, 1))
+    unhindered(lambda: flood(transport, 1))
     assert ask(transport, 2, b"still there") == b"still there"
-    quickly(lambda: flood(transport, 1))
+    unhindered(lambda: flood(transport, 1))
     transport.forget(1)
     assert ask(transport, 2, b"still there") == b"still there"
-    quickly(lambda: transport.leave(0.5))
+    unhindered(lambda: transport.leave(0.5))
 
 
 def a_rank_that_stops_in_the_middle_of_a_message_blocks_nobody(transport: Transport) -> None:
@@ -366,7 +373,7 @@ def a_rank_that_dies_in_the_middle_of_a_message_blocks_nobody(transport: Transpo
     heard = await_state_while_polling(transport, pid, "Z")
     heard += others_go_on(transport)
     assert set(heard) <= {b"still there", MEGABYTE}
-    quickly(lambda: transport.leave(0.5))
+    unhindered(lambda: transport.leave(0.5))
 
 
 def others_go_on(transport: Transport) -> list[bytes]:
@@ -380,11 +387,8 @@ def others_go_on(transport: Transport) -> list[bytes]:
 
 
 def polled(transport: Transport) -> list[bytes]:
-    """Poll, which must not take long."""
-    began_at = time.monotonic()
-    messages = transport.poll(0.05)
-    assert time.monotonic() - began_at < 5
-    return [message for _, message in messages]
+    """Poll for a moment."""
+    return [message for _, message in unhindered(lambda: transport.poll(0.05))]
 
 
 def await_state_while_polling(transport: Transport, pid: int, states: str) -> list[bytes]:

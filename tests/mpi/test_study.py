@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.decisions import Assigned, Back, Failure, Lost, Suspension
+from hpmpi.decisions import Assigned, Back, Curve, Failure, Lost, Suspension
 from hpmpi.messages import FailureKind
 from tests.runs import IS_OPEN_MPI, MPIRUN, Study, finish, mpirun, parent_of
 
@@ -105,22 +105,46 @@ def test_a_rank_0_that_was_held_up_declares_nobody_lost(tmp_path: Path) -> None:
     assert not any(isinstance(each, Lost | Failure) for each in study.decisions)
 
 
+TALK = """
+import time
+
+def train(config, trial):
+    for step in range(1_000_000):
+        trial.report(step, loss=1.0)
+        time.sleep(0.05)
+"""
+
+
 def test_a_slow_rank_is_not_lost(tmp_path: Path) -> None:
-    patience_s = 4.0
-    study = Study(tmp_path, epoch_s=3.0)
-    process = study.start(study.mpirun(4, "--set", f"limits.patience_s={patience_s}"))
+    """All its silences together are longer than the patience, and none of them is."""
+    patience_s = 6.0
+    study = Study(tmp_path)
+    (tmp_path / "train.py").write_text(TALK)
+    set_s = ("--set", f"limits.patience_s={patience_s}", "--set", "limits.grace_s=0")
+    process = study.start(study.mpirun(4, *set_s))
     study.until(lambda: len(study.busy()) == 3, process)
     slow = study.ranks()[1]
-    for _ in range(4):
+    for _ in range(3):
+        before = points_of(study, 1)
+        study.until(lambda known=before: points_of(study, 1) > known, process)  # type: ignore[misc]
         os.kill(slow, signal.SIGSTOP)
-        time.sleep(patience_s / 2)
+        time.sleep(0.4 * patience_s)
         os.kill(slow, signal.SIGCONT)
-        time.sleep(patience_s / 8)
-    assert process.poll() is None, "the study should have lasted longer"
     process.send_signal(signal.SIGUSR1)
     done = finish(process)
     assert (done.returncode, study.left()) == (75, []), done.stderr
     assert not any(isinstance(each, Lost) for each in study.decisions)
+
+
+def points_of(study: Study, rank: int) -> int:
+    """Count what was heard by now of a rank's learning curves."""
+    attempts = {
+        (each.trial, each.attempt)
+        for each in study.decisions
+        if isinstance(each, Assigned) and each.rank == rank
+    }
+    curves = [each for each in study.decisions if isinstance(each, Curve)]
+    return sum(len(each.points) for each in curves if (each.trial, each.attempt) in attempts)
 
 
 def test_rank_0_killed_ends_the_launcher_and_loses_no_result(tmp_path: Path) -> None:
@@ -128,9 +152,7 @@ def test_rank_0_killed_ends_the_launcher_and_loses_no_result(tmp_path: Path) -> 
     process = study.start(study.mpirun(4))
     study.until(lambda: len(study.results) >= 5, process)
     os.kill(leader_of(study), signal.SIGKILL)
-    began_at = time.monotonic()
     assert finish(process).returncode != 0
-    assert time.monotonic() - began_at < 15
     assert study.left() == []
     before = study.results
     done = study.run(study.mpirun(4))
