@@ -273,7 +273,8 @@ class Child:
         self._output.trim()
         memory_mb = self._welcome.memory_mb
         if memory_mb is not None and self._job is not None and self._loaded:
-            used_mb = memory_of(self._family.members()) / 1e6
+            data = self._welcome.data and os.path.realpath(self._welcome.data)
+            used_mb = memory_of(self._family.members(), memory_mb * 1e6, data) / 1e6
             if used_mb > memory_mb:
                 said = f"used {used_mb:.0f} MB, more than trial_memory_mb = {memory_mb:g}"
                 self._end(FailureKind.MEMORY, said, now)
