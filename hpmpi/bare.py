@@ -17,9 +17,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hpmpi import objective, place
+from hpmpi.accounts import told
 from hpmpi.messages import Assign, Progress, Ready, Report, Unfit, Welcome
 from hpmpi.output import Output
-from hpmpi.perform import attempt, leave_signals_to_the_rank, told
+from hpmpi.perform import attempt, leave_signals_to_the_rank
 from hpmpi.place import Share
 
 BREATHE_EVERY_S = 0.1

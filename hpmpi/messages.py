@@ -17,6 +17,9 @@ from hpmpi.trial import Config, Metrics
 OUTPUT = "; its last output:"
 """Stands between an error and what the objective has printed last."""
 
+TRACEBACK = "Traceback (most recent call last):"
+"""How a traceback begins."""
+
 
 class Message(msgspec.Struct, frozen=True, gc=False, tag=str.lower, omit_defaults=True):
     """What can be written and read again.
@@ -38,12 +41,15 @@ class FailureKind(Enum):
 
 
 def gist(error: str) -> str:
-    """Take the line of an error that says most.
+    r"""Take the line of an error that says what it was: the first.
 
-    >>> gist("Traceback ... ValueError: no"), gist("killed by SIGSEGV; its last output: epoch 3")
-    ('Traceback ... ValueError: no', 'killed by SIGSEGV')
+    Old journals have tracebacks without such a line, whose last one was taken, and is still.
+
+    >>> gist("ValueError: no\n\nTraceback..."), gist("killed by SIGSEGV; its last output: epoch 3")
+    ('ValueError: no', 'killed by SIGSEGV')
     """
-    return error.partition(OUTPUT)[0].strip().rpartition("\n")[2]
+    lines = error.partition(OUTPUT)[0].strip().split("\n")
+    return lines[-1] if lines[0].endswith(TRACEBACK) else lines[0]
 
 
 def escaped(line: str) -> str:

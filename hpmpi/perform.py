@@ -15,14 +15,13 @@ import signal
 import socket
 import sys
 import threading
-import traceback
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
 
 import msgspec
 
 from hpmpi import guard, objective
+from hpmpi.accounts import told
 from hpmpi.errors import ObjectiveError
 from hpmpi.frames import Frames
 from hpmpi.messages import (
@@ -50,9 +49,6 @@ way to end its workers."""
 
 HUNG_UP = getattr(select, "POLLRDHUP", select.POLLHUP)
 """Says that the other end has finished, even where something that it said is unread."""
-
-ERROR_CHARACTERS = 4000
-"""How much of an error's text is kept, from its end."""
 
 
 class Ended(SystemExit):
@@ -146,22 +142,6 @@ def attempt(
             os._exit(1)
     newest = checkpoints.newest
     return Finished(*job, metrics, saved=newest.resource if newest else 0)
-
-
-def told(error: BaseException) -> str:
-    """Tell an error as Python does, without the lines that are ours."""
-    if isinstance(error, ObjectiveError):
-        return str(error)
-    trace = error.__traceback__
-    while trace is not None and is_ours(trace.tb_frame.f_code.co_filename):
-        trace = trace.tb_next
-    text = "".join(traceback.format_exception(type(error), error, trace)).strip()
-    return text[-ERROR_CHARACTERS:].encode(errors="backslashreplace").decode()
-
-
-def is_ours(file: str) -> bool:
-    """Tell the lines between the user's code and us, the import system's included."""
-    return Path(file).parent == Path(__file__).parent or file.startswith("<frozen ")
 
 
 def leave_signals_to_the_rank(wire: socket.socket | None = None) -> None:

@@ -351,7 +351,7 @@ class Ledger:
             entry.failed_on.add(failure.rank)
             last = entry.failures == self.study.failures
         if failure.kind in {FailureKind.EXCEPTION, FailureKind.BAD_VALUE}:
-            said = failure.error.splitlines()[-1]
+            said = failure.error.splitlines()[0]
             last = last or said == entry.said
             entry.said = said
         assert failure.final == last

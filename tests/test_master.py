@@ -159,10 +159,10 @@ def test_a_failure_of_any_kind_is_tried_again_as_often_as_may_be(kind: FailureKi
 @pytest.mark.parametrize("kind", [FailureKind.EXCEPTION, FailureKind.BAD_VALUE])
 def test_what_says_the_same_twice_is_not_tried_a_third_time(kind: FailureKind) -> None:
     master = working(Study(ranks=1, failures=9, limit=1))
-    said = ["line 1\nValueError: no", "KeyError: 1", "line 2\nValueError: no"]
+    said = ["ValueError: no\n\nline 1", "KeyError: 1", "ValueError: no\n\nline 2"]
     for attempt, error in enumerate(said, start=1):
         assert orders(hear(master, 1, failed(0, attempt, kind, error)))
-    commands = hear(master, 1, failed(0, 4, kind, "line 3\nValueError: no"))
+    commands = hear(master, 1, failed(0, 4, kind, "ValueError: no\n\nline 3"))
     assert commands[-1] == Leave(Outcome.COMPLETE)
 
 
