@@ -118,13 +118,14 @@ class Finished(Message, frozen=True):
 
 
 class Failed(Message, frozen=True):
-    """The attempt came to nothing."""
+    """The attempt came to nothing; its process is `used` if it had done other jobs before."""
 
     trial: int
     rung: int
     attempt: int
     kind: FailureKind
     error: str
+    used: bool = False
 
     @property
     def spoils(self) -> bool:
@@ -191,7 +192,8 @@ class Welcome(Message, frozen=True):
 class Assign(Message, frozen=True):
     """Do this job; `saved` is the resource of the newest checkpoint the master has heard of.
 
-    `deadline_s`: how long it is until the allocation ends, if that is known.
+    `deadline_s`: how long it is until the allocation ends, if that is known; `fresh`: in a process
+    that has done no other job, where there is a process.
     """
 
     trial: int
@@ -202,6 +204,7 @@ class Assign(Message, frozen=True):
     seed: int
     saved: int = 0
     deadline_s: float | None = None
+    fresh: bool = False
 
 
 class Save(Message, frozen=True):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from hpmpi.accounts import told
-from hpmpi.child import TAKEN
+from hpmpi.ending import TAKEN
 from hpmpi.messages import OUTPUT, gist
 
 
@@ -136,6 +136,10 @@ def test_an_error_is_told_within_bounds_and_as_text() -> None:
     assert len(said) < 6000
     assert len(gist(said)) < 400
     assert tell(lambda: fail(ValueError("caf\udce9"))).encode()
+
+
+def test_an_error_without_lines_of_the_users_is_told_once() -> None:
+    assert told(ValueError("math domain error")) == "ValueError: math domain error"
 
 
 def test_the_first_line_is_the_gist_whoever_tells() -> None:
