@@ -51,7 +51,8 @@ def told(error: BaseException) -> str:
         trace = trace.tb_next
     seen = Errors(type(error), error, trace, compact=True)
     text = "".join(seen.format()).strip()
-    return writable(f"{summary(seen)}\n\n{text[-MOST_CHARACTERS:]}")
+    said = summary(seen)
+    return writable(said if text == said else f"{said}\n\n{text[-MOST_CHARACTERS:]}")
 
 
 def summary(error: Errors) -> str:
