@@ -2,7 +2,7 @@
 
 It has the interface of a Child, whose rules do not hold here: an objective that ends its process
 ends the rank, one that hangs makes it silent, no limit is kept, and what a job leaves behind in the
-process stays for the next.
+process stays for the next: there is no fresh one, and a failure says so.
 
 One thread speaks MPI, and it is the objective's: so a rank can't beat while it works. It takes a
 breath, to beat and to listen, where the objective calls `trial.report` or `trial.should_save`.
@@ -16,10 +16,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from hpmpi import objective, place
+from hpmpi import place
+from hpmpi.accounts import told
 from hpmpi.messages import Assign, Progress, Ready, Report, Unfit, Welcome
 from hpmpi.output import Output
-from hpmpi.perform import attempt, leave_signals_to_the_rank, told
+from hpmpi.perform import Attempts, leave_signals_to_the_rank
 from hpmpi.place import Share
 
 BREATHE_EVERY_S = 0.1
@@ -41,7 +42,7 @@ class Bare:
         self._breathe = breathe
         self._thread = threading.get_ident()
         self._breathed_at = 0.0
-        self._function: objective.Function | None = None
+        self._attempts: Attempts | None = None
         self._output: Output | None = None
         self._reports: list[Report] = []
         self._job: Assign | None = None
@@ -61,7 +62,7 @@ class Bare:
             for stream in (sys.stdout, sys.stderr):
                 os.dup2(self._output.fileno(), stream.fileno())
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # nobody is there to type
-            self._function = objective.prepare(self._welcome)
+            self._attempts = Attempts(self._welcome)
         except BaseException as error:  # noqa: BLE001 - the user's module
             self._reports.append(Unfit(place.host(), told(error)))
         else:
@@ -82,11 +83,11 @@ class Bare:
 
     def poll(self, now: float) -> list[Report]:
         """Do the job that waits, if one does; return what there is to report."""
-        if self._job is not None and self._function is not None:
+        if self._job is not None and self._attempts is not None:
             order, self._job = self._job, None
             self._breathed_at = now
-            answer = attempt(self._function, self._welcome, order, self._tell, self._drains)
-            self._reports.append(answer)
+            answer = self._attempts.make(order, self._tell, self._drains)
+            self._reports.append(answer)  # a breath has begun another list meanwhile
             with contextlib.suppress(Exception):  # whatever the objective has put in its place
                 sys.stdout.flush()
         reports, self._reports = self._reports, []

@@ -40,6 +40,7 @@ from hpmpi.messages import (
     Ready,
     Report,
     Save,
+    Stop,
     Suspended,
     Unfit,
     Welcome,
@@ -88,6 +89,7 @@ class Child:
         self._output: Output | None = None
         self._frames: Frames | None = None
         self._job: Assign | None = None
+        self._used = self._saves = False
         self._loaded = False
         self._unfit = False
         self._retired = False
@@ -124,13 +126,15 @@ class Child:
         self._frames = Frames(wire)
         self._family = Family(self._process)
         family.offer_to_kernel(self.pid)
-        self._loaded = False
+        self._loaded = self._used = False
         self._ending = None
         self._counted_at = -math.inf  # the one before may have been taken
         self._begin()
         self._say(self._welcome)
         if self._job is not None:
             self._say(self._job)
+            if self._saves:
+                self._say(Save())
 
     def descriptors(self) -> list[int]:
         """Return what to wait on for news of the child."""
@@ -144,15 +148,19 @@ class Child:
         return self._frames is not None and self._frames.unsent
 
     def assign(self, order: Assign) -> None:
-        """Have the child do a job, or the next child where this one is being ended."""
+        """Have the child do a job, or the next child where this one ends or would not do."""
         assert self._job is None, "a child does one job at a time"
+        if order.fresh and self._used:
+            self._end(FailureKind.EXIT, "", time.monotonic())
         self._job = order
+        self._saves = False
         self._begin()
         if self._ending is None:
             self._say(order)
 
     def save(self) -> None:
         """Pass on that the job in work is to end with its next checkpoint."""
+        self._saves = True
         if self._job is not None and self._ending is None:
             self._say(Save())
 
@@ -239,6 +247,7 @@ class Child:
                 self._unfit = True
             case Finished() | Suspended() | Failed():
                 self._job = None
+                self._used = True
                 if self._output is not None:
                     self._output.mark()
                 if isinstance(report, Failed):
@@ -273,7 +282,8 @@ class Child:
         self._output.trim()
         memory_mb = self._welcome.memory_mb
         if memory_mb is not None and self._job is not None and self._loaded:
-            used_mb = memory_of(self._family.members()) / 1e6
+            data = self._welcome.data and os.path.realpath(self._welcome.data)
+            used_mb = memory_of(self._family.members(), memory_mb * 1e6, data) / 1e6
             if used_mb > memory_mb:
                 said = f"used {used_mb:.0f} MB, more than trial_memory_mb = {memory_mb:g}"
                 self._end(FailureKind.MEMORY, said, now)
@@ -308,7 +318,7 @@ class Child:
         begun = self._ending is None or self._ending.job is self._job
         if self._job is not None and begun:
             job = (self._job.trial, self._job.rung, self._job.attempt)
-            reports.append(Failed(*job, kind, error))
+            reports.append(Failed(*job, kind, error, self._used))
             self._job = None
         self._crashes += not self._loaded
         if self._crashes >= MAX_CRASHES:
@@ -339,7 +349,7 @@ class Child:
         tail = self._output.tail() if self._output is not None else ""
         return f"{error}{OUTPUT}\n{tail}" if tail else error
 
-    def _say(self, message: Welcome | Assign | Save) -> None:
+    def _say(self, message: Welcome | Assign | Save | Stop) -> None:
         if self._frames is not None:
             self._frames.send(msgspec.msgpack.encode(message))
 

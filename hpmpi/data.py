@@ -25,7 +25,10 @@ CHUNK_BYTES = 1 << 20
 
 
 class Data(Mapping[str, Any]):
-    """The arrays of `[data]` by name; each is mapped, read-only, when it is asked for."""
+    """The arrays of `[data]` by name; each is mapped, read-only, when it is asked for.
+
+    Who asks gets a view of its own: what is done to its shape is not done to another trial's.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Have what lies in a folder; nothing is opened yet."""
@@ -34,11 +37,13 @@ class Data(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         """Map an array; raises KeyError that says which there are."""
+        import numpy as np  # noqa: PLC0415 - only those who use the data pay for it
+
         if name not in self._arrays:
             if name not in list(self):
                 raise KeyError(f"{name!r} is not in [data]; there is: {', '.join(self)}")
             self._arrays[name] = mapped(self.folder / file_of(name))
-        return self._arrays[name]
+        return np.asarray(self._arrays[name])
 
     def __iter__(self) -> Iterator[str]:
         """Name the arrays."""
@@ -70,7 +75,7 @@ def mapped(path: Path) -> Any:
     import numpy as np  # noqa: PLC0415 - only those who use the data pay for it
 
     with contextlib.suppress(ValueError):  # one without elements can't be mapped
-        return np.asarray(np.load(path, mmap_mode="r"))
+        return np.load(path, mmap_mode="r")
     array = np.load(path, allow_pickle=False)
     array.flags.writeable = False
     return array

@@ -68,7 +68,8 @@ class Result(Message, frozen=True):
 class Failure(Message, frozen=True):
     """An attempt at an open job came to nothing.
 
-    With `final` the job is given up, and counts in its rung as the worst.
+    With `final` the job is given up, and counts in its rung as the worst. `used`: in a process that
+    had done other jobs before.
     """
 
     at: float
@@ -79,6 +80,7 @@ class Failure(Message, frozen=True):
     kind: FailureKind
     error: str
     final: bool = False
+    used: bool = False
 
 
 class Late(Message, frozen=True):

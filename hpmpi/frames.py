@@ -55,6 +55,14 @@ class Frames:
         """Whether something waits for `flush`."""
         return bool(self._outgoing)
 
+    @property
+    def unheard(self) -> bool:
+        """Whether something has come that nobody has received, if only the end; takes nothing."""
+        try:
+            return bool(await_any([self.fileno()], limit_s=0.0))
+        except OSError:  # somebody has closed it
+            return True
+
     def send(self, message: bytes) -> None:
         """Send as much as goes; the rest goes with later calls of `flush`."""
         if not self.closed:

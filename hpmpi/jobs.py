@@ -17,8 +17,10 @@ Rules:
   one attempt.
 - Nothing is handed out that there is no time for before the allocation ends.
 - A job is given up when it has failed `max_failures` times; after two times where it says the same
-  each time; and when it has taken MAX_LOSSES ranks with it. A rank that was lost and is heard again
-  was not taken.
+  each time, and the second time in a process that had done nothing else: two that have done the
+  same before may both be spoilt by it. So a job that has failed is tried again in one of its own.
+- It is given up, too, when it has taken MAX_LOSSES ranks with it. A rank that was lost and is heard
+  again was not taken.
 - The incumbent is the best trial at the highest rung reached; its checkpoint is kept even when it
   will not be asked for again.
 """
@@ -185,12 +187,12 @@ class Jobs:
         opened = self.open.get(key)
         return opened is not None and opened.holder == rank and opened.attempts == attempt
 
-    def is_last(self, key: JobKey, kind: FailureKind, error: str) -> bool:
-        """Tell whether a job is given up with another failure."""
+    def is_last(self, key: JobKey, kind: FailureKind, error: str, *, used: bool) -> bool:
+        """Tell whether a job is given up with another failure, in a process that was `used`."""
         opened = self.open[key]
         if kind is FailureKind.LOST:
             return len(opened.lost) + 1 >= MAX_LOSSES
-        repeats = kind in TALKATIVE and gist(error) == opened.said
+        repeats = kind in TALKATIVE and not used and gist(error) == opened.said
         return repeats or opened.failures + 1 >= self.max_failures
 
     def holders(self) -> list[int]:
@@ -310,7 +312,8 @@ class Jobs:
             raise ReplayError(f"{assigned} can't be derived; it comes out as {again}")
 
     def _fail_again(self, failure: Failure) -> None:
-        if failure.final != self.is_last(self._find(failure), failure.kind, failure.error):
+        key, kind, error = self._find(failure), failure.kind, failure.error
+        if failure.final != self.is_last(key, kind, error, used=failure.used):
             raise ReplayError(f"{failure} can't be derived; final comes out otherwise")
         self.take_failure(failure)
 

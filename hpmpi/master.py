@@ -158,8 +158,8 @@ class Master:
         match answer:
             case Finished() if held.job in self.jobs.open:
                 return self._finish(rank, answer, now)
-            case Failed(kind=kind, error=error) if self.jobs.is_newest(*held, rank):
-                return self._fail(held.job, rank, kind, error, now)
+            case Failed(kind=kind, error=error, used=used) if self.jobs.is_newest(*held, rank):
+                return self._fail(held.job, rank, kind, error, now, used=used)
             case Suspended(saved=saved) if self.jobs.is_newest(*held, rank):
                 suspension = Suspension(now, *held.job, held.attempt, rank, saved)
                 self.jobs.take_suspension(suspension)
@@ -192,8 +192,15 @@ class Master:
             commands.append(self._leave(Outcome.DESERTED))
         return commands
 
-    def _fail(
-        self, key: JobKey, rank: int, kind: FailureKind, error: str, now: float
+    def _fail(  # noqa: PLR0913 - all that a failure is
+        self,
+        key: JobKey,
+        rank: int,
+        kind: FailureKind,
+        error: str,
+        now: float,
+        *,
+        used: bool = False,
     ) -> list[Command]:
         failure = Failure(
             at=now,
@@ -203,7 +210,8 @@ class Master:
             rank=rank,
             kind=kind,
             error=error,
-            final=self.jobs.is_last(key, kind, error),
+            final=self.jobs.is_last(key, kind, error, used=used),
+            used=used,
         )
         return [Record(failure), *map(Discard, self.jobs.take_failure(failure))]
 
@@ -300,6 +308,7 @@ class Master:
             seed=seed_of(self._seed, key.trial),
             saved=self.jobs.saved.get(key.trial, 0),
             deadline_s=None if deadline is None else deadline.ends_at - now,
+            fresh=opened.failures > 0,
         )
 
     def _leave(self, outcome: Outcome) -> Leave:

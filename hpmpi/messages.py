@@ -17,6 +17,9 @@ from hpmpi.trial import Config, Metrics
 OUTPUT = "; its last output:"
 """Stands between an error and what the objective has printed last."""
 
+TRACEBACK = "Traceback (most recent call last):"
+"""How a traceback begins."""
+
 
 class Message(msgspec.Struct, frozen=True, gc=False, tag=str.lower, omit_defaults=True):
     """What can be written and read again.
@@ -38,12 +41,15 @@ class FailureKind(Enum):
 
 
 def gist(error: str) -> str:
-    """Take the line of an error that says most.
+    r"""Take the line of an error that says what it was: the first.
 
-    >>> gist("Traceback ... ValueError: no"), gist("killed by SIGSEGV; its last output: epoch 3")
-    ('Traceback ... ValueError: no', 'killed by SIGSEGV')
+    Old journals have tracebacks without such a line, whose last one was taken, and is still.
+
+    >>> gist("ValueError: no\n\nTraceback..."), gist("killed by SIGSEGV; its last output: epoch 3")
+    ('ValueError: no', 'killed by SIGSEGV')
     """
-    return error.partition(OUTPUT)[0].strip().rpartition("\n")[2]
+    lines = error.partition(OUTPUT)[0].strip().split("\n")
+    return lines[-1] if lines[0].endswith(TRACEBACK) else lines[0]
 
 
 def escaped(line: str) -> str:
@@ -112,13 +118,14 @@ class Finished(Message, frozen=True):
 
 
 class Failed(Message, frozen=True):
-    """The attempt came to nothing."""
+    """The attempt came to nothing; its process is `used` if it had done other jobs before."""
 
     trial: int
     rung: int
     attempt: int
     kind: FailureKind
     error: str
+    used: bool = False
 
     @property
     def spoils(self) -> bool:
@@ -185,7 +192,8 @@ class Welcome(Message, frozen=True):
 class Assign(Message, frozen=True):
     """Do this job; `saved` is the resource of the newest checkpoint the master has heard of.
 
-    `deadline_s`: how long it is until the allocation ends, if that is known.
+    `deadline_s`: how long it is until the allocation ends, if that is known; `fresh`: in a process
+    that has done no other job, where there is a process.
     """
 
     trial: int
@@ -196,6 +204,7 @@ class Assign(Message, frozen=True):
     seed: int
     saved: int = 0
     deadline_s: float | None = None
+    fresh: bool = False
 
 
 class Save(Message, frozen=True):

@@ -1,22 +1,22 @@
-"""The user's function: finding it, what it is given, and what it may return.
+"""The user's function: finding it, and what it is given.
 
     def train(config, trial): ...      or      def train(config): ...
 
-It returns a number, or a dictionary of numbers by metric.
+It may be anything that can be called so, or a class, whose one instance can.
 """
 
 import ast
+import copy
+import functools
 import importlib
 import importlib.util
 import inspect
-import math
-import numbers
 import os
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ from hpmpi.data import data_in
 from hpmpi.errors import ObjectiveError
 from hpmpi.files import remove
 from hpmpi.messages import Assign, Point, Welcome
-from hpmpi.trial import Config, Metrics
+from hpmpi.metrics import all_numbers
+from hpmpi.trial import Config
 
 Function = Callable[[Config, "Trial"], Any]
 Publish = Callable[[Point], None]
@@ -41,15 +42,25 @@ SAVE_SHARE = 0.05
 TRIALS = "trials"
 """The folder in the run folder that has those of trials."""
 
-MOST_METRICS = 10_000
 MOST_CHARACTERS = 200
-"""How many metrics an objective may return, and how much of what it returned is told."""
+"""How much is told of what an objective takes."""
+
+UNFINISHED = {
+    inspect.iscoroutinefunction: "is async, and nobody would await it: name a function that does, "
+    "as in def train(config): return asyncio.run(train_async(config))",
+    inspect.isgeneratorfunction: "has a yield, and nobody would ask for what comes: return the "
+    "metrics, and report what comes before by trial.report",
+    inspect.isasyncgenfunction: "is an async generator, and nobody would ask for what comes: "
+    "return the metrics, and report what comes before by trial.report",
+}
+"""What gives something other than a result when it is called, and what to do."""
 
 
 class Suspend(BaseException):
     """The run drains, and a checkpoint at the resource `saved` is there: leave the objective.
 
-    Not an error, and not for an `except Exception` on the way.
+    Not an error, and not for an `except Exception` on the way. Where it is caught all the same, the
+    job is suspended once its objective has ended, whatever that came to.
     """
 
     def __init__(self, saved: int) -> None:
@@ -63,10 +74,13 @@ class Trial:
 
     `start`: the resource already spent, 0 without a checkpoint; `stop`: the resource to reach;
     `previous`: the folder of the trial's newest checkpoint, or None; `seed`: 32 bits, the same for
-    every attempt at this trial; `args`: the study's `[objective_args]`; `origin`: the folder of the
-    study file; `data`: the arrays of `[data]` by name, read-only, or None; `deadline_s`: seconds
-    left before the allocation ends, None where that is not known; `folder`: one of this attempt's
-    own.
+    every attempt at this trial; `args`: the study's `[objective_args]`, a copy of this trial's own;
+    `origin`: the folder of the study file; `data`: the arrays of `[data]` by name, read-only, or
+    None; `deadline_s`: seconds left before the allocation ends, None where that is not known;
+    `folder`: one of this attempt's own.
+
+    It may be used in threads and forked processes of the objective, but not after the objective has
+    ended: what is reported then is dropped.
     """
 
     def __init__(
@@ -80,8 +94,6 @@ class Trial:
         """Take over the trial's newest checkpoint."""
         self.number = order.trial
         self.seed = order.seed
-        self.args = welcome.args
-        self.origin = Path(welcome.origin)
         self.data = data_in(welcome.data)
         self.stop = order.resource
         self._ends_at = None if order.deadline_s is None else time.monotonic() + order.deadline_s
@@ -92,8 +104,24 @@ class Trial:
         self._checkpoints = checkpoints
         self._publish = publish
         self._drains = drains
+        self._args = welcome.args
+        self._origin = welcome.origin
+        self._metric = welcome.metric
+        self._suspended = False
+        self._ended = False
+        self._speaking = threading.RLock()
         self._saved_at = time.monotonic()
         self._save_took_s = 0.0
+
+    @functools.cached_property
+    def args(self) -> dict[str, Any]:
+        """What the study has in `[objective_args]`; what is changed in it, no other trial sees."""
+        return copy.deepcopy(self._args)
+
+    @functools.cached_property
+    def origin(self) -> Path:
+        """The folder of the study file."""
+        return Path(self._origin)
 
     @property
     def deadline_s(self) -> float | None:
@@ -113,9 +141,15 @@ class Trial:
             self._folder = folder
         return self._folder
 
-    def report(self, resource: int, /, **metrics: float) -> None:
-        """Add a point to the learning curve; raises ObjectiveError for what is no number."""
-        self._publish(Point(int(resource), all_numbers(metrics)))
+    def report(self, resource: int, /, **metrics: object) -> None:
+        """Add a point to the learning curve; what is no number is left out.
+
+        Raises ObjectiveError where that is the studied metric.
+        """
+        point = Point(int(resource), all_numbers(metrics, self._metric))
+        with self._speaking:
+            if not self._ended:
+                self._publish(point)
 
     def should_save(self, resource: int) -> bool:
         """Tell whether now is the time for a checkpoint.
@@ -124,7 +158,7 @@ class Trial:
         """
         pause_s = max(SAVE_PAUSE_S, self._save_took_s / SAVE_SHARE)
         due = resource >= self.stop or time.monotonic() - self._saved_at >= pause_s
-        return due or self._drains()
+        return due or self._asked()
 
     @contextmanager
     def checkpoint(self, resource: int) -> Iterator[Path]:
@@ -138,8 +172,22 @@ class Trial:
         self._saved_at = time.monotonic()
         self._save_took_s = self._saved_at - began_at
         newest = self._checkpoints.newest
-        if newest is not None and resource <= newest.resource < self.stop and self._drains():
+        if newest is None or newest.resource < resource:  # there was no room for it
+            return
+        if self._suspended or (newest.resource < self.stop and self._asked()):
+            self._suspended = True
             raise Suspend(newest.resource)
+
+    def end(self) -> bool:
+        """Have no more to do with the job from now on; true if its objective was to leave it."""
+        with self._speaking:  # who reports meanwhile has done so before the answer
+            self._ended = True
+        return self._suspended
+
+    def _asked(self) -> bool:
+        """Look whether the run drains."""
+        with self._speaking:
+            return not self._ended and self._drains()
 
 
 @contextmanager
@@ -154,7 +202,8 @@ def working_folder(trial: Trial, *, own: bool) -> Iterator[None]:
         yield
     finally:
         if before is not None:
-            os.chdir(before)
+            with suppress(OSError):
+                os.chdir(before)
         if own:
             with suppress(OSError):  # there is something in it
                 trial.folder.rmdir()
@@ -176,7 +225,7 @@ def open_trial(
 
 def prepare(welcome: Welcome) -> Function:
     """Load the objective of a study, and have it look at the study, if it does so."""
-    function = load(welcome.objective, Path(welcome.origin))
+    function = made(load(welcome.objective, Path(welcome.origin)))
     check_study(function, welcome)
     return called_with_both(function)
 
@@ -203,15 +252,47 @@ def check_study(function: Callable[..., Any], welcome: Welcome) -> None:
     the study file, the name of the metric, and the data, None without `[data]`.
     """
     if callable(look := getattr(function, "check_study", None)):
-        look(welcome.args, Path(welcome.origin), welcome.metric, data_in(welcome.data))
+        look(
+            copy.deepcopy(welcome.args), Path(welcome.origin), welcome.metric, data_in(welcome.data)
+        )
+
+
+def made(found: Callable[..., Any]) -> Callable[..., Any]:
+    """Make the one instance of a class, which is the objective then; a function is left as it is.
+
+    Raises ObjectiveError for what can't be one; whatever a constructor raises comes out.
+    """
+    if inspect.isclass(found):
+        name = found.__name__
+        if not takes(found):
+            raise ObjectiveError(
+                f"the objective is the class {name}, whose constructor takes {signature_of(found)}:"
+                f" give all of it defaults, or make one in the file, as objective = {name}(...), "
+                "and name that in the study"
+            )
+        instance: Any = found()
+        if not callable(instance):
+            raise ObjectiveError(
+                f"the objective is the class {name}, which has no method __call__(self, config): "
+                "give it one, or name a function"
+            )
+        found = instance
+    called = found if inspect.isroutine(found) else functools.partial(type(found).__call__, found)
+    for kind, advice in UNFINISHED.items():
+        if kind(found) or kind(called):
+            raise ObjectiveError(f"the objective {advice}")
+    return found
 
 
 def called_with_both(function: Callable[..., Any]) -> Function:
     """Let an objective be called with the trial, which it gets if it takes two arguments.
 
-    A default of its own is left alone.
+    A default of its own is left alone. Raises ObjectiveError for one that can't be called so.
     """
-    parameters = inspect.signature(function).parameters.values()
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:  # some that are written in C don't tell
+        return lambda config, _: function(config)
     positional = [
         each
         for each in parameters
@@ -220,57 +301,28 @@ def called_with_both(function: Callable[..., Any]) -> Function:
     takes_both = any(each.kind is each.VAR_POSITIONAL for each in parameters) or any(
         each.default is each.empty or each.name == "trial" for each in positional[1:2]
     )
+    if not takes(function, *["config", "trial"][: 1 + takes_both]):
+        raise ObjectiveError(
+            f"the objective takes {signature_of(function)}: it must take a configuration, or a "
+            "configuration and a trial, as in def train(config, trial)"
+        )
     return function if takes_both else lambda config, _: function(config)
 
 
-def check(returned: object, metric: str | None) -> Metrics:
-    """Turn what an objective returned into metrics; raises ObjectiveError where it is none.
-
-    >>> check(0.5, None), check({"accuracy": 1}, "accuracy")
-    ({'loss': 0.5}, {'accuracy': 1.0})
-    """
-    values = returned if isinstance(returned, dict) else {metric or "loss": returned}
-    if (metric or "loss") not in values:
-        there_is = ", ".join(map(repr, islice(values, 20)))[:MOST_CHARACTERS] or "nothing at all"
-        raise ObjectiveError(
-            f"the objective returned no {metric or 'loss'!r} but {there_is}; "
-            "set `metric` in the study to one of its keys"
-        )
-    return all_numbers(values)
-
-
-def all_numbers(values: Mapping[Any, object]) -> Metrics:
-    """Turn metrics into floats by name; raises ObjectiveError where they are none, or too many."""
-    if len(values) > MOST_METRICS:
-        raise ObjectiveError(f"{len(values)} metrics are too many: return {MOST_METRICS} at most")
-    names = {value: written(value) for value in values}
-    if long := next((name for name in names.values() if len(name) > MOST_CHARACTERS), None):
-        raise ObjectiveError(f"the name of the metric {long[:20]!r}... is too long")
-    return {names[key]: number(names[key], value) for key, value in values.items()}
-
-
-def written(name: object) -> str:
-    """Write the name of a metric so that it can be sent and stored, whatever it is."""
-    return str(name).encode(errors="backslashreplace").decode()
-
-
-def number(name: str, value: object) -> float:
-    """Turn one metric into a float; numpy's numbers and arrays of one are welcome."""
-    if hasattr(value, "item") and not isinstance(value, numbers.Number):
-        try:
-            value = value.item()
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise ObjectiveError(f"the metric {name!r} is not one number: {error}") from error
-    if not isinstance(value, numbers.Real):
-        shown = repr(value)
-        raise ObjectiveError(
-            f"the metric {name!r} must be a number and is {shown[:MOST_CHARACTERS]} of type "
-            f"{type(value).__name__}"
-        )
+def takes(function: Callable[..., Any], *arguments: object) -> bool:
+    """Tell whether something can be called with these arguments, or does not say."""
     try:
-        return float(value)
-    except OverflowError:
-        return -math.inf if abs(value) != value else math.inf
+        inspect.signature(function).bind(*arguments)
+    except ValueError:
+        return True
+    except TypeError:
+        return False
+    return True
+
+
+def signature_of(function: Callable[..., Any]) -> str:
+    """Write what something is called with, for people."""
+    return str(inspect.signature(function))[:MOST_CHARACTERS]
 
 
 def load_file(path: Path) -> object:

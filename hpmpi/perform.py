@@ -6,6 +6,13 @@ goes to a file that the rank reads when the child is dead. It dies with its rank
 failure, so that no job suffers from what another has left behind in it.
 
 It ends, as any program does, when its rank has hung up. TERM then makes a job end, too.
+
+Rules:
+
+- While a job is in work, nothing but Save is sent here, and that is looked for without being read:
+  an objective may ask in threads and processes of its own, and what is read is missed by others.
+- An answer is the last word on its attempt: what the objective has left running reports no more.
+- Where a drain's Suspend was raised the answer is Suspended, whatever the objective did with it.
 """
 
 import io
@@ -15,14 +22,15 @@ import signal
 import socket
 import sys
 import threading
-import traceback
+from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
+from typing import NamedTuple
 
 import msgspec
 
 from hpmpi import guard, objective
+from hpmpi.accounts import told
 from hpmpi.errors import ObjectiveError
 from hpmpi.frames import Frames
 from hpmpi.messages import (
@@ -40,9 +48,13 @@ from hpmpi.messages import (
     Unfit,
     Welcome,
 )
+from hpmpi.metrics import check
+from hpmpi.trial import Metrics
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM)
 """What a batch system may send to all processes of a run, and an objective may send to its own."""
+
+Answer = Finished | Failed | Suspended
 
 NOTICES = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 """What it may send besides; what is forked has no more of it than this process, for it is no pool's
@@ -50,9 +62,6 @@ way to end its workers."""
 
 HUNG_UP = getattr(select, "POLLRDHUP", select.POLLHUP)
 """Says that the other end has finished, even where something that it said is unread."""
-
-ERROR_CHARACTERS = 4000
-"""How much of an error's text is kept, from its end."""
 
 
 class Ended(SystemExit):
@@ -66,45 +75,48 @@ class Performer:
         """Speak over `frames`."""
         self._frames = frames
         self._decoder = msgspec.msgpack.Decoder(Order)
-        self._draining = False
+        self._orders: deque[Order] = deque()
+        self._attempts: Attempts | None = None
         self._speaking = threading.Lock()
 
     def perform(self) -> None:
         """Load the objective, then do what is asked until the rank hangs up."""
-        host = os.uname().nodename
-        welcome: Welcome | None = None
-        function: objective.Function | None = None
         while messages := self._frames.wait():
-            for message in messages:
-                match self._decoder.decode(message):
-                    case Welcome() as welcome:
-                        try:
-                            function = objective.prepare(welcome)
-                        except Ended:
-                            raise
-                        except BaseException as error:  # noqa: BLE001 - the user's module
-                            self._say(Unfit(host, told(error)))
-                            return
-                        self._say(Ready(host, os.getpid()))
-                    case Assign() as order:
-                        assert welcome is not None, "a child is welcomed before its first job"
-                        assert function is not None, (
-                            "a child has its objective before its first job"
-                        )
-                        self._draining = False
-                        answer = attempt(function, welcome, order, self._say, self._drains)
-                        self._say(answer)
-                        if isinstance(answer, Failed) and answer.spoils:
-                            return
-                    case Save():  # the job it was meant for is done
-                        pass
-                    case _:
-                        return
+            self._orders += map(self._decoder.decode, messages)
+            while self._orders:
+                if not self._obey(self._orders.popleft()):
+                    return
+
+    def _obey(self, order: Order) -> bool:
+        """Follow an order; false if this process is to end."""
+        match order:
+            case Welcome():
+                return self._load(order)
+            case Assign():
+                assert self._attempts is not None, "a child is welcomed before its first job"
+                answer = self._attempts.make(order, self._say, self._drains)
+                self._say(answer)
+                return not (isinstance(answer, Failed) and answer.spoils)
+            case Save():  # the job it was meant for is done
+                return True
+            case _:
+                return False
+
+    def _load(self, welcome: Welcome) -> bool:
+        host = os.uname().nodename
+        try:
+            self._attempts = Attempts(welcome)
+        except Ended:
+            raise
+        except BaseException as error:  # noqa: BLE001 - the user's module
+            self._say(Unfit(host, told(error)))
+            return False
+        self._say(Ready(host, os.getpid()))
+        return True
 
     def _drains(self) -> bool:
         """Look whether the rank has asked for a checkpoint: nothing else is said during a job."""
-        self._draining = self._draining or bool(self._frames.receive()) or self._frames.closed
-        return self._draining
+        return bool(self._orders) or self._frames.unheard
 
     def _say(self, report: Report) -> None:
         message = msgspec.msgpack.encode(report)
@@ -113,55 +125,74 @@ class Performer:
             self._frames.drain()
 
 
-def attempt(
-    function: objective.Function,
-    welcome: Welcome,
-    order: Assign,
-    say: Callable[[Progress], None],
-    drains: objective.Drains,
-) -> Finished | Failed | Suspended:
-    """Do a job; whatever the objective does, but to end the process, is an answer."""
-    job = (order.trial, order.rung, order.attempt)
-    pid = os.getpid()
+class Mishap(NamedTuple):
+    """Why an attempt came to nothing."""
 
-    def publish(point: Point) -> None:
-        say(Progress(*job, [point]))
-
-    try:
-        trial, checkpoints = objective.open_trial(welcome, order, publish, drains)
-        with objective.working_folder(trial, own=welcome.own_folder):
-            metrics = objective.check(function(order.config, trial), welcome.metric)
-    except objective.Suspend as suspend:
-        return Suspended(*job, suspend.saved)
-    except ObjectiveError as error:
-        return Failed(*job, FailureKind.BAD_VALUE, str(error))
-    except Ended:
-        raise
-    except SystemExit as error:
-        return Failed(*job, FailureKind.EXIT, f"the objective called exit({error.code!r})")
-    except BaseException as error:  # noqa: BLE001 - the user's objective
-        return Failed(*job, FailureKind.EXCEPTION, told(error))
-    finally:
-        if os.getpid() != pid:  # the objective forked and came back twice: one has to answer
-            os._exit(1)
-    newest = checkpoints.newest
-    return Finished(*job, metrics, saved=newest.resource if newest else 0)
+    kind: FailureKind
+    error: str
 
 
-def told(error: BaseException) -> str:
-    """Tell an error as Python does, without the lines that are ours."""
-    if isinstance(error, ObjectiveError):
-        return str(error)
-    trace = error.__traceback__
-    while trace is not None and is_ours(trace.tb_frame.f_code.co_filename):
-        trace = trace.tb_next
-    text = "".join(traceback.format_exception(type(error), error, trace)).strip()
-    return text[-ERROR_CHARACTERS:].encode(errors="backslashreplace").decode()
+class Attempts:
+    """One attempt after the other, in one process.
 
+    After each, the process goes back to the folder that it began in, and a timer that was set is
+    stopped: it would go off in the middle of another job. What modules have in memory stays, and
+    so do the environment, the import path and the handlers of signals, on which modules rely that
+    were imported meanwhile. Who must have none of it asks for another process.
+    """
 
-def is_ours(file: str) -> bool:
-    """Tell the lines between the user's code and us, the import system's included."""
-    return Path(file).parent == Path(__file__).parent or file.startswith("<frozen ")
+    def __init__(self, welcome: Welcome) -> None:
+        """Load the objective; whatever the user's module raises comes out."""
+        self._welcome = welcome
+        self._function = objective.prepare(welcome)
+        self._used = False
+        self._timed = signal.getitimer(signal.ITIMER_REAL)[0] > 0.0
+
+    def make(
+        self, order: Assign, say: Callable[[Progress], None], drains: objective.Drains
+    ) -> Answer:
+        """Make an attempt; whatever the objective does, but to end the process, is an answer."""
+        job = (order.trial, order.rung, order.attempt)
+        used, self._used = self._used, True
+
+        def publish(point: Point) -> None:
+            say(Progress(*job, [point]))
+
+        try:
+            trial, checkpoints = objective.open_trial(self._welcome, order, publish, drains)
+        except BaseException as error:  # noqa: BLE001 - a file system
+            return Failed(*job, FailureKind.EXCEPTION, told(error), used)
+        came = self._call(order, trial)
+        if not self._timed:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+        suspended = trial.end()
+        saved = checkpoints.newest.resource if checkpoints.newest else 0
+        if isinstance(came, objective.Suspend):  # it may be from a process that has saved
+            return Suspended(*job, max(saved, came.saved))
+        if suspended:
+            return Suspended(*job, saved)
+        if isinstance(came, Mishap):
+            return Failed(*job, came.kind, came.error, used)
+        return Finished(*job, came, saved)
+
+    def _call(self, order: Assign, trial: objective.Trial) -> Metrics | Mishap | objective.Suspend:
+        pid = os.getpid()
+        try:
+            with objective.working_folder(trial, own=self._welcome.own_folder):
+                return check(self._function(order.config, trial), self._welcome.metric)
+        except objective.Suspend as suspend:
+            return suspend
+        except ObjectiveError as error:
+            return Mishap(FailureKind.BAD_VALUE, str(error))
+        except Ended:
+            raise
+        except SystemExit as error:
+            return Mishap(FailureKind.EXIT, f"the objective called exit({error.code!r})")
+        except BaseException as error:  # noqa: BLE001 - the user's objective
+            return Mishap(FailureKind.EXCEPTION, told(error))
+        finally:
+            if os.getpid() != pid:  # the objective forked and came back twice: one has to answer
+                os._exit(1)
 
 
 def leave_signals_to_the_rank(wire: socket.socket | None = None) -> None:

@@ -263,8 +263,8 @@ class Replayer:
                 if self._study.goal.metric not in metrics:
                     raise ReplayError(f"{told(answer)} has no {self._study.goal.metric!r}")
                 return Finished(*attempt, metrics, saved)
-            case Failure(kind=kind, error=error):
-                return Failed(*attempt, kind, error)
+            case Failure(kind=kind, error=error, used=used):
+                return Failed(*attempt, kind, error, used)
             case Suspension(saved=saved):
                 return Suspended(*attempt, saved)
 

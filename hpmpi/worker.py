@@ -3,7 +3,8 @@
 A rank does not run the objective: its child does. So the rank has always time to beat, to kill the
 child, and to stop. (Unless the study wants no isolation: then there is a Bare instead of a Child.)
 Jobs that come while the child is busy wait in line. Points of a learning curve wait for the next
-heartbeat or the end of the job, so that the leader hears a rank rarely.
+heartbeat or the end of the job, so that the leader hears a rank rarely. They are of the job in
+work: what else comes is from something that another job has left running, and is dropped.
 
 A rank beats at its interval whatever else it says: the leader's answer to a beat is the only sign
 that the leader is alive. Nobody's silence counts while the rank itself was held up.
@@ -33,6 +34,7 @@ from hpmpi.messages import (
     Need,
     NoData,
     Order,
+    Point,
     Progress,
     Ready,
     Receive,
@@ -78,8 +80,8 @@ class Worker:
         self._decoder = msgspec.msgpack.Decoder(Order)
         self._orders: deque[Order] = deque()
         self._jobs: deque[Assign] = deque()
-        self._points: list[Progress] = []
-        self._busy = False
+        self._points: list[Point] = []
+        self._job: Assign | None = None
         self._introduced = False
         self._heard_at = time.monotonic()
         self._beat_at = 0.0
@@ -144,19 +146,22 @@ class Worker:
         if not self._delivery.done:
             for report in self._delivery.poll(child.start):
                 self._say(report)
-        if self._jobs and not self._busy:
-            self._busy = True
-            child.assign(self._jobs.popleft())
+        self._begin_job(child)
         for report in child.poll(now):
             self._pass_on(report)
-        if self._jobs and not self._busy:
+        if self._jobs and self._job is None:
             limit_s = 0.0
         if child.unsent:
             limit_s = min(limit_s, SEND_EVERY_S)
         wait_s = max(0.0, min(self._beat_at + welcome.beat_s - now, limit_s))
-        expects = self._busy or not self._introduced
+        expects = self._job is not None or not self._introduced
         self._listen(wait_s, child.descriptors() if expects else ())
         return 0 if self._obey(welcome, child) else None
+
+    def _begin_job(self, child: Child | Bare) -> None:
+        if self._jobs and self._job is None:
+            self._job = self._jobs.popleft()
+            child.assign(self._job)
 
     def _breathe(self, welcome: Welcome, child: Child | Bare) -> None:
         """Take a turn in the middle of a job, which may be the last."""
@@ -171,6 +176,7 @@ class Worker:
                 case Assign() as order:
                     self._jobs.append(order)
                 case Save():
+                    self._begin_job(child)  # it is meant for what has come before it
                     child.save()
                 case Retire():
                     child.retire(time.monotonic())
@@ -211,22 +217,32 @@ class Worker:
                 connections.hold()
                 self._introduced = True
             case Progress():
-                self._points.append(report)
-                if len(self._points) >= MOST_POINTS:
-                    self._pass_points_on()
+                self._add_points(report)
                 return
             case Finished() | Failed() | Suspended():
                 self._pass_points_on()
-                self._busy = False
+                self._job = None
             case _:
                 pass
         self._say(report)
 
+    def _add_points(self, said: Progress) -> None:
+        job = self._job
+        if job is None or attempt_of(said) != attempt_of(job):
+            return
+        self._points += said.points
+        if len(self._points) >= MOST_POINTS:
+            self._pass_points_on()
+
     def _pass_points_on(self) -> None:
-        if self._points:
-            points = [point for report in self._points for point in report.points]
-            self._say(msgspec.structs.replace(self._points[-1], points=points))
-            self._points.clear()
+        if self._points and self._job is not None:
+            self._say(Progress(*attempt_of(self._job), self._points))
+            self._points = []
 
     def _say(self, report: Report | Need | Want) -> None:
         self._transport.send(LEADER, msgspec.msgpack.encode(report))
+
+
+def attempt_of(it: Assign | Progress) -> tuple[int, int, int]:
+    """Name the attempt that something is of."""
+    return it.trial, it.rung, it.attempt

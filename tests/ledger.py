@@ -163,6 +163,7 @@ class Ledger:
         assert order.config == self._configs[order.trial]
         assert order.seed == self._seeds.setdefault(order.trial, order.seed)
         assert order.saved == self._saved.get(order.trial, 0)
+        assert order.fresh == (self.jobs[JobKey(order.trial, order.rung)].failures > 0)
         assert order.deadline_s == (self._due and self._due.ends_at - self._now)
 
     def discard(self, trial: int) -> None:
@@ -351,8 +352,8 @@ class Ledger:
             entry.failed_on.add(failure.rank)
             last = entry.failures == self.study.failures
         if failure.kind in {FailureKind.EXCEPTION, FailureKind.BAD_VALUE}:
-            said = failure.error.splitlines()[-1]
-            last = last or said == entry.said
+            said = failure.error.splitlines()[0]
+            last = last or (said == entry.said and not failure.used)
             entry.said = said
         assert failure.final == last
         if last:

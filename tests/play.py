@@ -87,9 +87,9 @@ def report_words(report: Report) -> str:
     match report:
         case Finished(metrics=metrics, saved=saved):
             return f"finished {attempt(report)}{numbers(metrics)}{saved_words(saved)}"
-        case Failed(kind=kind, error=error):
+        case Failed(kind=kind, error=error, used=used):
             says = "" if error == "error" else f" says {error}"
-            return f"failed {attempt(report)} kind {kind.name}{says}"
+            return f"failed {attempt(report)} kind {kind.name}{says}{' used 1' if used else ''}"
         case Suspended(saved=saved):
             return f"suspended {attempt(report)}{saved_words(saved)}"
         case Progress(points=[Point(resource, metrics)]):
@@ -113,9 +113,8 @@ def read_report(words: list[str]) -> Report:
         case "goodbye":
             return Goodbye()
         case "failed":
-            return Failed(
-                trial, rung, tried, FailureKind[fields["kind"]], fields.get("says", "error")
-            )
+            kind, says = FailureKind[fields["kind"]], fields.get("says", "error")
+            return Failed(trial, rung, tried, kind, says, used="used" in fields)
         case "suspended":
             return Suspended(trial, rung, tried, int(fields["saved"]))
         case "finished":
@@ -133,7 +132,9 @@ def command_line(command: Command) -> str:
         case Tell(rank, Assign() as order):
             start = f" from {order.saved}" if order.saved else ""
             left = "" if order.deadline_s is None else f", {order.deadline_s:g} s left"
-            return f"tell rank {rank}: train {attempt(order)}{start} to {order.resource}{left}"
+            afresh = ", afresh" if order.fresh else ""
+            work = f"train {attempt(order)}{start} to {order.resource}{left}{afresh}"
+            return f"tell rank {rank}: {work}"
         case Tell(rank, Beat() | Save() as order):
             return f"tell rank {rank}: {type(order).__name__.lower()}"
         case Record(decision):

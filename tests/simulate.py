@@ -76,6 +76,7 @@ LOSSES = (float("nan"), float("inf"), float("-inf"))
 class World(msgspec.Struct, frozen=True, kw_only=True):
     """What goes wrong: the chance of it at each beat, job or tick; how often rank 0 is killed.
 
+    `bare`: the share of ranks that have one process for all, and can't do a job in a fresh one;
     `crawls`: the share of messages that take long, but not so long that a rank seems lost;
     `black_holes`: the share of ranks that fail whatever they are given; `powerless`: the share of
     kills that take what was not synced; `allocations`: how many starts are in one that ends.
@@ -91,6 +92,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     link_cut: float = 0.0
     crawls: float = 0.0
     black_holes: float = 0.0
+    bare: float = 0.0
     powerless: float = 0.0
     kills: int = 0
     allocations: int = 0
@@ -100,7 +102,7 @@ WORLDS = {
     "calm": World(),
     "crashes": World(dies=0.04),
     "freezes": World(stops=0.06, held_up=0.02),
-    "failures": World(fails=0.3, no_number=0.2, unfit=0.05, black_holes=0.1),
+    "failures": World(fails=0.3, no_number=0.2, unfit=0.05, black_holes=0.1, bare=0.3),
     "hosts": World(host_dies=0.004, link_cut=0.02),
     "crawling": World(crawls=0.2, fails=0.1),
     "restarts": World(kills=4),
@@ -117,6 +119,7 @@ WORLDS = {
         link_cut=0.01,
         crawls=0.05,
         black_holes=0.05,
+        bare=0.2,
         powerless=0.3,
         kills=3,
         allocations=3,
@@ -156,6 +159,7 @@ class Simulation:
         self._kills = world.kills if kill_at is None else 1
         self._kill_at = kill_at
         self._queuing = Random(f"{seed}/queue")  # noqa: S311 - not for secrets
+        self.draw_process = Random(f"{seed}/process").random  # noqa: S311 - not for secrets
         self._allocations = world.allocations
         self._ends_at = math.inf
         self.saves = world.allocations == 0 or self._queuing.random() < 0.3
@@ -374,6 +378,8 @@ class Rank:
         self._dead = False
         self._stopped_until = self._cut_until = 0.0
         self._is_black_hole = self._random.random() < simulation.world.black_holes
+        self._is_bare = simulation.draw_process() < simulation.world.bare
+        self._used = False
         self._sent_at = self._got_at = simulation.now
         self._job: Assign | None = None
         self._beat_s = simulation.study.patience_s / BEATS_PER_PATIENCE
@@ -445,12 +451,15 @@ class Rank:
         world, study = self._simulation.world, self._simulation.study
         self._job = None
         key = (order.trial, order.rung, order.attempt)
+        used, self._used = self._used and (self._is_bare or not order.fresh), True
         if self._is_black_hole or self._random.random() < world.fails:
             if self._random.random() < world.unfit:
                 self._report(Unfit("host", "the child can't be started again"))
             else:
                 kind = self._random.choice(FAILURES)
-                self._report(Failed(*key, kind, self._random.choice(["one", "another"])))
+                said = self._random.choice(["one", "another"])
+                self._report(failed := Failed(*key, kind, said, used))
+                self._used = self._is_bare or not failed.spoils
             return
         # Few different losses: ties are frequent.
         loss = round(abs(float(order.config["x"]) - 0.3) + 0.5 / order.resource, 1)

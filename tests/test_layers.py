@@ -21,6 +21,7 @@ LAYERS = {
     ],
     "I/O": [
         *("family", "guard", "frames", "transports", "checkpoints", "objective", "perform"),
+        *("metrics", "accounts"),
         *("output", "child", "worker", "baseline", "journal", "store", "narrator", "trainables"),
         *("files", "lock", "place", "results", "allocation", "lifeline", "team", "launchers"),
         *("vigil", "standby", "memory", "bare", "scribe", "head", "connections"),

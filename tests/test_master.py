@@ -21,6 +21,7 @@ from hpmpi.decisions import (
 from hpmpi.errors import ReplayError
 from hpmpi.events import Command, Discard, Drain, Due, Heard, Leave, Record, Tell, Tick
 from hpmpi.jobs import MAX_LOSSES, JobsState
+from hpmpi.journal import DECODE
 from hpmpi.master import LEAVE_S, NO_TIME, Master
 from hpmpi.messages import (
     Assign,
@@ -61,10 +62,15 @@ def finished(order: Assign | Assigned, loss: float, saved: int = 0) -> Finished:
 
 
 def failed(
-    trial: int = 0, attempt: int = 1, kind: FailureKind = FailureKind.CRASH, error: str = "SIGSEGV"
+    trial: int = 0,
+    attempt: int = 1,
+    kind: FailureKind = FailureKind.CRASH,
+    error: str = "SIGSEGV",
+    *,
+    used: bool = False,
 ) -> Failed:
     """Say that an attempt at the lowest rung came to nothing."""
-    return Failed(trial, 0, attempt, kind, error)
+    return Failed(trial, 0, attempt, kind, error, used)
 
 
 def orders(commands: list[Command]) -> dict[int, Assign]:
@@ -159,11 +165,48 @@ def test_a_failure_of_any_kind_is_tried_again_as_often_as_may_be(kind: FailureKi
 @pytest.mark.parametrize("kind", [FailureKind.EXCEPTION, FailureKind.BAD_VALUE])
 def test_what_says_the_same_twice_is_not_tried_a_third_time(kind: FailureKind) -> None:
     master = working(Study(ranks=1, failures=9, limit=1))
-    said = ["line 1\nValueError: no", "KeyError: 1", "line 2\nValueError: no"]
+    said = ["ValueError: no\n\nline 1", "KeyError: 1", "ValueError: no\n\nline 2"]
     for attempt, error in enumerate(said, start=1):
         assert orders(hear(master, 1, failed(0, attempt, kind, error)))
-    commands = hear(master, 1, failed(0, 4, kind, "line 3\nValueError: no"))
+    commands = hear(master, 1, failed(0, 4, kind, "ValueError: no\n\nline 3"))
     assert commands[-1] == Leave(Outcome.COMPLETE)
+
+
+def test_what_two_used_processes_say_is_not_the_same_twice() -> None:
+    master = working(Study(ranks=1, failures=9, limit=1))
+    for attempt in (1, 2, 3):
+        said = failed(0, attempt, FailureKind.EXCEPTION, "no", used=True)
+        assert orders(hear(master, 1, said))
+    commands = hear(master, 1, failed(0, 4, FailureKind.EXCEPTION, "no"))
+    assert commands[-1] == Leave(Outcome.COMPLETE)
+
+
+def test_what_an_old_journal_says_of_failures_comes_out_as_it_did() -> None:
+    """It has tracebacks without a summary, and says nothing of processes."""
+    trace = "Traceback (most recent call last):\\n  line {}\\nValueError: {}"
+    told = [
+        trace.format(1, "at 0x7f01"),
+        trace.format(2, "at 0x7f02"),
+        trace.format(3, "at 0x7f02"),
+    ]
+    jobs = Study(ranks=1, failures=9, limit=1).jobs()
+    for attempt, error in enumerate(told, start=1):
+        assert jobs.hand_out(1, 0.0, may_start=True, able=1) is not None
+        final = ',"final":true' if attempt == 3 else ""
+        old = '{{"type":"failure","at":1.0,"trial":0,"rung":0,"attempt":{},"rank":1,{}{}}}'
+        line = old.format(attempt, f'"kind":"exception","error":"{error}"', final)
+        jobs.redo(DECODE(line))
+    assert jobs.open == {}
+
+
+def test_what_has_failed_is_tried_again_in_a_fresh_process_and_nothing_else_is() -> None:
+    master = working(Study(ranks=1, failures=3, limit=2))
+    again = orders(hear(master, 1, failed(0, 1)))[1]
+    assert (again.trial, again.fresh) == (0, True)
+    once_more = orders(hear(master, 1, failed(0, 2)))[1]
+    assert (once_more.trial, once_more.fresh) == (0, True)
+    other = orders(hear(master, 1, failed(0, 3)))[1]
+    assert (other.trial, other.fresh) == (1, False)
 
 
 def test_a_crash_that_looks_like_an_exception_is_tried_again() -> None:

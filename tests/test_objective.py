@@ -1,13 +1,10 @@
 """The user's function: how it is found, called, and what it may return."""
 
 import functools
-import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from decimal import Decimal
-from fractions import Fraction
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +14,7 @@ import pytest
 from hpmpi import checkpoints, objective
 from hpmpi.errors import ObjectiveError
 from hpmpi.messages import Point
-from hpmpi.objective import Drains, Suspend, Trial, called_with_both, check, load, open_trial
+from hpmpi.objective import Drains, Suspend, Trial, called_with_both, load, made, open_trial
 from hpmpi.trial import Config
 from tests.build import never
 from tests.drive import order, welcome
@@ -214,6 +211,103 @@ def test_an_objective_is_given_as_much_as_it_takes(
         assert given == (config, trial)[:arguments]
 
 
+class ByClass:
+    """Is made once, of nothing."""
+
+    def __init__(self, offset: int = 1, *rest: int, **more: int) -> None:
+        """Read the data, say."""
+        self.offset = offset + len(rest) + len(more)
+        self.calls = 0
+
+    def __call__(self, _config: object, trial: Trial) -> object:
+        """Count."""
+        self.calls += 1
+        return self.offset, self.calls, trial
+
+
+def test_a_class_is_made_once_and_its_instance_is_the_objective(tmp_path: Path) -> None:
+    trial = handle(tmp_path)
+    function = called_with_both(made(ByClass))
+    assert [function({}, trial) for _ in range(2)] == [(1, 1, trial), (1, 2, trial)]
+
+
+class NeedsMore(ByClass):
+    """Can't be made of nothing."""
+
+    def __init__(self, path: str, *, folds: int) -> None:
+        """Want something."""
+        super().__init__(folds + len(path))
+
+
+class NotCalled:
+    """Can't be called."""
+
+
+async def awaited(config: Config) -> object:
+    """Take its time."""
+    return config
+
+
+class Awaited:
+    """Takes its time."""
+
+    async def __call__(self, config: Config) -> object:
+        """Take it."""
+        return config
+
+
+def yields(config: Config) -> Iterator[object]:
+    """Come to many results."""
+    yield config
+
+
+async def yields_in_time(config: Config) -> AsyncIterator[object]:
+    """Come to many results."""
+    yield config
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (NeedsMore, "class NeedsMore, whose constructor takes (path: str, *, folds: int)"),
+        (NotCalled, "class NotCalled, which has no method __call__(self, config)"),
+        (awaited, "is async"),
+        (Awaited(), "is async"),
+        (Awaited, "is async"),
+        (Awaited().__call__, "is async"),
+        (functools.partial(awaited), "is async"),
+        (yields, "has a yield"),
+        (functools.partial(yields), "has a yield"),
+        (yields_in_time, "is an async generator"),
+        (lambda: 0, "takes ()"),
+        (lambda **config: config, "takes (**config)"),
+        (lambda *, config: config, "takes (*, config)"),
+        (lambda config, trial, more: (config, trial, more), "takes (config, trial, more)"),
+        (lambda config, *, epochs: (config, epochs), "takes (config, *, epochs)"),
+    ],
+)
+def test_what_can_be_no_objective_is_said_before_the_first_trial(
+    found: Callable[..., Any], said: str
+) -> None:
+    with pytest.raises(ObjectiveError) as caught:
+        called_with_both(made(found))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_a_constructor_raises_comes_out() -> None:
+    class Fails(ByClass):
+        def __init__(self) -> None:
+            raise LookupError("no data")
+
+    with pytest.raises(LookupError, match="no data"):
+        made(Fails)
+
+
+def test_what_does_not_say_what_it_takes_is_given_the_configuration(tmp_path: Path) -> None:
+    assert called_with_both(max)({"a": 1, "b": 2}, handle(tmp_path)) == "b"
+
+
 # -- what it is given ------------------------------------------------------------------------------
 
 
@@ -240,6 +334,29 @@ def test_points_of_the_curve_are_numbers(tmp_path: Path) -> None:
     trial.report(np.int64(3), accuracy=np.float32(0.5), loss=np.array(1))  # type: ignore[arg-type]
     assert points == [Point(3, {"accuracy": 0.5, "loss": 1.0})]
     assert [type(value) for value in points[0].metrics.values()] == [float, float]
+
+
+def test_what_is_no_number_is_left_out_of_the_curve_but_not_the_studied_metric(
+    tmp_path: Path,
+) -> None:
+    points: list[Point] = []
+    told = welcome(tmp_path, metric="accuracy")
+    trial, _ = open_trial(told, order(7), points.append, never)
+    trial.report(3, accuracy=0.5, note="half way", folds=[0.1])
+    assert points == [Point(3, {"accuracy": 0.5})]
+    with pytest.raises(ObjectiveError, match="'accuracy' must be a number"):
+        trial.report(4, accuracy="good", loss=0.5)
+    assert len(points) == 1
+
+
+def test_arguments_are_each_trials_own(tmp_path: Path) -> None:
+    told = welcome(tmp_path, args={"model": {"layers": [1, 2]}})
+    for _ in range(2):
+        trial, _checkpoints = open_trial(told, order(7), ignore, never)
+        layers = trial.args["model"]["layers"]
+        assert layers == [1, 2]
+        layers.append(3)
+        assert trial.args["model"]["layers"] == [1, 2, 3]
 
 
 def test_the_end_is_a_time_to_save(tmp_path: Path) -> None:
@@ -283,73 +400,3 @@ def test_a_save_that_fails_leaves_no_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), trial.checkpoint(3):
         raise ZeroDivisionError
     assert os.listdir(checkpoints.trial_folder(tmp_path, 7)) == []  # noqa: PTH208
-
-
-# -- what it returns -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("returned", "value"),
-    [
-        (0.5, 0.5),
-        (1, 1.0),
-        (True, 1.0),
-        (Fraction(1, 2), 0.5),
-        (np.float32(0.5), 0.5),
-        (np.float64(0.5), 0.5),
-        (np.int64(3), 3.0),
-        (np.uint8(3), 3.0),
-        (np.True_, 1.0),
-        (np.array(0.5), 0.5),
-        (np.array([0.5]), 0.5),
-        (np.array([[1]]), 1.0),
-        (math.inf, math.inf),
-        (-math.inf, -math.inf),
-        (np.float32("inf"), math.inf),
-        (10**400, math.inf),
-    ],
-)
-def test_a_number_is_a_result(returned: object, value: float) -> None:
-    assert check(returned, None) == {"loss": value}
-    assert check(returned, "accuracy") == {"accuracy": value}
-    found = check({"accuracy": returned, "loss": 1}, "accuracy")
-    assert found == {"accuracy": value, "loss": 1.0}
-    assert type(found["accuracy"]) is float
-
-
-@pytest.mark.parametrize("returned", [math.nan, np.nan, np.float32("nan"), np.array([math.nan])])
-def test_nan_is_a_result(returned: object) -> None:
-    assert math.isnan(check(returned, None)["loss"])
-
-
-@pytest.mark.parametrize(
-    ("returned", "said"),
-    [
-        (None, "'loss' must be a number and is None of type NoneType"),
-        ("0.5", "'loss' must be a number and is '0.5' of type str"),
-        ([0.5], "'loss' must be a number and is [0.5] of type list"),
-        ((0.5, 0.6), "of type tuple"),
-        (1j, "of type complex"),
-        (np.complex64(1), "of type complex64"),
-        (Decimal("0.5"), "of type Decimal"),
-        (b"0.5", "of type bytes"),
-        (np.array("0.5"), "'loss' must be a number and is '0.5' of type str"),
-        (np.zeros(2), "'loss' is not one number"),
-        (np.zeros(0), "'loss' is not one number"),
-        ("x" * 10_000, "xxx"),
-        ({}, "no 'loss' but nothing at all"),
-        ({"accuracy": 0.5, "f1": 0.5}, "no 'loss' but 'accuracy', 'f1'; set `metric` in the study"),
-        ({"loss": 0.5, "model": "tree"}, "'model' must be a number and is 'tree'"),
-        ({"loss": None}, "'loss' must be a number and is None"),
-    ],
-)
-def test_anything_else_is_none(returned: object, said: str) -> None:
-    with pytest.raises(ObjectiveError) as caught:
-        check(returned, None)
-    assert said in str(caught.value)
-    assert len(str(caught.value)) < 500
-
-
-def test_the_studied_metric_must_be_there() -> None:
-    with pytest.raises(ObjectiveError, match="no 'f1' but 'accuracy'"):
-        check({"accuracy": 0.5}, "f1")

@@ -33,6 +33,11 @@ CHECKS = [
     [*PYTEST, *(f"tests/test_{name}.py" for name in ("trial", "searchers", "asha", "pace"))],
     [*PYTEST, *(f"tests/test_{name}.py" for name in ("space", "changes"))],
     [*PYTEST, "tests/test_schedulers.py"],
+    [
+        *PYTEST,
+        *(f"tests/test_{name}.py" for name in ("accounts", "metrics", "objective", "perform")),
+    ],
+    [*PYTEST, "tests/test_worker.py", "-k", "points_are_of_the_attempt"],
 ]
 
 WRITTEN = {"checkpoints", "files", "journal", "lock", "narrator", "results", "store", "tables"}

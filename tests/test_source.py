@@ -186,3 +186,10 @@ def test_what_is_no_array_in_an_archive_is_passed_over(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "all.npz", "a") as archive:
         archive.writestr("readme.txt", "three numbers")
     assert [piece.name for piece in read(Source("all.npz"), tmp_path)] == ["X"]
+
+
+def test_what_is_done_to_the_shape_of_an_array_is_not_done_to_anothers(tmp_path: Path) -> None:
+    np.save(tmp_path / "X.npy", np.zeros((2, 3)))
+    found = Data(tmp_path)
+    found["X"].shape = (3, 2)
+    assert found["X"].shape == (2, 3)

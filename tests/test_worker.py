@@ -26,7 +26,9 @@ from hpmpi.messages import (
     Ready,
     Report,
     Retire,
+    Save,
     Stop,
+    Suspended,
     Unfit,
     Welcome,
 )
@@ -356,3 +358,120 @@ def test_the_second_child_dies_with_its_rank_too(rig: RankRig, tmp_path: Path) -
         rig.hear()
     rig.process.kill()
     assert ends(second)
+
+
+LEAVE_TALKING = """
+import os
+import threading
+import time
+
+handles = []
+
+def talk_on(trial):
+    while True:
+        trial.report(trial.number, loss=1.0)
+        trial.should_save(0)
+        time.sleep(0.001)
+
+def leave_talking(config, trial):
+    handles.append(trial)
+    trial.report(trial.number, loss=1.0)
+    if config["how"] == "thread":
+        threading.Thread(target=talk_on, args=[trial], daemon=True).start()
+    elif config["how"] == "process" and os.fork() == 0:
+        talk_on(trial)
+    time.sleep(0.2)
+    return 0
+"""
+
+
+@pytest.mark.parametrize("how", ["thread", "process"])
+def test_points_are_of_the_attempt_in_work_whatever_others_have_left_running(
+    rig: RankRig, tmp_path: Path, how: str
+) -> None:
+    (tmp_path / "talk.py").write_text(LEAVE_TALKING)
+    rig.begin(welcome(tmp_path, "talk.py:leave_talking", beat_s=0.05))
+    jobs = [order(0, how=how), order(1, how="not"), order(0, attempt=2, how="not")]
+    rig.tell(*jobs)
+    for job in jobs:
+        done = rig.until(Finished)
+        assert (done.trial, done.attempt) == (job.trial, job.attempt)
+        said = [report for report in rig.passed if isinstance(report, Progress)]
+        assert {(each.trial, each.attempt) for each in said} == {(job.trial, job.attempt)}
+        assert {point.resource for each in said for point in each.points} == {job.trial}
+        rig.passed.clear()
+    rig.beats(2)
+    assert {type(report) for report in rig.left()} <= {Ready, Beat}
+
+
+def test_a_job_that_wants_a_fresh_process_has_one(rig: RankRig, tmp_path: Path) -> None:
+    child = rig.begin(welcome(tmp_path, "own_pid"))
+    jobs = [order(0), order(1), order(2), order(3), order(4)]
+    fresh = {0, 2, 4}
+    rig.tell(*(msgspec.structs.replace(job, fresh=job.trial in fresh) for job in jobs))
+    pids = [int(rig.until(Finished).metrics["loss"]) for _ in jobs]
+    assert pids[:2] == [child, child], "one that has done nothing is fresh"
+    assert pids[2] == pids[3]
+    assert len(set(pids)) == 3
+    assert ends(*set(pids[:4]))
+    assert not {Failed, Unfit} & {type(report) for report in rig.left()}
+
+
+STAY = """
+import os
+import threading
+import time
+
+def stay(config):
+    threading.Thread(target=time.sleep, args=[1000]).start()
+    return os.getpid()
+"""
+
+
+def test_a_process_that_can_not_end_is_no_obstacle_to_a_fresh_one(
+    rig: RankRig, tmp_path: Path
+) -> None:
+    (tmp_path / "stay.py").write_text(STAY)
+    child = rig.begin(welcome(tmp_path, "stay.py:stay"))
+    rig.tell(order(0), msgspec.structs.replace(order(1), fresh=True))
+    assert rig.until(Finished).metrics == {"loss": child}
+    assert rig.until(Finished).metrics["loss"] != child
+    assert ends(child)
+
+
+SWALLOW = """
+import time
+
+def swallow(config, trial):
+    try:
+        for step in range(trial.start, 100_000):
+            time.sleep(0.01)
+            if trial.should_save(step + 1):
+                with trial.checkpoint(step + 1):
+                    pass
+    except:
+        return 1e9
+"""
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+def test_a_drain_that_an_objective_catches_suspends_its_job(
+    rig: RankRig, tmp_path: Path, *, isolated: bool
+) -> None:
+    (tmp_path / "swallow.py").write_text(SWALLOW)
+    told = welcome(tmp_path, "swallow.py:swallow", beat_s=0.1, isolated=isolated)
+    rig.begin(told)
+    rig.tell(order(resource=100_000))
+    rig.beats(3)
+    rig.tell(Save())
+    assert 0 < rig.until(Suspended).saved < 100_000
+    assert rig.stop() == 0
+    assert Finished not in {type(report) for report in rig.left()}
+
+
+def test_a_drain_right_behind_a_job_is_not_missed(rig: RankRig, tmp_path: Path) -> None:
+    (tmp_path / "swallow.py").write_text(SWALLOW)
+    rig.tell(welcome(tmp_path, "swallow.py:swallow"), order(0, resource=100_000), Save())
+    assert rig.until(Suspended) == Suspended(0, 0, 1, 1)
+    rig.tell(msgspec.structs.replace(order(1, resource=100_000), fresh=True), Save())
+    assert rig.until(Suspended) == Suspended(1, 0, 1, 1)
