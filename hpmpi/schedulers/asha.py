@@ -7,7 +7,9 @@ has one, a new trial starts at the bottom.
 
 Rules that the paper leaves open:
 
-- Rungs are r, r*eta, r*eta^2, ... by exact multiplication; the top one trains to R itself.
+- Rungs are r, r*eta, r*eta^2, ... by exact multiplication, and the top one trains to R itself; but
+  where R is more than sqrt(eta) times the last of them, it is a rung of its own above it: a step of
+  much more than eta would cost more than it saves.
 - Ties go to the result that came in earlier.
 - A result that is no number, and a job that was given up, count in the rung as the worst, and are
   never promoted.
@@ -105,13 +107,14 @@ class Asha:
 def ladder(low: int, high: int, eta: int) -> tuple[int, ...]:
     """List the resources of the rungs.
 
-    >>> ladder(1, 81, 3), ladder(1, 100, 3), ladder(5, 5, 2)
-    ((1, 3, 9, 27, 81), (1, 3, 9, 27, 100), (5,))
+    >>> ladder(1, 81, 3), ladder(1, 100, 3), ladder(1, 80, 3), ladder(5, 5, 2)
+    ((1, 3, 9, 27, 81), (1, 3, 9, 27, 100), (1, 3, 9, 27, 80), (5,))
     """
     rungs = [low]
     while rungs[-1] * eta <= high:
         rungs.append(rungs[-1] * eta)
-    return (*rungs[:-1], high)
+    is_apart = high**2 > eta * rungs[-1] ** 2  # more than sqrt(eta) times, exactly
+    return (*rungs, high) if is_apart else (*rungs[:-1], high)
 
 
 class Rung:
