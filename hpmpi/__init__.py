@@ -6,9 +6,9 @@ The map of the package; imports go down the list, never up:
   `figures`, `launch` (starts the ranks, and sees it through), `submission` (has Slurm do so), made
   of `needs` and `batch`
 - a run: `settings` (one study file, checked), read by `toml`, and the `candidates` it names, `run`
-  (as rank 0 leads it), `leader` (its loop), `service` (what the others do), `resume` (where a
-  folder says that a study is), `summary` (what a run came to), `book` (the process that writes
-  run.h5 from the journal)
+  (as rank 0 leads it), `leader` (its loop), `summons` (what ends it), `service` (what the others
+  do), `resume` (where a folder says that a study is), `summary` (what a run came to), `book` (the
+  process that writes run.h5 from the journal)
 - I/O, one dangerous thing each: `guard` (between the launcher and the rank), which holds its
   `connections`, `transports` (MPI, or sockets on one machine), `frames` (messages over a socket),
   `worker` (the agent on a rank),

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from hpmpi.decisions import Assigned, Ended, Suspension
-from hpmpi.leader import ECHO_S
 from hpmpi.messages import Outcome
+from hpmpi.summons import ECHO_S
 from tests.runs import Study, finish
 
 SLEEPER = """

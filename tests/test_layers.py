@@ -25,7 +25,18 @@ LAYERS = {
         *("streams", "variables"),
     ],
     "a run": [
-        *("toml", "candidates", "settings", "summary", "resume", "service", "book", "leader", "run")
+        *(
+            "toml",
+            "candidates",
+            "settings",
+            "summary",
+            "resume",
+            "service",
+            "book",
+            "leader",
+            "run",
+            "summons",
+        )
     ],
     "front doors": [
         *("cli", "show", "watch", "export", "replay", "__main__"),
