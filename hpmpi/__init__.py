@@ -18,11 +18,11 @@ The map of the package; imports go down the list, never up:
   `variables` (of ours, in a rank's environment),
   `output` (what it prints), `objective` (the user's function), `checkpoints` (of a trial),
   `baseline`, `store` (the run folder), made of `journal` and `results`, `scribe` (has the latter
-  written), `lock` (whose it is), `files` (whole or not at all), `narrator` (the log), `trainables`
-  (objectives that need no code), `allocation` (what Slurm says), `place` (what of a node is a
-  rank's), `team` (the nodes that answer), `launchers` (how each is told), `vigil` (whether one
-  hangs), `lifeline` (from launch to its ranks), `standby` (for when launch dies); of a study's
-  data: `source` (where they come from), `columns` (of a CSV file), `supply` (from rank 0),
+  written), `lock` (whose it is) and its `keeper`, `files` (whole or not at all), `narrator` (the
+  log), `trainables` (objectives that need no code), `allocation` (what Slurm says), `place` (what
+  of a node is a rank's), `team` (the nodes that answer), `launchers` (how each is told), `vigil`
+  (whether one hangs), `lifeline` (from launch to its ranks), `standby` (for when launch dies); of a
+  study's data: `source` (where they come from), `columns` (of a CSV file), `supply` (from rank 0),
   `delivery` (to a rank), `rooms` (on its node), `data` (what a trial sees of them)
 - decisions, pure: `searchers`, `schedulers`, `pace` (what there is time for), `jobs` (what outlives
   the ranks), `roster` (the ranks), `master` (all together), `leaderboard`, `tables`, `progress`

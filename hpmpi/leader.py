@@ -9,6 +9,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from itertools import count
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from hpmpi.ending import END_S
 from hpmpi.errors import DiskError, StoreError
 from hpmpi.events import Command, Discard, Drain, Due, Event, Heard, Leave, Record, Tell, Tick
 from hpmpi.jobs import Jobs
+from hpmpi.keeper import Keeper
 from hpmpi.master import Master
 from hpmpi.messages import Beat, Goodbye, Order, Outcome, Report, Retire, Stop, Welcome
 from hpmpi.narrator import Narrator
@@ -65,6 +67,8 @@ class Leader:
         self._settings = study.toml()
         self._origin = origin
         self._store = store = scribe.store
+        self._keeper = None if store.lock is None else Keeper(store.lock)
+        self._thoughts = self._keeper or nullcontext()
         self._scribe = scribe
         self._transport = transport
         self._start = os.urandom(8).hex()
@@ -96,6 +100,8 @@ class Leader:
             raise
         finally:
             self._scribe.close()
+            if self._keeper is not None:
+                self._keeper.close()
 
     def _lead(self) -> bool:
         self._scribe.await_proof(self._hurries)
@@ -195,7 +201,8 @@ class Leader:
     def _handle(self, *events: Event) -> None:
         """Write all that is decided, at once, before any of it is done; then orders come first."""
         now = self._now()
-        commands = [each for event in events for each in self._master.handle(event, now)]
+        with self._thoughts:
+            commands = [each for event in events for each in self._master.handle(event, now)]
         decisions = [each.decision for each in commands if isinstance(each, Record)]
         if decisions:
             self._patiently(lambda: self._store.append(*decisions))

@@ -20,7 +20,7 @@ LAYERS = {
         *("family", "guard", "frames", "transports", "checkpoints", "objective", "perform"),
         *("output", "child", "worker", "baseline", "journal", "store", "narrator", "trainables"),
         *("files", "lock", "place", "results", "allocation", "lifeline", "team", "launchers"),
-        *("vigil", "standby", "memory", "bare", "scribe", "head", "connections"),
+        *("vigil", "standby", "memory", "bare", "scribe", "head", "connections", "keeper"),
         *("rooms", "data", "columns", "source", "supply", "delivery", "ending", "environment"),
         *("streams", "variables"),
     ],
