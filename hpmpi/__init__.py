@@ -24,8 +24,9 @@ The map of the package; imports go down the list, never up:
   (whether one hangs), `lifeline` (from launch to its ranks), `standby` (for when launch dies); of a
   study's data: `source` (where they come from), `columns` (of a CSV file), `supply` (from rank 0),
   `delivery` (to a rank), `rooms` (on its node), `data` (what a trial sees of them)
-- decisions, pure: `searchers`, `schedulers`, `pace` (what there is time for), `jobs` (what outlives
-  the ranks), `roster` (the ranks), `master` (all together), `leaderboard`, `tables`, `progress`
+- decisions, pure: `searchers`, `schedulers` and their `shield` (what they raise), `pace` (what
+  there is time for), `blame` (what is given up), `jobs` (what outlives the ranks), `roster` (the
+  ranks), `rules` (when it is over), `master` (all together), `leaderboard`, `tables`, `progress`
   (how far a journal is), `series` (what it tells about time), `audit` (what it can say)
 - words: `errors`, `trial`, `messages` (between ranks), `decisions` (lines of the journal), `events`
   (and commands), `space`, `names`, `forms`

@@ -17,17 +17,29 @@ import msgspec
 
 from hpmpi import __version__, guard
 from hpmpi.baseline import BaselineRun
-from hpmpi.checkpoints import discard, discard_all_but
+from hpmpi.checkpoints import discard, discard_all_but, reached
 from hpmpi.decisions import Baseline, Deadline, Decision, Draining, Ended, Lost, Started
 from hpmpi.ending import END_S
 from hpmpi.errors import DiskError, StoreError
-from hpmpi.events import Command, Discard, Drain, Due, Event, Heard, Leave, Record, Tell, Tick
+from hpmpi.events import (
+    Command,
+    Discard,
+    Drain,
+    Due,
+    Event,
+    Heard,
+    Interrupted,
+    Leave,
+    Record,
+    Tell,
+    Tick,
+)
 from hpmpi.jobs import Jobs
 from hpmpi.keeper import Keeper
 from hpmpi.master import Master
 from hpmpi.messages import Beat, Goodbye, Order, Outcome, Report, Retire, Stop, Welcome
 from hpmpi.narrator import Narrator
-from hpmpi.resume import rules_of
+from hpmpi.resume import rules_of, trouble
 from hpmpi.roster import Roster, beat_s
 from hpmpi.scribe import Scribe
 from hpmpi.settings import Settings
@@ -90,11 +102,12 @@ class Leader:
     def run(self) -> bool:
         """Lead until the end; tell whether the results were written.
 
-        Raises StoreError where the run folder lets nobody go on.
+        Raises StoreError where the run folder lets nobody go on, SearcherError where the study's
+        own code has raised.
         """
         self._summons.listen()
         try:
-            return self._lead()
+            written = self._lead()
         except StoreError:
             self._part_from_ranks()
             raise
@@ -102,6 +115,9 @@ class Leader:
             self._scribe.close()
             if self._keeper is not None:
                 self._keeper.close()
+        if self._master.outcome is Outcome.UNFIT and self._master.jobs.scheduler.error is not None:
+            raise trouble(self._master.jobs.scheduler.error)
+        return written
 
     def _lead(self) -> bool:
         self._scribe.await_proof(self._hurries)
@@ -134,6 +150,7 @@ class Leader:
         going_on = self._board.results
         self._record(started)
         self._master.jobs.redo(started)
+        self._settle()
         log.info(
             "study %s: %d worker rank%s (%s); results in %s%s",
             self._study.name,
@@ -145,6 +162,16 @@ class Leader:
         )
         if (most := self._study.stop.max_trials) is not None:
             log.info("%s: up to %d trials", self._study.searcher["method"], most)
+        if len(started.rungs) > 1:
+            method = self._study.scheduler["method"]
+            log.info("%s: rungs at %s", method, ", ".join(map(str, started.rungs)))
+
+    def _settle(self) -> None:
+        """Find out how far the jobs had come that the last start had in work, and left no word."""
+        trials = [key.trial for key in self._master.jobs.interrupted]
+        if trials:
+            folder = self._store.folder
+            self._handle(Interrupted({trial: reached(folder, trial) for trial in trials}))
 
     def _welcome(self) -> Welcome:
         limits = self._study.limits

@@ -46,6 +46,7 @@ EXIT_CODES = {
     Outcome.UNFIT: BAD_INPUT,
     Outcome.DESERTED: DESERTED,
     Outcome.DRAINED: TRY_AGAIN,
+    Outcome.FAILED: NO_SUCCESS,
 }
 
 log = logging.getLogger("hpmpi")

@@ -14,7 +14,7 @@ LAYERS = {
     "words": ["errors", "trial", "messages", "decisions", "events", "space", "names", "forms"],
     "decisions": [
         *("roster", "searchers", "schedulers", "jobs", "master", "leaderboard", "tables"),
-        *("audit", "pace", "progress", "series"),
+        *("audit", "pace", "progress", "series", "blame", "shield", "rules"),
     ],
     "I/O": [
         *("family", "guard", "frames", "transports", "checkpoints", "objective", "perform"),

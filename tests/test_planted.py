@@ -18,12 +18,18 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
-HOMES = {"asha": "schedulers/asha", "full": "schedulers/full", "random": "searchers/random"}
+HOMES = {
+    "asha": "schedulers/asha",
+    "full": "schedulers/full",
+    "random": "searchers/random",
+    "trials": "schedulers/__init__",
+}
 
 PYTEST = ["pytest", "-x", "-q", "-p", "no:cacheprovider", "-o", "addopts=--import-mode=importlib"]
 
 CHECKS = [
     ["tests.simulate", "--world", "everything", "--world", "queue", "--seeds", "40"],
+    ["tests.simulate", "--world", "killer", "--world", "other CPU", "--seeds", "20"],
     [*PYTEST, *(f"tests/test_{name}.py" for name in ("traces", "master", "roster", "leaderboard"))],
     [*PYTEST, *(f"tests/test_{name}.py" for name in ("trial", "searchers", "asha", "pace"))],
     [*PYTEST, "tests/test_schedulers.py"],

@@ -24,7 +24,7 @@ import msgspec
 from hpmpi.errors import SettingsError
 from hpmpi.schedulers import Trials, TrialsState
 from hpmpi.searchers import Searcher
-from hpmpi.trial import WORST, Job
+from hpmpi.trial import WORST, Config, Job
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Eta = Annotated[int, msgspec.Meta(ge=2)]
@@ -86,10 +86,13 @@ class Asha:
     def tell(self, job: Job, loss: float) -> list[int]:
         """Rank a result in its rung."""
         self._rungs[job.rung].add(job.trial, loss)
-        if loss < WORST:
-            self._trials.searcher.tell(job.config, job.resource, loss)
+        self._trials.tell(job, loss)
         over = job.rung == len(self._rungs) - 1 or loss == WORST
         return [job.trial] if over else []
+
+    def adopt(self, trial: int, config: Config) -> None:
+        """Have a trial be of this configuration."""
+        self._trials.adopt(trial, config)
 
     def state(self) -> object:
         """Return all that changes."""

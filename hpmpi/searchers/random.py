@@ -32,7 +32,7 @@ class Random:
         config = self._space.at([draw() for _ in self._space.dimensions])
         return config | self._first[trial] if trial < len(self._first) else config
 
-    def tell(self, config: Config, resource: int, loss: float) -> None:
+    def tell(self, config: Config, resource: int, loss: float | None) -> None:
         """Learn nothing."""
 
     def state(self) -> object:
