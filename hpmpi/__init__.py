@@ -7,8 +7,9 @@ The map of the package; imports go down the list, never up:
   `submission` (has Slurm do so), made of `needs` and `batch`
 - a run: `settings` (one study file, checked), read by `toml`, and the `candidates` it names,
   `changes` (what of it may differ from the run that is there), `run` (as rank 0 leads it),
-  `leader` (its loop), `service` (what the others do), `resume` (where a folder says that a study
-  is), `summary` (what a run came to), `book` (the process that writes run.h5 from the journal)
+  `leader` (its loop), `summons` (what ends it), `service` (what the others do), `resume` (where a
+  folder says that a study is), `summary` (what a run came to), `book` (the process that writes
+  run.h5 from the journal)
 - I/O, one dangerous thing each: `guard` (between the launcher and the rank), which holds its
   `connections`, `transports` (MPI, or sockets on one machine), `frames` (messages over a socket),
   `worker` (the agent on a rank),
@@ -19,14 +20,15 @@ The map of the package; imports go down the list, never up:
   `output` (what it prints), `objective` (the user's function), `metrics` (what comes of it),
   `accounts` (what is told of its errors), `checkpoints` (of a trial),
   `baseline`, `store` (the run folder), made of `journal` and `results`, `scribe` (has the latter
-  written), `lock` (whose it is), `files` (whole or not at all), `narrator` (the log), `trainables`
-  (objectives that need no code), `allocation` (what Slurm says), `place` (what of a node is a
-  rank's), `team` (the nodes that answer), `launchers` (how each is told), `vigil` (whether one
-  hangs), `lifeline` (from launch to its ranks), `standby` (for when launch dies); of a study's
-  data: `source` (where they come from), `columns` (of a CSV file), `supply` (from rank 0),
+  written), `lock` (whose it is) and its `keeper`, `files` (whole or not at all), `narrator` (the
+  log), `trainables` (objectives that need no code), `allocation` (what Slurm says), `place` (what
+  of a node is a rank's), `team` (the nodes that answer), `launchers` (how each is told), `vigil`
+  (whether one hangs), `lifeline` (from launch to its ranks), `standby` (for when launch dies); of a
+  study's data: `source` (where they come from), `columns` (of a CSV file), `supply` (from rank 0),
   `delivery` (to a rank), `rooms` (on its node), `data` (what a trial sees of them)
-- decisions, pure: `searchers`, `schedulers`, `pace` (what there is time for), `jobs` (what outlives
-  the ranks), `roster` (the ranks), `master` (all together), `leaderboard`, `tables`, `progress`
+- decisions, pure: `searchers`, `schedulers` and their `shield` (what they raise), `pace` (what
+  there is time for), `blame` (what is given up), `jobs` (what outlives the ranks), `roster` (the
+  ranks), `rules` (when it is over), `master` (all together), `leaderboard`, `tables`, `progress`
   (how far a journal is), `series` (what it tells about time), `audit` (what it can say)
 - words: `errors`, `trial`, `messages` (between ranks), `decisions` (lines of the journal),
   `events` (and commands), `space`, of `dimensions`, its table (`space_table`), `values`,

@@ -98,7 +98,9 @@ class Books:
     def _start(self, started: Started) -> str | None:
         wrong = wrong_start(started)
         if wrong is None:
-            self._ranks, self._rungs = started.ranks, len(started.rungs)
+            # A rank of the start before may be what a job was lost with.
+            self._ranks = max(self._ranks, started.ranks)
+            self._rungs = len(started.rungs)
         return wrong
 
     def _time(self, deadline: Deadline) -> str | None:

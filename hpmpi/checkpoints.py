@@ -210,6 +210,16 @@ def made(folder: Path) -> Path:
     return folder
 
 
+def reached(run_folder: Path, trial: int) -> int:
+    """Find the resource of a trial's newest whole checkpoint; 0 without one."""
+    folder = trial_folder(run_folder, trial)
+    try:
+        found = [parsed(path.name) for path in folder.iterdir() if is_folder(path)]
+    except OSError:
+        return 0
+    return max((each.resource for each in found if each is not None), default=0)
+
+
 def discard(run_folder: Path, trial: int) -> None:
     """Remove the checkpoints of a trial that nobody will go on from."""
     # Many a trial has none, and to find that out must cost next to nothing.

@@ -69,7 +69,8 @@ class Failure(Message, frozen=True):
     """An attempt at an open job came to nothing.
 
     With `final` the job is given up, and counts in its rung as the worst. `used`: in a process that
-    had done other jobs before.
+    had done other jobs before. One of a lost rank that follows a start is of the start before,
+    which had ended without a word.
     """
 
     at: float
@@ -113,7 +114,10 @@ class Draining(Message, frozen=True):
 
 
 class Suspension(Message, frozen=True):
-    """An open job was ended for a drain, to go on from its checkpoint at the resource `saved`."""
+    """An open job was ended for a drain, to go on from its checkpoint at the resource `saved`.
+
+    One that follows a start was ended with the start before, and had saved until then.
+    """
 
     at: float
     trial: int

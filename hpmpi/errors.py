@@ -31,6 +31,10 @@ class ObjectiveError(HpmpiError):
     """The objective can't be found, can't be loaded, or returned what is no result."""
 
 
+class SearcherError(HpmpiError):
+    """A searcher or a scheduler that has raised."""
+
+
 class StoreError(HpmpiError):
     """A run folder that can't be read, written or continued."""
 

@@ -32,7 +32,16 @@ class Due(msgspec.Struct, frozen=True):
     epoch_s: float
 
 
-Event = Heard | Tick | Drain | Due
+class Interrupted(msgspec.Struct, frozen=True):
+    """The start before this one ended without a word, with jobs in work.
+
+    `saved` has the resource of the newest checkpoint of each of their trials, where there is one.
+    """
+
+    saved: dict[int, int]
+
+
+Event = Heard | Tick | Drain | Due | Interrupted
 
 
 # -- commands -------------------------------------------------------------------------------------

@@ -16,19 +16,15 @@ Rules:
   where it failed on as many as there are: so a node that fails whatever it is given costs each job
   one attempt.
 - Nothing is handed out that there is no time for before the allocation ends.
-- A job is given up when it has failed `max_failures` times; after two times where it says the same
-  each time, and the second time in a process that had done nothing else: two that have done the
-  same before may both be spoilt by it. So a job that has failed is tried again in one of its own.
-- It is given up, too, when it has taken MAX_LOSSES ranks with it. A rank that was lost and is heard
-  again was not taken.
+- When a job is given up, or suspected, is said in blame.py. A suspect waits behind the others, and
+  for the end of another suspect.
 - The incumbent is the best trial at the highest rung reached; its checkpoint is kept even when it
   will not be asked for again.
 """
 
-import math
-
 import msgspec
 
+from hpmpi.blame import Hope, OpenJob, Suspects
 from hpmpi.decisions import (
     Assigned,
     Back,
@@ -41,34 +37,11 @@ from hpmpi.decisions import (
     Suspension,
 )
 from hpmpi.errors import ReplayError
-from hpmpi.messages import FailureKind, Outcome, gist
+from hpmpi.messages import FailureKind, Outcome
 from hpmpi.pace import Pace, PaceState
 from hpmpi.schedulers import Scheduler
-from hpmpi.trial import WORST, Goal, Job, JobKey
-
-MAX_LOSSES = 3
-"""Ranks that may be lost with a job before the job is suspected of killing them."""
-
-TALKATIVE = (FailureKind.EXCEPTION, FailureKind.BAD_VALUE)
-"""Failures whose message tells whether another attempt would come to the same."""
-
-
-class OpenJob(msgspec.Struct):
-    """A job without a result.
-
-    `holder`: the rank that has its newest attempt; `failed_on`: the ranks of this start that it has
-    failed on; `lost`: the attempts whose ranks were lost and not heard since; `said`: what its
-    newest error came to; `held_since`: when its newest attempt was handed out.
-    """
-
-    job: Job
-    attempts: int = 0
-    failures: int = 0
-    failed_on: list[int] = []
-    lost: list[int] = []
-    said: str | None = None
-    holder: int | None = None
-    held_since: float = 0.0
+from hpmpi.shield import Shield
+from hpmpi.trial import WORST, Config, Goal, JobKey
 
 
 class Incumbent(msgspec.Struct):
@@ -81,10 +54,7 @@ class Incumbent(msgspec.Struct):
 
 
 class JobsState(msgspec.Struct, frozen=True):
-    """What changes in Jobs, as what JSON can hold.
-
-    One without a pace is from before jobs were timed, and is derived anew.
-    """
+    """What changes in Jobs, as what JSON can hold."""
 
     scheduler: object
     trials: int
@@ -92,37 +62,52 @@ class JobsState(msgspec.Struct, frozen=True):
     waiting: list[JobKey]
     saved: dict[int, int]
     incumbent: Incumbent | None
-    least_loss: float | None
-    pace: PaceState | None = None
+    least: list[float | None]
+    succeeded: bool
+    interrupted: list[JobKey]
+    pace: PaceState
 
 
 class Jobs:
     """Everything about a study that outlives its ranks."""
 
     def __init__(self, scheduler: Scheduler, goal: Goal, max_failures: int) -> None:
-        """Start a study; to go on with one, `restore` and `redo` first."""
-        self.scheduler = scheduler
+        """Start a study; to go on with one, `restore` and `redo` first.
+
+        `least`: the least loss of each rung; `interrupted`: the jobs that were in work when the
+        last start ended without a word, until it is known what came of them.
+        """
+        self.scheduler = Shield(scheduler)
         self.trials = 0
         self.open: dict[JobKey, OpenJob] = {}
         self.waiting: dict[JobKey, None] = {}
         self.saved: dict[int, int] = {}
         self.incumbent: Incumbent | None = None
-        self.least_loss: float | None = None
-        self.pace = Pace(len(scheduler.rungs))
+        self.least: list[float | None] = [None] * len(self.scheduler.rungs)
+        self.hope = Hope()
+        self.interrupted: dict[JobKey, None] = {}
+        self.pace = Pace(len(self.scheduler.rungs))
+        self._suspects = Suspects()
         self._goal = goal
         self.max_failures = max_failures
 
     def hand_out(self, rank: int, at: float, *, may_start: bool, able: float) -> Assigned | None:
         """Hand a job out to one of `able` ranks; None when there is none now: nothing changes."""
         rungs = self.pace.rungs_at(at)
-        key = self._next_waiting(rank, able, rungs)
-        if key is None:
-            job = self.scheduler.ask(may_start=may_start, rungs=rungs)
-            if job is None:
-                return None
-            key = job.key
-            self.open[key] = OpenJob(job)
-            self.trials = max(self.trials, job.trial + 1)
+        key = self._next_waiting(rank, able, rungs) or self._ask(may_start=may_start, rungs=rungs)
+        return None if key is None else self._give(key, rank, at)
+
+    def _ask(self, *, may_start: bool, rungs: int) -> JobKey | None:
+        """Open a job that the scheduler chooses."""
+        job = self.scheduler.ask(may_start=may_start, rungs=rungs)
+        if job is None:
+            return None
+        self.open[job.key] = OpenJob(job)
+        self.trials = max(self.trials, job.trial + 1)
+        return job.key
+
+    def _give(self, key: JobKey, rank: int, at: float) -> Assigned:
+        """Have a rank hold a job that is open and held by nobody."""
         self.waiting.pop(key, None)
         opened = self.open[key]
         opened.attempts += 1
@@ -146,21 +131,17 @@ class Jobs:
             self.pace.learn(key.rung, result.at - self.open[key].held_since)
         self.pace.saves |= result.saved > 0
         self.saved[result.trial] = max(result.saved, self.saved.get(result.trial, 0))
+        self.hope.succeed()
         return self._close(key, self._goal.loss(result.metrics))
 
     def take_failure(self, failure: Failure) -> list[int]:
         """Have a job wait again, or close it as the worst; return as `take_result` does."""
         opened = self.open[JobKey(failure.trial, failure.rung)]
         if failure.final:
+            self.hope.give_up(failure)
             return self._close(opened.job.key, WORST)
-        if failure.kind is FailureKind.LOST:
-            opened.lost.append(failure.attempt)
-        else:
-            opened.failures += 1
-            if failure.rank not in opened.failed_on:
-                opened.failed_on.append(failure.rank)
-        if failure.kind in TALKATIVE:
-            opened.said = gist(failure.error)
+        opened.charge(failure)
+        self._suspects.judge(opened)
         self._put_back(opened)
         return []
 
@@ -178,6 +159,7 @@ class Jobs:
             return
         if held.attempt in opened.lost:
             opened.lost.remove(held.attempt)
+            self._suspects.judge(opened)
         if held.job in self.waiting and held.attempt == opened.attempts:
             del self.waiting[held.job]
             opened.holder = back.rank
@@ -189,11 +171,7 @@ class Jobs:
 
     def is_last(self, key: JobKey, kind: FailureKind, error: str, *, used: bool) -> bool:
         """Tell whether a job is given up with another failure, in a process that was `used`."""
-        opened = self.open[key]
-        if kind is FailureKind.LOST:
-            return len(opened.lost) + 1 >= MAX_LOSSES
-        repeats = kind in TALKATIVE and not used and gist(error) == opened.said
-        return repeats or opened.failures + 1 >= self.max_failures
+        return self.open[key].gives_up(kind, error, self.max_failures, used=used)
 
     def holders(self) -> list[int]:
         """List the ranks that have the newest attempt at an open job."""
@@ -205,25 +183,36 @@ class Jobs:
         return len(self.open) - len(self.waiting)
 
     def waits_at(self, at: float) -> bool:
-        """Tell whether a job waits that there is time for."""
+        """Tell whether a job waits that there is time for; a suspect may wait for another's end."""
         rungs = self.pace.rungs_at(at)
-        return any(key.rung < rungs for key in self.waiting)
+        watched = self._suspects.are_in_work(self.open)
+        return any(
+            key.rung < rungs and not (watched and key in self._suspects) for key in self.waiting
+        )
 
     def _next_waiting(self, rank: int, able: float, rungs: int) -> JobKey | None:
+        suspect = None
         for key in self.waiting:
             if key.rung >= rungs:
                 continue
             failed_on = self.open[key].failed_on
-            if rank not in failed_on or len(failed_on) >= able:
+            if rank in failed_on and len(failed_on) < able:
+                continue
+            if key not in self._suspects:
                 return key
-        return None
+            suspect = suspect or key
+        watched = suspect is not None and self._suspects.are_in_work(self.open)
+        return None if watched else suspect
 
     def _put_back(self, opened: OpenJob) -> None:
         opened.holder = None
+        self.interrupted.pop(opened.job.key, None)
         self.waiting[opened.job.key] = None
 
     def _close(self, key: JobKey, loss: float) -> list[int]:
         self.waiting.pop(key, None)
+        self.interrupted.pop(key, None)
+        self._suspects.drop(key)
         over = self.scheduler.tell(self.open.pop(key).job, loss)
         for trial in over:
             self.saved.pop(trial, None)
@@ -236,7 +225,8 @@ class Jobs:
 
     def _compare(self, key: JobKey, loss: float) -> list[int]:
         """Make a result the incumbent if it is better; return the one before, if that is over."""
-        self.least_loss = loss if self.least_loss is None else min(loss, self.least_loss)
+        least = self.least[key.rung]
+        self.least[key.rung] = loss if least is None else min(loss, least)
         before = self.incumbent
         if before is not None and (-key.rung, loss) >= (-before.rung, before.loss):
             return []
@@ -254,7 +244,9 @@ class Jobs:
             waiting=list(self.waiting),
             saved=self.saved,
             incumbent=self.incumbent,
-            least_loss=self.least_loss,
+            least=list(self.least),
+            succeeded=self.hope.succeeded,
+            interrupted=list(self.interrupted),
             pace=self.pace.state(),
         )
 
@@ -266,18 +258,24 @@ class Jobs:
         self.waiting = dict.fromkeys(state.waiting)
         self.saved = dict(state.saved)
         self.incumbent = state.incumbent
-        self.least_loss = state.least_loss
-        if state.pace is not None:
-            self.pace.restore(state.pace)
+        self.least = list(state.least)
+        self.hope.succeeded = state.succeeded
+        self.interrupted = dict.fromkeys(state.interrupted)
+        self.pace.restore(state.pace)
+        for opened in self.open.values():
+            self._suspects.judge(opened)
 
     def redo(self, decision: Decision) -> None:
         """Derive a decision of the journal again; raises ReplayError where it comes out otherwise.
 
-        `Started` reopens the jobs that nobody holds any more, and knows of no deadline yet.
+        `Started` knows of no deadline yet, and interrupts the jobs that were held until then; what
+        it says of them comes next, but for starts before it was known how to.
         """
+        if self.interrupted and not isinstance(decision, Started | Failure | Suspension):
+            self.reopen()
         match decision:
             case Started():
-                self._reopen()
+                self._start()
             case Assigned():
                 self._hand_out_again(decision)
             case Result():
@@ -292,24 +290,52 @@ class Jobs:
                 self.take_back(decision)
             case Deadline():
                 self.pace.deadline = decision
-            case Ended(outcome=Outcome.COMPLETE):
-                self.saved.clear()  # what was kept is found; nobody waits for what was not
+            case Ended(outcome=outcome):
+                self._end(outcome)
             case _:
                 pass
 
-    def _reopen(self) -> None:
+    def reopen(self) -> None:
+        """Have the interrupted jobs wait again."""
+        for key in list(self.interrupted):
+            self._put_back(self.open[key])
+
+    def _start(self) -> None:
         self.pace.deadline = None
+        self.hope.begin()
         for key, opened in self.open.items():
-            opened.holder = None
             opened.failed_on = []
-            self.waiting.setdefault(key)
+            if opened.holder is not None:
+                self.interrupted[key] = None
+
+    def _end(self, outcome: Outcome) -> None:
+        """End what is in work: it is known why."""
+        for opened in self.open.values():
+            if opened.holder is not None:
+                self._put_back(opened)
+        if outcome is Outcome.COMPLETE:
+            self.saved.clear()  # what was kept is found; nobody waits for what was not
 
     def _hand_out_again(self, assigned: Assigned) -> None:
-        able = self._able_then(assigned)
-        # The limit on trials may have been another then: that one was started is given.
-        again = self.hand_out(assigned.rank, assigned.at, may_start=True, able=able)
+        """Hand out what waits as it was; what was asked for must come out as it did."""
+        key: JobKey | None = JobKey(assigned.trial, assigned.rung)
+        if key not in self.waiting:
+            # The limit on trials may have been another then: that one was started is given.
+            key = self._ask(may_start=True, rungs=self.pace.rungs_at(assigned.at))
+        again = None if key is None else self._give(key, assigned.rank, assigned.at)
+        if again is not None and assigned.config is not None:
+            again = self._adopt(again, assigned.config)
         if again != assigned:
             raise ReplayError(f"{assigned} can't be derived; it comes out as {again}")
+
+    def _adopt(self, again: Assigned, config: Config) -> Assigned:
+        """Have a trial that comes out as another begin as it did: what was tried is a fact."""
+        if again.config == config or again.config is None:
+            return again
+        self.scheduler.adopt(again.trial, config)
+        opened = self.open[JobKey(again.trial, again.rung)]
+        opened.job = msgspec.structs.replace(opened.job, config=config)
+        return msgspec.structs.replace(again, config=config)
 
     def _fail_again(self, failure: Failure) -> None:
         key, kind, error = self._find(failure), failure.kind, failure.error
@@ -317,18 +343,11 @@ class Jobs:
             raise ReplayError(f"{failure} can't be derived; final comes out otherwise")
         self.take_failure(failure)
 
-    def _able_then(self, assigned: Assigned) -> float:
-        """Tell the most ranks that can have been able, from what one of them was given."""
-        opened = self.open.get(JobKey(assigned.trial, assigned.rung))
-        if opened is None or assigned.rank not in opened.failed_on:
-            return math.inf
-        return len(opened.failed_on)
-
     def _find(self, decision: Result | Failure | Suspension) -> JobKey:
         key = JobKey(decision.trial, decision.rung)
         if key not in self.open or decision.attempt > self.open[key].attempts:
             raise ReplayError(f"{decision} is of a job that is not open")
-        newest = self.is_newest(key, decision.attempt, decision.rank)
-        if not newest and not isinstance(decision, Result):
+        attempt = decision.attempt, decision.rank
+        if not isinstance(decision, Result) and not self.is_newest(key, *attempt):
             raise ReplayError(f"{decision} is not of the newest attempt")
         return key

@@ -11,7 +11,8 @@ Rules:
   ranks did well. What counts is the status in the run folder, of a start that was not there before.
 - A launcher is ended that stays when its ranks have ended, or rank 0 is silent or never begins.
 - Signals are not for the launcher, which may die of them: the ranks find word in the run folder.
-- MOST_BARREN starts in a row that bring nothing new, neither result nor checkpoint, end it.
+- MOST_BARREN starts in a row that bring nothing new, neither result nor checkpoint, end it: one
+  more than it takes to give up a job that takes each of them along.
 - Whoever cancels an allocation, or interrupts this program, wants no requeue.
 """
 
@@ -30,6 +31,7 @@ from types import FrameType
 from typing import NamedTuple
 
 from hpmpi import allocation, program, run, settings, show, store, team, variables
+from hpmpi.blame import MAX_LOSSES
 from hpmpi.decisions import Decision, Result, Started, Suspension
 from hpmpi.files import trouble
 from hpmpi.launchers import STEPS, Launcher, choose
@@ -48,7 +50,7 @@ STUCK = 5
 LOST = -1
 """Stands for the exit code of ranks that came to no end of their own."""
 
-MOST_BARREN = 3
+MOST_BARREN = MAX_LOSSES + 1
 
 TICK_S = 0.5
 """How often to look."""

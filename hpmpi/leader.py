@@ -2,50 +2,56 @@
 
 What was heard goes into the master; what it decides is written into the journal, and then what it
 commands is performed, in order: so no order is sent that the journal does not know. Where the disk
-takes no decision, nothing is done until it does, or for DISK_PATIENCE_S. Signals only leave a word:
-the loop makes it an event.
+takes no decision, nothing is done until it does, or for DISK_PATIENCE_S.
 """
 
 import logging
-import math
 import os
-import signal
 import time
-from collections import deque
 from collections.abc import Callable
+from contextlib import nullcontext
 from itertools import count
 from pathlib import Path
-from types import FrameType
 
 import msgspec
 
-from hpmpi import __version__, allocation, guard, lifeline
+from hpmpi import __version__, guard
 from hpmpi.baseline import BaselineRun
-from hpmpi.checkpoints import discard, discard_all_but
+from hpmpi.checkpoints import discard, discard_all_but, reached
 from hpmpi.decisions import Baseline, Deadline, Decision, Draining, Ended, Lost, Started
 from hpmpi.ending import END_S
 from hpmpi.errors import DiskError, StoreError
-from hpmpi.events import Command, Discard, Drain, Due, Event, Heard, Leave, Record, Tell, Tick
+from hpmpi.events import (
+    Command,
+    Discard,
+    Drain,
+    Due,
+    Event,
+    Heard,
+    Interrupted,
+    Leave,
+    Record,
+    Tell,
+    Tick,
+)
 from hpmpi.jobs import Jobs
+from hpmpi.keeper import Keeper
 from hpmpi.master import Master
 from hpmpi.messages import Beat, Goodbye, Order, Outcome, Report, Retire, Stop, Welcome
 from hpmpi.narrator import Narrator
-from hpmpi.resume import rules_of
+from hpmpi.resume import rules_of, trouble
 from hpmpi.roster import Roster, beat_s
 from hpmpi.scribe import Scribe
-from hpmpi.service import SIGNALS
 from hpmpi.settings import Settings
 from hpmpi.store import FORMAT, STATUS, UNWRITTEN
 from hpmpi.summary import baseline_of, board_of
+from hpmpi.summons import Summons
 from hpmpi.supply import supplied
 from hpmpi.transports import LEADER, Transport
 from hpmpi.trial import seed_of
 
 TICK_S = 0.1
 """How often silence and signals are looked at."""
-
-LOOK_S = 0.5
-"""How often it is looked for what launch has to say: a file server may have to be asked."""
 
 START_S = 60.0
 """The least that a rank has for its first word: a file system may be slow to give it its files."""
@@ -56,16 +62,7 @@ GOODBYE_S = 1.0
 DISK_PATIENCE_S = 600.0
 """How long to wait for a disk that is full; the ranks go on with their jobs meanwhile."""
 
-ECHO_S = 1.0
-PASSING_ON_S = 5.0
-"""A signal that follows another so soon is the same, by another way: mpirun's, and the shell's; or
-launch's, which takes longer."""
-
 SILENT = "without isolation, a rank is silent while it works: is patience_s longer than a job?"
-
-NOTICE = "SIGUSR1"
-NOTICE_S = 150.0
-"""What slurm/tune.sh has Slurm send before the end of the allocation; at most so long before."""
 
 log = logging.getLogger("hpmpi")
 decode = msgspec.msgpack.Decoder(Report).decode
@@ -82,18 +79,15 @@ class Leader:
         self._settings = study.toml()
         self._origin = origin
         self._store = store = scribe.store
+        self._keeper = None if store.lock is None else Keeper(store.lock)
+        self._thoughts = self._keeper or nullcontext()
         self._scribe = scribe
         self._transport = transport
         self._start = os.urandom(8).hex()
         self._ranks = [rank for rank in range(transport.size) if rank != LEADER]
         self._zero = time.monotonic() - (store.decisions[-1].at if store.decisions else 0.0)
-        self._signals: deque[str] = deque()
-        self._signalled_at = -math.inf
+        self._summons = Summons(store.folder)
         self._why: str | None = None
-        self._is_launched = False
-        self._passed_on = 0
-        self._looked_at = -math.inf
-        self._allocation = allocation.Deadline(allocation.here())
         self._board = board_of(study, store.decisions, jobs.scheduler.rungs)
         self._baseline = baseline_of(store.decisions)
         self._narrator = Narrator(self._board)
@@ -103,22 +97,27 @@ class Leader:
 
     def heed_launch(self) -> None:
         """Let `hpmpi launch` say when to drain."""
-        self._is_launched = True
+        self._summons.heeds_launch = True
 
     def run(self) -> bool:
         """Lead until the end; tell whether the results were written.
 
-        Raises StoreError where the run folder lets nobody go on.
+        Raises StoreError where the run folder lets nobody go on, SearcherError where the study's
+        own code has raised.
         """
-        for number in SIGNALS:
-            signal.signal(number, self._on_signal)
+        self._summons.listen()
         try:
-            return self._lead()
+            written = self._lead()
         except StoreError:
             self._part_from_ranks()
             raise
         finally:
             self._scribe.close()
+            if self._keeper is not None:
+                self._keeper.close()
+        if self._master.outcome is Outcome.UNFIT and self._master.jobs.scheduler.error is not None:
+            raise trouble(self._master.jobs.scheduler.error)
+        return written
 
     def _lead(self) -> bool:
         self._scribe.await_proof(self._hurries)
@@ -151,6 +150,7 @@ class Leader:
         going_on = self._board.results
         self._record(started)
         self._master.jobs.redo(started)
+        self._settle()
         log.info(
             "study %s: %d worker rank%s (%s); results in %s%s",
             self._study.name,
@@ -162,6 +162,16 @@ class Leader:
         )
         if (most := self._study.stop.max_trials) is not None:
             log.info("%s: up to %d trials", self._study.searcher["method"], most)
+        if len(started.rungs) > 1:
+            method = self._study.scheduler["method"]
+            log.info("%s: rungs at %s", method, ", ".join(map(str, started.rungs)))
+
+    def _settle(self) -> None:
+        """Find out how far the jobs had come that the last start had in work, and left no word."""
+        trials = [key.trial for key in self._master.jobs.interrupted]
+        if trials:
+            folder = self._store.folder
+            self._handle(Interrupted({trial: reached(folder, trial) for trial in trials}))
 
     def _welcome(self) -> Welcome:
         limits = self._study.limits
@@ -188,11 +198,6 @@ class Leader:
         top = self._master.jobs.scheduler.rungs[-1]
         return BaselineRun(self._study.baseline, welcome, top, seed_of(self._study.seed, 0))
 
-    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if time.monotonic() - self._signalled_at >= ECHO_S:
-            self._signalled_at = time.monotonic()
-            self._signals.append(signal.Signals(number).name)
-
     # -- the loop ----------------------------------------------------------------------------------
 
     def _loop(self, baseline: BaselineRun | None) -> Outcome:
@@ -200,8 +205,8 @@ class Leader:
         while self._master.outcome is None or self._awaits(baseline):
             heard = [Heard(rank, decode(message)) for rank, message in self._transport.poll(TICK_S)]
             self._handle(*heard, *(Heard(rank, Beat()) for rank in self._transport.underway))
-            if self._signals:
-                self._handle(Drain(self._signals.popleft()))
+            if self._summons.signals:
+                self._handle(Drain(self._summons.signals.popleft()))
             elif self._now() - ticked_at >= TICK_S:
                 ticked_at = self._now()
                 self._look_around()
@@ -214,27 +219,17 @@ class Leader:
 
     def _look_around(self) -> None:
         """Find out what becomes of the allocation, and whether somebody wants the run to end."""
-        if self._is_launched and self._now() - self._looked_at >= LOOK_S:
-            self._looked_at = self._now()
-            passed_on = lifeline.signals(self._store.folder)
-            new = passed_on[self._passed_on :]
-            self._signals.extend(each for each in new if not self._is_known(each))
-            self._passed_on = len(passed_on)
-        epoch_s = self._allocation.poll(time.monotonic())
+        deadline = self._master.jobs.pace.deadline
+        left_s = None if deadline is None else deadline.ends_at - self._now()
+        epoch_s = self._summons.look(left_s)
         if epoch_s is not None:
             self._handle(Due(self._now() + epoch_s - time.time(), epoch_s))
-
-    def _is_known(self, passed_on: str) -> bool:
-        """Tell whether rank 0 got a signal itself, or it is Slurm's notice of an end it knows."""
-        deadline = self._master.jobs.pace.deadline
-        echo = time.monotonic() - self._signalled_at < PASSING_ON_S
-        noticed = deadline is not None and deadline.ends_at - self._now() < NOTICE_S
-        return echo or (passed_on == NOTICE and noticed)
 
     def _handle(self, *events: Event) -> None:
         """Write all that is decided, at once, before any of it is done; then orders come first."""
         now = self._now()
-        commands = [each for event in events for each in self._master.handle(event, now)]
+        with self._thoughts:
+            commands = [each for event in events for each in self._master.handle(event, now)]
         decisions = [each.decision for each in commands if isinstance(each, Record)]
         if decisions:
             self._patiently(lambda: self._store.append(*decisions))
@@ -280,7 +275,7 @@ class Leader:
             try:
                 write()
             except DiskError as error:
-                if self._signals or time.monotonic() >= gives_up_at:
+                if self._summons.signals or time.monotonic() >= gives_up_at:
                     raise
                 if tried == 0:
                     log.error("%s; waiting until it can", error)  # noqa: TRY400
@@ -326,7 +321,7 @@ class Leader:
     def _hurries(self) -> bool:
         """Keep the lock; tell whether somebody wants the end at once."""
         self._patiently(self._store.sync)
-        return bool(self._signals)
+        return bool(self._summons.signals)
 
     def _part_from_ranks(self) -> None:
         ranks = set(self._present())

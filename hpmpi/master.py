@@ -15,11 +15,14 @@ Rules:
   when its grace is, or when it is asked for again.
 - Where the end of the allocation is known, the drain begins by itself: so long before it that there
   is all its grace, and time to leave; or as soon as nothing is in work and nothing else fits in.
+- Where the start before ended without a word, what comes of the jobs that it had in work is decided
+  first: who has saved goes on from there, the others are charged.
+- Where the searcher or the scheduler raises, the run drains, and is unfit to go on until that is
+  mended. Where there is no hope for the trials that are left, none is begun, and the run has failed
+  when none is in work any more.
 - Silence is judged only at a Tick, when nothing is left to be heard; and nobody's silence counts
   while the master itself was held up.
 """
-
-import msgspec
 
 from hpmpi.decisions import (
     Back,
@@ -34,7 +37,19 @@ from hpmpi.decisions import (
     Result,
     Suspension,
 )
-from hpmpi.events import Command, Discard, Drain, Due, Event, Heard, Leave, Record, Tell, Tick
+from hpmpi.events import (
+    Command,
+    Discard,
+    Drain,
+    Due,
+    Event,
+    Heard,
+    Interrupted,
+    Leave,
+    Record,
+    Tell,
+    Tick,
+)
 from hpmpi.jobs import Jobs
 from hpmpi.messages import (
     Assign,
@@ -52,6 +67,7 @@ from hpmpi.messages import (
     Unfit,
 )
 from hpmpi.roster import Roster
+from hpmpi.rules import Rules
 from hpmpi.trial import Held, JobKey, seed_of
 
 LEAVE_S = 10.0
@@ -61,18 +77,8 @@ NO_TIME = "the end of the allocation"
 NOTHING_FITS = "nothing else can be done before the end of the allocation"
 """Why a run drains by itself."""
 
-
-class Rules(msgspec.Struct, frozen=True):
-    """When a study ends, in seconds since it began; `grace_s` is how long a drain may take.
-
-    `max_concurrent`: how many ranks may be busy at once.
-    """
-
-    max_trials: int | None = None
-    time_s: float | None = None
-    target_loss: float | None = None
-    grace_s: float = 0.0
-    max_concurrent: int | None = None
+NO_WORD = "the run ended without a word while this was in work"
+"""What is told of a job that may have taken a run along."""
 
 
 class Master:
@@ -97,6 +103,8 @@ class Master:
         if self.outcome is not None:
             return []
         self._notice_hold_up(now)
+        if self.jobs.interrupted and not isinstance(event, Interrupted):
+            self.jobs.reopen()
         match event:
             case Heard(rank, report):
                 commands = self._hear(rank, report, now)
@@ -106,6 +114,8 @@ class Master:
                 commands = self._drain(why, now)
             case Due():
                 commands = self._set_deadline(event, now)
+            case Interrupted(saved):
+                commands = self._charge(saved, now)
         return commands if self.outcome is not None else commands + self._go_on(now)
 
     def _notice_hold_up(self, now: float) -> None:
@@ -215,9 +225,24 @@ class Master:
         )
         return [Record(failure), *map(Discard, self.jobs.take_failure(failure))]
 
+    def _charge(self, saved: dict[int, int], now: float) -> list[Command]:
+        """Decide what comes of the jobs that a start had in work that ended without a word."""
+        commands: list[Command] = []
+        for key in list(self.jobs.interrupted):
+            opened = self.jobs.open[key]
+            assert opened.holder is not None, "what is interrupted was held"
+            reached = saved.get(key.trial, 0)
+            if reached > self.jobs.saved.get(key.trial, 0):
+                suspension = Suspension(now, *key, opened.attempts, opened.holder, reached)
+                self.jobs.take_suspension(suspension)
+                commands.append(Record(suspension))
+            else:
+                commands += self._fail(key, opened.holder, FailureKind.LOST, NO_WORD, now)
+        return commands
+
     def _drain(self, why: str, now: float) -> list[Command]:
         if self._asked_to_drain:
-            return [self._leave(Outcome.DRAINED)]
+            return [self._leave(self._drained_to())]
         self._asked_to_drain = True
         return self._begin_to_drain(why, now) if self.drains_until is None else []
 
@@ -235,8 +260,7 @@ class Master:
         return [Record(deadline)]
 
     def _go_on(self, now: float) -> list[Command]:
-        time_s = self._rules.time_s
-        if self._target_reached() or (time_s is not None and now >= time_s):
+        if self._rules.time_is_up(now) or self._target_is_reached():
             return [self._leave(Outcome.COMPLETE)]
         commands: list[Command] = []
         if self.drains_until is None:
@@ -244,9 +268,18 @@ class Master:
             no_time = deadline is not None and now >= deadline.drains_at
             commands = self._begin_to_drain(NO_TIME, now) if no_time else self._work(now)
         if self.drains_until is not None and self._drained(self.drains_until, now):
-            more = self.jobs.open or self._may_start() or self.jobs.scheduler.promotable
-            commands.append(self._leave(Outcome.DRAINED if more else Outcome.COMPLETE))
+            commands.append(self._leave(self._drained_to()))
         return commands
+
+    def _drained_to(self) -> Outcome:
+        """Tell what a drain that is over comes to."""
+        if self.jobs.scheduler.error is not None:
+            return Outcome.UNFIT
+        return Outcome.DRAINED if self._is_unfinished() else Outcome.COMPLETE
+
+    def _is_unfinished(self) -> bool:
+        """Tell whether there may be more to do."""
+        return bool(self.jobs.open) or self._may_start() or self.jobs.scheduler.promotable
 
     def _drained(self, drains_until: float, now: float) -> bool:
         deadline = self.jobs.pace.deadline
@@ -255,7 +288,11 @@ class Master:
         return now >= drains_until or not self.jobs.held
 
     def _work(self, now: float) -> list[Command]:
-        commands = self._dispatch(now)
+        if self.jobs.hope.is_lost and self._is_unfinished():
+            return [] if self.jobs.held else [self._leave(Outcome.FAILED)]
+        commands = self._dispatch(now) if self.jobs.scheduler.error is None else []
+        if self.jobs.scheduler.error is not None:
+            return commands + self._begin_to_drain(self.jobs.scheduler.why, now)
         # Only an idle rank shows that nothing is left: as long as none is, nothing was asked for.
         if not self.roster.idle or self.jobs.held or self.jobs.waits_at(now):
             return commands
@@ -289,9 +326,11 @@ class Master:
         most = self._rules.max_concurrent
         return most is not None and self.jobs.held > 0 and len(self.roster.busy) >= most
 
-    def _target_reached(self) -> bool:
-        least, target = self.jobs.least_loss, self._rules.target_loss
-        return least is not None and target is not None and least <= target
+    def _target_is_reached(self) -> bool:
+        if self._rules.target_loss is None:
+            return False
+        least = zip(self.jobs.scheduler.rungs, self.jobs.least, strict=True)
+        return self._rules.target_is_reached(least)
 
     def _may_start(self) -> bool:
         return self._rules.max_trials is None or self.jobs.trials < self._rules.max_trials

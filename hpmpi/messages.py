@@ -68,6 +68,7 @@ class Outcome(Enum):
     DRAINED = "drained"
     DESERTED = "deserted"
     UNFIT = "unfit"
+    FAILED = "failed"
 
 
 class Point(msgspec.Struct, frozen=True, gc=False, array_like=True):

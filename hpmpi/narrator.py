@@ -21,6 +21,9 @@ from hpmpi.trial import JobKey
 MOST_LINES = 50
 """How many results have a line in a second; those of incumbents always have one."""
 
+MENDED = "mend that, and the same command goes on with the other trials, or --fresh with all"
+"""What to do about trials that fail alike."""
+
 log = logging.getLogger("hpmpi")
 
 
@@ -34,6 +37,7 @@ class Narrator:
         self._second = -math.inf
         self._lines = 0
         self._untold = 0
+        self._said = ""
 
     def tell(self, decision: Decision) -> None:
         """Take a decision into account, and log it if people want to know."""
@@ -45,6 +49,7 @@ class Narrator:
                 self._result(decision, improved=improved)
             case Failure():
                 self._failure(decision)
+                self._said = decision.error if decision.final else self._said
             case Suspension(trial=trial, rung=rung, saved=saved):
                 log.info("trial %d rung %d: saved at %d, to go on from there", trial, rung, saved)
             case Lost(rank=rank):
@@ -53,12 +58,19 @@ class Narrator:
                 log.warning("rank %d is back", rank)
             case Refused(rank=rank, error=error):
                 log.warning("rank %d can't work: %s", rank, escaped(gist(error)))
-            case Ended(outcome=Outcome.DRAINED, why=why):
-                log.warning("drained (%s): the same command goes on from here", why)
-            case Ended(outcome=Outcome.DESERTED):
-                log.warning("no rank is left: the same command goes on from here")
+            case Ended(outcome=outcome, why=why):
+                self._end(outcome, why)
             case _:
                 pass
+
+    def _end(self, outcome: Outcome, why: str) -> None:
+        if outcome is Outcome.DRAINED:
+            log.warning("drained (%s): the same command goes on from here", why)
+        elif outcome is Outcome.DESERTED:
+            log.warning("no rank is left: the same command goes on from here")
+        elif outcome is Outcome.FAILED:
+            said = "\n".join(map(escaped, self._said.splitlines()))
+            log.error("trials fail alike, and none has succeeded:\n%s\n%s", said, MENDED)
 
     def _result(self, result: Result, *, improved: bool) -> None:
         attempts = self._assigned_at.pop(JobKey(result.trial, result.rung), {})

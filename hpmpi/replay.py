@@ -3,7 +3,8 @@
 Several decisions may follow from one event, and the first of them tells which. So each event is
 made again from what followed from it, and the same master as in a run is asked what it decides
 then. Only what nobody but ranks and people can know is taken as the journal has it: what was
-reported, who was silent, that somebody wanted the run to end.
+reported, who was silent, that somebody wanted the run to end, that code of the user's raised, which
+may be mended by now.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ import msgspec
 from hpmpi import changes, results, settings, store
 from hpmpi.audit import wrong_start
 from hpmpi.decisions import (
+    Assigned,
     Back,
     Baseline,
     Curve,
@@ -31,8 +33,8 @@ from hpmpi.decisions import (
     Started,
     Suspension,
 )
-from hpmpi.errors import ReplayError, SettingsError, StoreError
-from hpmpi.events import Drain, Due, Event, Heard, Record, Tick
+from hpmpi.errors import ReplayError, SearcherError, SettingsError, StoreError
+from hpmpi.events import Drain, Due, Event, Heard, Interrupted, Record, Tick
 from hpmpi.jobs import Jobs, JobsState
 from hpmpi.journal import ENCODE, line_of, read_rows
 from hpmpi.master import NO_TIME, NOTHING_FITS, Master
@@ -51,6 +53,7 @@ from hpmpi.messages import (
 from hpmpi.resume import jobs_of, rules_of
 from hpmpi.roster import Roster
 from hpmpi.settings import Settings
+from hpmpi.shield import RAISED
 from hpmpi.toml import without_none
 from hpmpi.trial import Held, JobKey
 
@@ -108,8 +111,8 @@ def replay(folder: Path, *, trust: bool) -> Verdict:
         except ReplayError as error:
             where = f"decision {number + 1} differs (line {number + 1} of {store.JOURNAL})"
             return Verdict(number, difference=f"{where}: {error}")
-        timed = saved.state is not None and saved.state.pace is not None
-        if timed and number + 1 == saved.counted and replayer.state != ENCODE(saved.state):
+        stored = saved.state if number + 1 == saved.counted else None
+        if stored is not None and replayer.state not in (None, ENCODE(stored)):
             said = f"the state in {store.RESULTS} is not what they lead to"
             return Verdict(number + 1, difference=said)
     return Verdict(len(journal), stored=saved.state is not None)
@@ -152,6 +155,9 @@ class Replayer:
             case Started():
                 self._start(decision, number)
                 return
+            case Draining(why=why) if why.startswith(RAISED):
+                self._raise(number, decision)
+                return
             case _ if self._expected:
                 pass
             case Ended():
@@ -168,9 +174,10 @@ class Replayer:
             raise ReplayError(f"{told(decision)}; derived: {told(again)}")
 
     @property
-    def state(self) -> bytes:
-        """The state of the jobs, as the results file has it."""
-        return ENCODE(self._master.jobs.state())
+    def state(self) -> bytes | None:
+        """The state of the jobs, as the results file has it; there is none after an error."""
+        jobs = self._master.jobs
+        return ENCODE(jobs.state()) if jobs.scheduler.error is None else None
 
     def _expect(self, event: Event) -> None:
         commands = self._master.handle(event, self._at)
@@ -188,10 +195,11 @@ class Replayer:
         differences = changes.differences(study, self._study)
         if differences:
             raise ReplayError(f"another study was started: {'; '.join(differences)}")
-        if self._expected:  # rank 0 was killed between two decisions on one event
+        state = self.state
+        if self._expected or state is None:  # rank 0 was killed between two decisions on one event
             saved = store.Saved(self._journal[:number])
         else:
-            saved = store.Saved([], msgspec.json.decode(self.state, type=JobsState))
+            saved = store.Saved([], msgspec.json.decode(state, type=JobsState))
         jobs = jobs_of(study, saved)
         if started.rungs != jobs.scheduler.rungs:
             raise ReplayError(f"the rungs are at {started.rungs}; derived: {jobs.scheduler.rungs}")
@@ -200,12 +208,27 @@ class Replayer:
         self._study = study
         self._begin(study, jobs, started.ranks)
 
+    def _raise(self, number: int, draining: Draining) -> None:
+        """Have the searcher have raised, whatever it does now; what it led to then is dropped."""
+        if self._master.jobs.scheduler.error is None:
+            for it in self._expected:
+                if isinstance(it, Assigned):
+                    self._roster.answered(it.rank, Held(JobKey(it.trial, it.rung), it.attempt))
+            self._master.jobs = jobs_of(self._study, store.Saved(self._journal[:number]))
+            self._master.jobs.scheduler.error = SearcherError(draining.why)
+            self._master.drains_until = None
+            self._expect(Tick())
+        if not self._expected or not isinstance(self._expected.pop(0), Draining):
+            raise ReplayError(f"{told(draining)}; derived: {told(None)}")
+
     def _end(self, ended: Ended) -> None:
         master = self._master
         if master.outcome is None:
             self._expect(Tick())
         if self._expected:
             raise ReplayError(f"{told(ended)}; derived: {told(self._expected[0])}")
+        if master.drains_until is not None and ended.outcome is Outcome.UNFIT:
+            master.outcome = Outcome.UNFIT  # nor is that a searcher raised in a drain
         if master.outcome is None and master.drains_until is not None:
             master.outcome = Outcome.DRAINED  # that it was asked for twice is not in the journal
         if master.outcome is not ended.outcome:
@@ -217,6 +240,10 @@ class Replayer:
 
     def _event(self, number: int, decision: Decision) -> Event:
         match decision:
+            case Failure() | Suspension() if self._master.jobs.interrupted:
+                at_once = takewhile(lambda it: it.at == decision.at, self._journal[number:])
+                saved = [it for it in at_once if isinstance(it, Suspension)]
+                return Interrupted({it.trial: it.saved for it in saved})
             case Lost(at=at):
                 same = takewhile(lambda it: it.at == at, islice(self._journal, number, None))
                 self._roster.told_silent = [it.rank for it in same if isinstance(it, Lost)]

@@ -1,15 +1,19 @@
 """Where a run folder says that a study is: what a start goes on from."""
 
 import logging
-from collections.abc import Iterable
+import traceback
+from collections.abc import Iterable, Sequence
+from itertools import dropwhile
+from pathlib import Path
 
 import msgspec
 
 from hpmpi import settings
 from hpmpi.decisions import Decision, Started
-from hpmpi.errors import HpmpiError
+from hpmpi.errors import HpmpiError, SearcherError, SettingsError
 from hpmpi.jobs import Jobs
-from hpmpi.master import Rules
+from hpmpi.rules import Rules
+from hpmpi.schedulers import Scheduler
 from hpmpi.settings import Settings
 from hpmpi.store import Saved
 
@@ -18,9 +22,13 @@ NOT_SO = (LookupError, ValueError, TypeError, AttributeError, AssertionError)
 
 log = logging.getLogger("hpmpi")
 
+OURS = Path(__file__).parent
+"""Where code is that is not the user's."""
+
 
 def derive(study: Settings, saved: Saved) -> Jobs:
     """Bring the jobs to where a journal ends, by the stored state if that can be so."""
+    check_rungs(settings.build(study), saved.decisions)
     if saved.state is not None:
         try:
             return jobs_of(study, saved)
@@ -33,7 +41,7 @@ def jobs_of(study: Settings, saved: Saved) -> Jobs:
     """Bring the jobs to where the journal ends; raises ReplayError where that can't be."""
     jobs = Jobs(settings.build(study), study.goal, study.limits.max_failures)
     counted = 0
-    if saved.state is not None and saved.state.pace is not None:
+    if saved.state is not None:
         jobs.restore(saved.state)
         counted = saved.counted
     follow(jobs, saved.decisions[counted:])
@@ -42,11 +50,44 @@ def jobs_of(study: Settings, saved: Saved) -> Jobs:
 
 
 def follow(jobs: Jobs, decisions: Iterable[Decision]) -> None:
-    """Derive decisions again, each start with the limits that it had; raises ReplayError."""
+    """Derive decisions again, each start with the limits that it had.
+
+    Raises ReplayError, or SearcherError where the study's own code raises.
+    """
     for decision in decisions:
         if isinstance(decision, Started):
             jobs.max_failures = settings.parse(decision.settings).limits.max_failures
         jobs.redo(decision)
+    if jobs.scheduler.error is not None:
+        raise trouble(jobs.scheduler.error)
+
+
+def trouble(error: BaseException) -> HpmpiError:
+    """Say what a searcher or a scheduler has raised: where in its code, and what to do."""
+    if isinstance(error, HpmpiError):
+        return error
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = list(dropwhile(lambda it: OURS in Path(it.filename).parents, frames))
+    lines = [
+        "the searcher or the scheduler raised:\n",
+        *traceback.format_list(theirs or frames),
+        *traceback.format_exception_only(error),
+        "the journal has all that was heard: mend it, and the same command goes on from here",
+    ]
+    return SearcherError("".join(lines))
+
+
+def check_rungs(scheduler: Scheduler, decisions: Sequence[Decision]) -> None:
+    """Raise SettingsError where a run has other rungs: its results would be taken for others'."""
+    last = next((it for it in reversed(decisions) if isinstance(it, Started)), None)
+    rungs = tuple(scheduler.rungs)
+    if last is not None and last.rungs and last.rungs != rungs:
+        before, now = (", ".join(map(str, each)) for each in (last.rungs, rungs))
+        said = (
+            f"the run that is there has its rungs at {before}, and this version has them at {now}"
+        )
+        todo = "go on with the version that began it, or use --fresh to move that run aside"
+        raise SettingsError([f"{said}: {todo}"])
 
 
 def rules_of(study: Settings) -> Rules:
@@ -58,4 +99,5 @@ def rules_of(study: Settings) -> Rules:
         target_loss=None if target is None else study.goal.signed(target),
         grace_s=study.limits.grace_s,
         max_concurrent=study.run.max_concurrent,
+        target_resource=study.stop.target_resource,
     )

@@ -20,6 +20,7 @@ from hpmpi.decisions import Assigned, Ended
 from hpmpi.errors import HpmpiError, SettingsError, StoreError, TransportError
 from hpmpi.files import trouble
 from hpmpi.jobs import Jobs
+from hpmpi.keeper import kept
 from hpmpi.leader import Leader
 from hpmpi.messages import Outcome, Stop
 from hpmpi.resume import derive
@@ -45,6 +46,7 @@ EXIT_CODES = {
     Outcome.UNFIT: BAD_INPUT,
     Outcome.DESERTED: DESERTED,
     Outcome.DRAINED: TRY_AGAIN,
+    Outcome.FAILED: NO_SUCCESS,
 }
 
 log = logging.getLogger("hpmpi")
@@ -158,7 +160,8 @@ def take_over(plan: Plan) -> tuple[Jobs, store.Store]:
         # What another run has written since the plan was made counts as well.
         same = store.look(plan.folder) == plan.seen
         saved = plan.saved if same else read(plan.folder, plan.study)
-        jobs = derive(plan.study, saved)
+        with kept(held):
+            jobs = derive(plan.study, saved)
         return jobs, store.Store(plan.folder, saved, held)
     except OSError as error:
         held.release()

@@ -5,7 +5,10 @@ name, so a user's own class is checked as ours are.
 """
 
 import importlib.util
+import math
+import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Literal
@@ -15,7 +18,7 @@ import msgspec
 import hpmpi.schedulers
 import hpmpi.searchers
 from hpmpi import candidates
-from hpmpi.errors import SettingsError, SpaceError
+from hpmpi.errors import HpmpiError, SettingsError, SpaceError
 from hpmpi.forms import Problems, Table, fill_keywords, fill_struct, keywords
 from hpmpi.names import NameNotFoundError, builtin, find
 from hpmpi.schedulers import Scheduler
@@ -51,11 +54,15 @@ MAY_BE_NAMED = ("objective", "objective_args", "data")
 
 
 class Stop(msgspec.Struct, frozen=True):
-    """`[stop]`: when the study is complete; whichever comes first."""
+    """`[stop]`: when the study is complete; whichever comes first.
+
+    The target counts at `target_resource` and above; at the highest rung, if nothing is said.
+    """
 
     max_trials: Count | None = None
     time_s: Positive | None = None
     target: float | None = None
+    target_resource: Count | None = None
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -183,8 +190,20 @@ def check(table: Table, origin: Path | None = None) -> Settings:
         settings, searcher={**chosen, "first": first}, scheduler=scheduler
     )
     searcher = build_searcher(complete)
-    build_scheduler(complete, searcher)
+    check_target(settings.stop, build_scheduler(complete, searcher).rungs[-1])
     return msgspec.structs.replace(complete, stop=bounded(settings.stop, searcher))
+
+
+def check_target(stop: Stop, most: int) -> None:
+    """Raise SettingsError for a target that no result can reach, where `most` is trained to."""
+    problems = []
+    if stop.target is not None and not math.isfinite(stop.target):
+        problems.append(f"stop.target = {stop.target} must be a finite number")
+    if stop.target_resource is not None and stop.target_resource > most:
+        given = f"stop.target_resource = {stop.target_resource}"
+        problems.append(f"{given} must not be greater than the highest rung, {most}")
+    if problems:
+        raise SettingsError(problems)
 
 
 def build(settings: Settings) -> Scheduler:
@@ -202,15 +221,29 @@ def build_searcher(settings: Settings) -> Searcher:
     space = make_space(settings.space, [])
     assert space is not None, "the study was checked"
     make = found(method, hpmpi.searchers)
-    searcher: Searcher = make(space, settings.seed, options.pop("first"), **options)
-    return Checked(searcher, space, method)
+    new = partial(make, space, settings.seed, options.pop("first"), **options)
+    return Checked(made("searcher", settings.searcher, new), space, method)
 
 
 def build_scheduler(settings: Settings, searcher: Searcher) -> Scheduler:
     """Make the scheduler of a searcher, as `build` does."""
     options = dict(settings.scheduler)
-    scheduler: Scheduler = found(options.pop("method"), hpmpi.schedulers)(searcher, **options)
+    new = partial(found(options.pop("method"), hpmpi.schedulers), searcher, **options)
+    scheduler: Scheduler = made("scheduler", settings.scheduler, new)
     return scheduler
+
+
+def made(name: str, table: Table, make: Callable[[], Any]) -> Any:
+    """Make what a table names; raises SettingsError where its code raises."""
+    try:
+        return make()
+    except HpmpiError:
+        raise
+    except (Exception, SystemExit) as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        said = f"{type(error).__name__}: {error} ({place.filename}, line {place.lineno})"
+        problem = f"{name}.method = {table['method']!r} can't be made; it raised {said}"
+        raise SettingsError([problem]) from error
 
 
 def bounded(stop: Stop, searcher: Searcher) -> Stop:

@@ -20,7 +20,9 @@ from hpmpi.decisions import Failure
 from hpmpi.leaderboard import Standing
 from hpmpi.lock import Sign
 from hpmpi.messages import Outcome, escaped, gist
+from hpmpi.narrator import MENDED
 from hpmpi.progress import RankState
+from hpmpi.shield import RAISED
 from hpmpi.summary import Summary
 from hpmpi.trial import Value
 from hpmpi.values import text_of
@@ -232,7 +234,10 @@ def conclusion(summary: Summary) -> list[str]:
     """Say what is best, and by how much it beats the baseline."""
     incumbent, metric = summary.board.incumbent, summary.study.goal.metric
     if summary.outcome is Outcome.UNFIT:
-        return [f"no rank can work: {gist(summary.refusal)}"]
+        return [unfitness(summary)]
+    if summary.outcome is Outcome.FAILED and summary.failures:
+        said = gist(summary.failures[-1].error)
+        return [f"trials fail alike, and none has succeeded: {said}", MENDED]
     if incumbent is None:
         over = summary.outcome is Outcome.COMPLETE
         return ["no trial has succeeded" + ("" if over else " yet")]
@@ -242,6 +247,14 @@ def conclusion(summary: Summary) -> list[str]:
         what = "baseline" if summary.study.baseline else "tried first"
         lines.append(f"{what}: {metric} {summary.baseline[metric]:.6g}; {comparison(summary.gain)}")
     return lines
+
+
+def unfitness(summary: Summary) -> str:
+    """Say why a study can't be led or worked at."""
+    draining = summary.progress.draining
+    if draining is not None and draining.why.startswith(RAISED):
+        return draining.why
+    return f"no rank can work: {gist(summary.refusal)}"
 
 
 def comparison(gain: float) -> str:

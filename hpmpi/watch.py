@@ -19,7 +19,7 @@ WATCH_S = 2.0
 WATCH_SHARE = 0.05
 """The share of the time that reading may take."""
 
-OVER = (Outcome.COMPLETE, Outcome.UNFIT)
+OVER = (Outcome.COMPLETE, Outcome.UNFIT, Outcome.FAILED)
 """What nothing comes after."""
 
 CLEAR = "\x1b[H\x1b[J"

@@ -7,7 +7,8 @@ heartbeat or the end of the job, so that the leader hears a rank rarely. They ar
 work: what else comes is from something that another job has left running, and is dropped.
 
 A rank beats at its interval whatever else it says: the leader's answer to a beat is the only sign
-that the leader is alive. Nobody's silence counts while the rank itself was held up.
+that the leader is alive, but for one that thinks. Nobody's silence counts while the rank itself was
+held up.
 """
 
 import os
@@ -24,6 +25,7 @@ from hpmpi.child import Child
 from hpmpi.delivery import Delivery
 from hpmpi.errors import TransportError
 from hpmpi.head import Forked
+from hpmpi.keeper import Vitals
 from hpmpi.messages import (
     Assign,
     Beat,
@@ -52,7 +54,8 @@ FIRST_WORD_S = 600.0
 """How long rank 0 may take to read its files before its first word."""
 
 SILENCES = 10
-"""A rank leaves when rank 0 was silent for so many times `patience_s`."""
+"""A rank leaves when rank 0 was silent for so many times `patience_s`, and does not renew the lock
+of its folder either, as it does while it thinks."""
 
 LOOK_EVERY_S = 0.2
 """How often the child's limits are looked at."""
@@ -100,6 +103,7 @@ class Worker:
         guard.tell_guard(folder / "status", welcome.start)
         output = folder / "logs" / f"rank-{self._transport.rank}.log"
         share = self._transport.share
+        self._vitals = Vitals(folder)
         self._delivery = Delivery(welcome, self._transport.rank, self._say)
         welcome = self._delivery.welcome
         child: Child | Bare
@@ -136,7 +140,8 @@ class Worker:
         if now - self._woke_at > welcome.patience_s:
             self._heard_at = now
         self._woke_at = now
-        if now - self._heard_at > SILENCES * welcome.patience_s:
+        silent = now - self._heard_at > SILENCES * welcome.patience_s
+        if silent and not self._vitals.show_life(now):
             return 0  # an error would have the guard wait for the end of the run
         if now - self._beat_at >= welcome.beat_s:
             self._beat_at = now

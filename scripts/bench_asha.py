@@ -33,9 +33,10 @@ from sleepers import UNIT_S, expected, loss
 from hpmpi.dimensions import Float
 from hpmpi.events import Heard, Tell
 from hpmpi.jobs import Jobs
-from hpmpi.master import Master, Rules
+from hpmpi.master import Master
 from hpmpi.messages import Assign, Finished, Ready, Report
 from hpmpi.roster import Roster
+from hpmpi.rules import Rules
 from hpmpi.schedulers import Scheduler
 from hpmpi.schedulers.asha import Asha
 from hpmpi.schedulers.full import Full

@@ -35,9 +35,10 @@ from sleepers import loss
 from hpmpi.dimensions import Float
 from hpmpi.events import Heard, Tell
 from hpmpi.jobs import Jobs
-from hpmpi.master import Master, Rules
+from hpmpi.master import Master
 from hpmpi.messages import Assign, Beat, Finished, Ready, Report
 from hpmpi.roster import BEAT_SHARE, Roster, beat_s
+from hpmpi.rules import Rules
 from hpmpi.schedulers import Scheduler
 from hpmpi.schedulers.asha import Asha
 from hpmpi.schedulers.full import Full

@@ -7,14 +7,16 @@ import msgspec
 
 from hpmpi.dimensions import Choice, Float, Int
 from hpmpi.jobs import Jobs
-from hpmpi.master import Master, Rules
+from hpmpi.master import Master
 from hpmpi.roster import Roster
+from hpmpi.rules import Rules
 from hpmpi.schedulers import Scheduler
 from hpmpi.schedulers.asha import Asha
 from hpmpi.schedulers.full import Full
+from hpmpi.searchers import Searcher
 from hpmpi.searchers.random import Random
 from hpmpi.space import Space
-from hpmpi.trial import Goal, Metrics
+from hpmpi.trial import Config, Goal, Metrics
 
 SPACE = Space(
     {
@@ -41,6 +43,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
     max_concurrent: int | None = None
     time_s: float | None = None
     target_loss: float | None = None
+    target_resource: int | None = None
     patience_s: float = 10.0
     start_s: float = 10.0
     mode: Literal["min", "max"] = "min"
@@ -55,26 +58,74 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
         """Say a loss in the words of the goal."""
         return {self.goal.metric: loss if self.mode == "min" else -loss}
 
-    def scheduler(self) -> Scheduler:
+    def scheduler(self, searcher: Searcher | None = None) -> Scheduler:
         """Start the scheduler."""
-        searcher = Random(SPACE, self.seed, [])
+        searcher = searcher or Random(SPACE, self.seed, [])
         if self.method == "full":
             return Full(searcher, max_resource=self.high)
         return Asha(searcher, min_resource=self.low, max_resource=self.high, eta=self.eta)
 
     def rules(self) -> Rules:
         """Say when the study ends."""
-        return Rules(self.limit, self.time_s, self.target_loss, self.grace_s, self.max_concurrent)
+        return Rules(
+            max_trials=self.limit,
+            time_s=self.time_s,
+            target_loss=self.target_loss,
+            grace_s=self.grace_s,
+            max_concurrent=self.max_concurrent,
+            target_resource=self.target_resource,
+        )
 
-    def jobs(self) -> Jobs:
+    def jobs(self, searcher: Searcher | None = None) -> Jobs:
         """Start the jobs."""
-        return Jobs(self.scheduler(), self.goal, self.failures)
+        return Jobs(self.scheduler(searcher), self.goal, self.failures)
 
-    def master(self, ranks: int | None = None, now: float = 0.0) -> Master:
+    def master(
+        self, ranks: int | None = None, now: float = 0.0, searcher: Searcher | None = None
+    ) -> Master:
         """Start the master of ranks 1, 2, ..."""
         numbers = list(range(1, (ranks or self.ranks) + 1))
         roster = Roster(numbers, self.patience_s, self.start_s, now)
-        return Master(self.jobs(), roster, self.rules(), self.seed)
+        return Master(self.jobs(searcher), roster, self.rules(), self.seed)
+
+
+class Elsewhere:
+    """Random search on another processor, or with a mistake: what it says is its own.
+
+    `cpu` says which processor; with `raises_at`, it raises when it is called for that time.
+    """
+
+    def __init__(self, seed: int, cpu: int = 0, raises_at: int | None = None) -> None:
+        """Start."""
+        self._random = Random(SPACE, seed, [])
+        self._cpu = cpu
+        self._raises_at = raises_at
+        self._calls = 0
+
+    def ask(self) -> Config:
+        """Round as this processor does."""
+        self._call()
+        config = self._random.ask()
+        assert config is not None, "the space is not finite"
+        return config | {"x": float(config["x"]) * (1 + self._cpu * 2**-52)}
+
+    def tell(self, config: Config, resource: int, loss: float | None) -> None:
+        """Learn what the other learns."""
+        self._call()
+        self._random.tell(config, resource, loss)
+
+    def state(self) -> object:
+        """Return how many configurations were asked for."""
+        return self._random.state()
+
+    def restore(self, state: object) -> None:
+        """Go on from a state."""
+        self._random.restore(state)
+
+    def _call(self) -> None:
+        self._calls += 1
+        if self._calls == self._raises_at:
+            raise LookupError("as told")
 
 
 def never() -> bool:

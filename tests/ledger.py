@@ -9,12 +9,14 @@ import math
 
 import msgspec
 
+from hpmpi.blame import ALIKE, MAX_LOSSES
 from hpmpi.decisions import (
     Assigned,
     Back,
     Deadline,
     Decision,
     Draining,
+    Ended,
     Failure,
     Joined,
     Late,
@@ -24,11 +26,11 @@ from hpmpi.decisions import (
     Started,
     Suspension,
 )
-from hpmpi.events import Drain, Due, Event, Heard, Tick
-from hpmpi.jobs import MAX_LOSSES
+from hpmpi.events import Drain, Due, Event, Heard, Interrupted, Tick
 from hpmpi.master import LEAVE_S, NO_TIME, NOTHING_FITS, Master
 from hpmpi.messages import Assign, Beat, Failed, FailureKind, Finished, Outcome, Save, Suspended
 from hpmpi.pace import NEWEST
+from hpmpi.shield import RAISED
 from hpmpi.trial import WORST, Config, Held, JobKey
 from tests.build import Study
 
@@ -42,8 +44,14 @@ class Entry(msgspec.Struct):
     lost: set[int] = set()
     said: str | None = None
     holder: int | None = None
+    interrupted: int | None = None
     begun_at: float = 0.0
     loss: float | None = None
+
+    @property
+    def suspected(self) -> bool:
+        """Whether it is given up with the next loss."""
+        return len(self.lost) == MAX_LOSSES - 1
 
 
 class RankEntry(msgspec.Struct):
@@ -81,7 +89,9 @@ class Ledger:
         self._event: Event = Tick()
         self._now = -math.inf
         self._arrivals = 0
-        self._least = WORST
+        self._least: list[float] = [WORST for _ in self.resources]
+        self._succeeded = False
+        self._given_up: list[str] = []
         self.deadline: Deadline | None = None
         self._due: Due | None = None
         self._saves = False
@@ -95,6 +105,8 @@ class Ledger:
 
     def hear(self, event: Event, now: float) -> None:
         """Take note of what the master is about to be told."""
+        if not isinstance(event, Interrupted):
+            self._reopen()
         if now - self._now > self.study.patience_s / 2:
             for entry in self.ranks.values():
                 entry.heard_at = now
@@ -104,6 +116,8 @@ class Ledger:
                 self._drains += 1
             case Due():
                 self._due = event
+            case Interrupted():
+                pass
             case Heard(rank, report):
                 self.ranks[rank].heard_at = now
                 self.ranks[rank].known = True
@@ -120,9 +134,22 @@ class Ledger:
             return
         assert self._owed is None, "an order follows its decision at once"
         assert decision.at == self._now
+        if isinstance(decision, Assigned | Result | Failure | Suspension | Late):
+            self._record_attempt(decision)
+            return
         match decision:
             case Joined() | Refused() | Lost() | Back():
                 self._hear_of(decision)
+            case Deadline():
+                self._learn_end(decision)
+            case Draining(why=why):
+                self._begin_to_drain(why)
+            case Ended():
+                for entry in self._open().values():
+                    entry.holder = None
+
+    def _record_attempt(self, decision: Assigned | Result | Failure | Suspension | Late) -> None:
+        match decision:
             case Assigned():
                 self._assign(decision)
             case Result():
@@ -133,10 +160,10 @@ class Ledger:
                 self._suspension(decision)
             case Late():
                 self._late(decision)
-            case Deadline():
-                self._learn_end(decision)
-            case Draining(why=why):
-                self._begin_to_drain(why)
+
+    def _reopen(self) -> None:
+        for entry in self._open().values():
+            entry.interrupted = None
 
     def tell(self, rank: int, order: Assign | Beat | Save) -> None:
         """Check an order."""
@@ -181,10 +208,14 @@ class Ledger:
                 assert self._winding_up_is_over()
                 assert not self.exhausted, "what is complete is not called drained"
             case Outcome.UNFIT:
-                assert all(rank.unfit for rank in ranks)
+                assert self._drained_at is not None or all(rank.unfit for rank in ranks)
             case Outcome.DESERTED:
                 assert all(rank.unfit or rank.lost for rank in ranks)
                 assert any(rank.lost for rank in ranks)
+            case Outcome.FAILED:
+                assert self._hopeless(), "as long as there is hope, it goes on"
+                assert not self._holders(), "who is in work may succeed"
+                assert not self.exhausted
             case Outcome.COMPLETE:
                 assert self._over() or self.exhausted, "there may be more when there is time"
 
@@ -193,7 +224,8 @@ class Ledger:
     def compare(self, master: Master) -> None:
         """Assert that the master is where these books say."""
         assert self._owed is None, "a decision is followed by its order"
-        assert self.discarded == self._superfluous()
+        if master.jobs.scheduler.error is None:  # who raises says no more what is over
+            assert self.discarded == self._superfluous()
         assert master.jobs.trials == len(self._configs)
         self._compare_incumbent(master)
         self._compare_jobs(master)
@@ -224,6 +256,9 @@ class Ledger:
     def _compare_idle(self, idle: list[int]) -> None:
         if not idle or self._is_full():
             return
+        if self._hopeless() and not self.exhausted:
+            assert self._holders(), "where nobody is in work who may succeed, it is over"
+            return
         waiting = any(self._waiting_for(rank) for rank in idle)
         assert not waiting, "no rank is idle while work waits that it may be given"
         assert self._next(self._rungs()) is None, "no rank is idle while there is work to ask for"
@@ -249,14 +284,16 @@ class Ledger:
         assert master.jobs.open.keys() == entries.keys()
         for key, entry in entries.items():
             found = master.jobs.open[key]
+            holder = entry.holder if entry.interrupted is None else entry.interrupted
             assert (found.attempts, found.failures, found.said, found.holder) == (
                 entry.attempts,
                 entry.failures,
                 entry.said,
-                entry.holder,
+                holder,
             )
             assert (set(found.failed_on), set(found.lost)) == (entry.failed_on, entry.lost)
-            assert (key in master.jobs.waiting) == (entry.holder is None), "in one place"
+            assert (key in master.jobs.waiting) == (holder is None), "in one place"
+            assert (key in master.jobs.interrupted) == (entry.interrupted is not None)
             if entry.holder is not None:
                 assert self.ranks[entry.holder].held == Held(key, entry.attempts)
         assert master.jobs.waiting.keys() <= entries.keys()
@@ -281,9 +318,11 @@ class Ledger:
         self.ranks = {rank: RankEntry(started.at) for rank in range(1, started.ranks + 1)}
         self._drained_at, self._drains, self._asked_to_save = None, 0, set()
         self.deadline = self._due = None
+        self._given_up = []
         for entry in self._open().values():
-            entry.holder = None
             entry.failed_on = set()
+            if entry.holder is not None:
+                entry.interrupted, entry.holder = entry.holder, None
         # What was to be discarded when the master was killed is for whoever owns the folder.
         self.discarded = self._superfluous()
 
@@ -297,6 +336,7 @@ class Ledger:
             self.jobs[key] = Entry()
         assert key.rung < self._rungs(), "what can't be done in time is not begun"
         assert not self._is_full(), "no more are in work than may be"
+        assert not self._hopeless() or self.exhausted, "nothing is begun without hope"
         if assigned.attempt == 1 and assigned.rung == 0:
             assert assigned.config is not None
             self._configs.append(assigned.config)
@@ -331,7 +371,8 @@ class Ledger:
         self._saves = self._saves or result.saved > 0
         self._saved[result.trial] = max(result.saved, self._saved.get(result.trial, 0))
         self._close(JobKey(result.trial, result.rung), loss)
-        self._least = min(self._least, loss)
+        self._least[result.rung] = min(self._least[result.rung], loss)
+        self._succeeded = True
         if loss < WORST:
             place = (-result.rung, loss, self._arrivals, result.trial)
             self.best = place if self.best is None else min(self.best, place)
@@ -340,10 +381,13 @@ class Ledger:
         key = JobKey(failure.trial, failure.rung)
         entry = self.jobs[key]
         assert entry.loss is None, "only an open job fails"
-        assert (entry.holder, entry.attempts) == (failure.rank, failure.attempt), "the newest one"
-        entry.holder = None
+        charged = isinstance(self._event, Interrupted)
+        holder = entry.interrupted if charged else entry.holder
+        assert (holder, entry.attempts) == (failure.rank, failure.attempt), "the newest one"
+        entry.holder = entry.interrupted = None
         if failure.kind is FailureKind.LOST:
-            assert self.ranks[failure.rank].lost
+            assert charged or self.ranks[failure.rank].lost
+            assert not charged or not self._has_got_on(failure.trial), "who gets on is no killer"
             entry.lost.add(failure.attempt)
             last = len(entry.lost) == MAX_LOSSES
         else:
@@ -355,8 +399,10 @@ class Ledger:
             said = failure.error.splitlines()[0]
             last = last or (said == entry.said and not failure.used)
             entry.said = said
+        last = last or failure.kind is FailureKind.BAD_VALUE
         assert failure.final == last
         if last:
+            self._given_up.append(f"{failure.kind} {failure.error.splitlines()[-1]}")
             self._close(key, WORST)
 
     def _hear_of(self, decision: Joined | Refused | Lost | Back) -> None:
@@ -383,6 +429,8 @@ class Ledger:
         self._drained_at = self._now
         if why == NO_TIME:
             assert self._no_time()
+        elif why.startswith(RAISED):
+            pass
         elif why == NOTHING_FITS:
             assert not self._holders()
             assert not any(key.rung < self._rungs() for key in self._open())
@@ -401,11 +449,18 @@ class Ledger:
     def _suspension(self, suspension: Suspension) -> None:
         key = JobKey(suspension.trial, suspension.rung)
         entry = self.jobs[key]
-        assert self._event == Heard(
-            suspension.rank, Suspended(*key, suspension.attempt, suspension.saved)
-        )
+        holder = entry.holder
+        if isinstance(self._event, Interrupted):
+            assert self._has_got_on(key.trial)
+            assert suspension.saved == self._event.saved[key.trial]
+            holder = entry.interrupted
+        else:
+            assert self._event == Heard(
+                suspension.rank, Suspended(*key, suspension.attempt, suspension.saved)
+            )
         assert entry.loss is None, "only an open job is suspended"
-        assert (entry.holder, entry.attempts) == (suspension.rank, suspension.attempt)
+        assert (holder, entry.attempts) == (suspension.rank, suspension.attempt)
+        entry.interrupted = None
         self._saved[key.trial] = max(suspension.saved, self._saved.get(key.trial, 0))
         entry.holder = None
         self._saves = True
@@ -433,6 +488,11 @@ class Ledger:
         entry.loss, entry.holder = loss, None
         self._arrivals += 1
         self.rungs[key.rung].append((loss, self._arrivals, key.trial))
+
+    def _has_got_on(self, trial: int) -> bool:
+        """Whether a trial of an interrupted job has saved more than was known."""
+        assert isinstance(self._event, Interrupted)
+        return self._event.saved.get(trial, 0) > self._saved.get(trial, 0)
 
     # -- brute force ------------------------------------------------------------------------------
 
@@ -473,13 +533,17 @@ class Ledger:
     def _waiting_for(self, rank: int) -> set[JobKey]:
         """Find the jobs that wait, and that this rank may be given."""
         able = [it for it in self.ranks.values() if not it.lost and not it.unfit]
-        return {
+        entries = self._open()
+        waiting = {
             key
-            for key, entry in self._open().items()
+            for key, entry in entries.items()
             if entry.holder is None
             and key.rung < self._rungs()
             and (rank not in entry.failed_on or len(entry.failed_on) >= len(able))
         }
+        sound = {key for key in waiting if not entries[key].suspected}
+        watched = any(it.suspected and it.holder is not None for it in entries.values())
+        return sound or (set() if watched else waiting)
 
     def _holders(self) -> set[int]:
         return {entry.holder for entry in self._open().values() if entry.holder is not None}
@@ -506,9 +570,16 @@ class Ledger:
         limit_s = self.study.patience_s if entry.known else self.study.start_s
         return self._now - entry.heard_at > limit_s
 
+    def _hopeless(self) -> bool:
+        """Whether trials enough were given up for the same reason, and none has succeeded."""
+        alike = max((self._given_up.count(it) for it in self._given_up), default=0)
+        return not self._succeeded and alike >= ALIKE
+
     def _over(self) -> bool:
         """Whether the time is up or the target reached, now."""
         time_s, target_loss = self.study.time_s, self.study.target_loss
-        if target_loss is not None and self._least <= target_loss:
-            return True
+        counts_from = self.study.target_resource or self.resources[-1]
+        for resource, least in zip(self.resources, self._least, strict=True):
+            if target_loss is not None and resource >= counts_from and least <= target_loss:
+                return True
         return time_s is not None and self._now >= time_s

@@ -20,7 +20,19 @@ from hpmpi.decisions import (
     Result,
     Suspension,
 )
-from hpmpi.events import Command, Discard, Drain, Due, Event, Heard, Leave, Record, Tell, Tick
+from hpmpi.events import (
+    Command,
+    Discard,
+    Drain,
+    Due,
+    Event,
+    Heard,
+    Interrupted,
+    Leave,
+    Record,
+    Tell,
+    Tick,
+)
 from hpmpi.messages import (
     Assign,
     Beat,
@@ -63,6 +75,9 @@ def event_line(event: Event, now: float) -> str:
             return f"> {now:.3f} drain {why}"
         case Due(ends_at):
             return f"> {now:.3f} due {ends_at:.3f}"
+        case Interrupted(saved):
+            known = "".join(f" trial {trial} saved {at}" for trial, at in saved.items())
+            return f"> {now:.3f} interrupted{known}"
 
 
 def read_event(line: str) -> tuple[Event, float]:
@@ -79,6 +94,10 @@ def read_event(line: str) -> tuple[Event, float]:
             return Drain(" ".join(rest)), float(now)
         case "due":  # the study began in 1970
             return Due(float(rest[0]), float(rest[0])), float(now)
+        case "interrupted":
+            return Interrupted(
+                dict(zip(map(int, rest[1::4]), map(int, rest[3::4]), strict=True))
+            ), float(now)
     raise AssertionError(f"no event: {line}")
 
 

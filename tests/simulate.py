@@ -7,8 +7,10 @@ Ranks answer orders as real ones do, over messages that take their time and keep
 two ranks, as MPI promises. A world says what goes wrong: ranks die, stop and come back; whole hosts
 die, and links are cut, some for good; messages crawl; objectives fail; rank 0 is killed between any
 two commands, to go on from what its journal holds, of which a power failure takes what was not
-synced; allocations end, which the master may have been told, and told otherwise since. The ledger
-checks all that is decided. A seed that fails once fails always: keep it in test_simulation.py.
+synced; allocations end, which the master may have been told, and told otherwise since; one trial
+takes the whole run along whenever it is tried; searchers think for long, round otherwise after a
+restart, or raise until somebody mends them. The ledger checks all that is decided. A seed that
+fails once fails always: keep it in test_simulation.py.
 """
 
 import argparse
@@ -24,8 +26,20 @@ from random import Random
 
 import msgspec
 
-from hpmpi.decisions import Decision, Lost, Started
-from hpmpi.events import Command, Discard, Drain, Due, Event, Heard, Leave, Record, Tell, Tick
+from hpmpi.decisions import Assigned, Decision, Ended, Lost, Started
+from hpmpi.events import (
+    Command,
+    Discard,
+    Drain,
+    Due,
+    Event,
+    Heard,
+    Interrupted,
+    Leave,
+    Record,
+    Tell,
+    Tick,
+)
 from hpmpi.journal import line_of
 from hpmpi.leaderboard import Leaderboard
 from hpmpi.messages import (
@@ -43,7 +57,7 @@ from hpmpi.messages import (
 )
 from hpmpi.store import JOURNAL, Store, read
 from hpmpi.trial import WORST
-from tests.build import draw_study
+from tests.build import Elsewhere, draw_study
 from tests.ledger import Ledger
 from tests.play import command_line, event_line
 from tests.shelf import checkpoint
@@ -56,6 +70,12 @@ CRAWL_PER_PATIENCE = 0.4
 HOST_RANKS = 3
 FIRST_KILL = 80
 """How many commands rank 0 lives for at most, where it is to be killed."""
+
+GO_ON = (Outcome.DRAINED, Outcome.FAILED)
+"""After these, the same command is given again: by Slurm, or by who has mended the objective."""
+
+LONGEST_THOUGHT = 8.0
+"""In times of patience."""
 
 DRAINS = 0.4
 """The share of those starts that are drained instead."""
@@ -79,7 +99,10 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     `bare`: the share of ranks that have one process for all, and can't do a job in a fresh one;
     `crawls`: the share of messages that take long, but not so long that a rank seems lost;
     `black_holes`: the share of ranks that fail whatever they are given; `powerless`: the share of
-    kills that take what was not synced; `allocations`: how many starts are in one that ends.
+    kills that take what was not synced; `allocations`: how many starts are in one that ends;
+    `thinks`: the share of new trials that the searcher thinks long about; `killer`: whether a trial
+    takes the run along; `cpus`: whether each start is on another processor; `raises`: whether the
+    searcher raises once.
     """
 
     dies: float = 0.0
@@ -96,6 +119,10 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     powerless: float = 0.0
     kills: int = 0
     allocations: int = 0
+    thinks: float = 0.0
+    killer: bool = False
+    cpus: bool = False
+    raises: bool = False
 
 
 WORLDS = {
@@ -108,6 +135,10 @@ WORLDS = {
     "restarts": World(kills=4),
     "power": World(kills=4, powerless=0.7),
     "queue": World(allocations=5),
+    "thinking": World(thinks=0.3, kills=1),
+    "killer": World(killer=True),
+    "other CPU": World(cpus=True, kills=4),
+    "raising": World(raises=True, kills=1),
     "everything": World(
         dies=0.02,
         stops=0.04,
@@ -163,6 +194,10 @@ class Simulation:
         self._allocations = world.allocations
         self._ends_at = math.inf
         self.saves = world.allocations == 0 or self._queuing.random() < 0.3
+        self._moods = Random(f"{seed}/moods")  # noqa: S311 - not for secrets
+        self.killer = self._moods.randrange(self.study.limit or 1) if world.killer else None
+        self._raises_at = self._moods.randint(1, 60) if world.raises else None
+        self._starts = 0
         self.commands = self.decisions_lost = self.forced = 0
         self._commands_left = -1
         self._safe: tuple[int, Ledger] | None = None
@@ -180,7 +215,8 @@ class Simulation:
                 happen()
             except Killed:
                 self._start_again()
-            if self.outcome is Outcome.DRAINED:
+            if self.outcome in GO_ON or (self.outcome is Outcome.UNFIT and self._raises_at):
+                self._raises_at = None  # it is mended
                 self.outcome = None
                 self._start_again()
         os.close(self._store._journal)
@@ -207,6 +243,8 @@ class Simulation:
                 raise Killed
             self._tell_story(command_line(command))
             self._perform(command)
+            if isinstance(command, Record) and isinstance(command.decision, Assigned):
+                self._think(command.decision)
         self.ledger.compare(self.master)
         if self.outcome is None:
             self.ledger.compare_duties()
@@ -218,9 +256,7 @@ class Simulation:
         assert self.outcome is None, "nothing follows the end"
         match command:
             case Record(decision):
-                self.ledger.record(decision)
-                self._store.append(decision)
-                self.decisions.append(decision)
+                self._append(decision)
                 if self.world.powerless and self.random.random() < SYNCS:
                     self._secure()
                 if isinstance(decision, Lost):
@@ -232,7 +268,26 @@ class Simulation:
                 self.ledger.discard(trial)
             case Leave(outcome):
                 self.ledger.leave(outcome)
+                ended = Ended(self.now, outcome, "")
+                self._append(ended)
+                self.master.jobs.redo(ended)
                 self.outcome = outcome
+
+    def _append(self, decision: Decision) -> None:
+        self.ledger.record(decision)
+        self._store.append(decision)
+        self.decisions.append(decision)
+
+    def _think(self, assigned: Assigned) -> None:
+        """Hold the master up where it was a searcher's long thought that this came of."""
+        if assigned.config is not None and self._moods.random() < self.world.thinks:
+            thinks_s = self._moods.uniform(0, LONGEST_THOUGHT * self.study.patience_s)
+            self._resumes_at = self.now + thinks_s
+
+    def kill(self) -> None:
+        """Have all of the run die."""
+        self._tell_story("# all are killed")
+        raise Killed
 
     def _tear(self, command: Command) -> None:
         """Leave half a line behind, as a kill may."""
@@ -272,7 +327,10 @@ class Simulation:
         count = self.random.randint(1, 8)
         started = Started(self.now, "", "", "", count)
         self._tell_story(f"> {self.now:.3f} start ranks {count}")
-        self.master = self.study.master(count, self.now)
+        self._starts += 1
+        cpu = self._starts if self.world.cpus else 0
+        searcher = Elsewhere(self.study.seed, cpu, self._raises_at)
+        self.master = self.study.master(count, self.now, searcher)
         saved = read(self._folder)
         assert repr(saved.decisions) == repr(self.decisions), "a kill loses no decision"
         self._store = Store(self._folder, saved)
@@ -280,6 +338,11 @@ class Simulation:
             self.master.jobs.restore(saved.state)
         for decision in [*saved.decisions[saved.counted :], started]:
             self.master.jobs.redo(decision)
+        if self.master.jobs.scheduler.error is not None:  # nothing was written, and it is mended
+            self._raises_at = None
+            os.close(self._store._journal)
+            self._start()
+            return
         self._store.append(started)
         self.decisions.append(started)
         self.ledger.record(started)
@@ -290,7 +353,7 @@ class Simulation:
         self.ranks = {rank: Rank(self, rank) for rank in self.master.roster.workers}
         ranks = list(self.ranks.values())
         self._hosts = [ranks[at : at + HOST_RANKS] for at in range(0, count, HOST_RANKS)]
-        self._tick()
+        self.at(self.now, self._begin)
         self._ends_at = math.inf
         if self._allocations:
             self._allocations -= 1
@@ -301,6 +364,17 @@ class Simulation:
             if self.random.random() < 0.3:
                 again_at = drained_at + self.random.uniform(0, self.study.grace_s)
                 self.at(again_at, lambda: self.handle(Drain("another")))
+
+    def _begin(self) -> None:
+        """Say first what is known of what the last start had in work, where it said nothing."""
+        if interrupted := self.master.jobs.interrupted:
+            saved = {
+                key.trial: self._moods.randint(1, self.master.jobs.open[key].job.resource)
+                for key in interrupted
+                if self.saves and key.trial != self.killer and self._moods.random() < 0.5
+            }
+            self.handle(Interrupted(saved))
+        self._tick()
 
     def _allot(self) -> None:
         """Have an allocation that ends; most are told when, and some are told otherwise later."""
@@ -357,7 +431,9 @@ class Simulation:
         for decision in read(self._folder).decisions:
             again.redo(decision)
             board.add(decision)
-        assert msgspec.json.encode(again.state()) == msgspec.json.encode(self.master.jobs.state())
+        if self.master.jobs.scheduler.error is None:  # what has raised has no state
+            state = msgspec.json.encode(self.master.jobs.state())
+            assert msgspec.json.encode(again.state()) == state
         best = next((it for it in board.ranking() if it.loss < WORST), None)
         assert best is board.incumbent
         assert (best and (-best.rung, best.loss, best.trial)) == self.ledger.incumbent
@@ -432,6 +508,8 @@ class Rank:
                 assert self._job is None, "a rank is never given a job beside one it still has"
                 self._job = order
                 takes_s = self._random.uniform(0.2, 4) * order.resource**0.5
+                if order.trial == self._simulation.killer:
+                    self._later(self._random.uniform(0, takes_s), self._simulation.kill)
                 self._later(takes_s, lambda: self._answer(order))
             case Save() if self._job and self._simulation.saves and self._random.random() < 0.7:
                 job = self._job

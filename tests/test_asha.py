@@ -121,8 +121,14 @@ def test_higher_rungs_go_first() -> None:
         (1, 243, 3, (1, 3, 9, 27, 81, 243)),
         (1, 100, 3, (1, 3, 9, 27, 100)),
         (1, 1000, 10, (1, 10, 100, 1000)),
-        (5, 14, 3, (14,)),
+        (1, 80, 3, (1, 3, 9, 27, 80)),
+        (1, 140, 3, (1, 3, 9, 27, 140)),
+        (1, 141, 3, (1, 3, 9, 27, 81, 141)),
+        (5, 8, 3, (8,)),
+        (5, 9, 3, (5, 9)),
         (5, 15, 3, (5, 15)),
+        (10, 20, 4, (20,)),
+        (10, 21, 4, (10, 21)),
         (4, 4, 2, (4,)),
     ],
 )
@@ -133,11 +139,16 @@ def test_rungs_are_exact_and_the_top_one_is_all(
 
 
 @given(st.integers(1, 20), st.integers(1, 10**6), etas)
-def test_there_are_as_many_rungs_as_fit(low: int, more: int, eta: int) -> None:
+def test_there_are_as_many_rungs_as_fit_and_no_step_is_much_more_than_eta(
+    low: int, more: int, eta: int
+) -> None:
     rungs = ladder(low, low + more, eta)
     assert rungs[-1] == low + more
     assert list(rungs[:-1]) == [low * eta**rung for rung in range(len(rungs) - 1)]
-    assert low * eta ** (len(rungs) - 1) <= low + more < low * eta ** len(rungs)
+    if len(rungs) > 1:
+        assert eta < (rungs[-1] / rungs[-2]) ** 2 <= eta**3
+    else:
+        assert (rungs[-1] / low) ** 2 <= eta
 
 
 def test_a_lowest_resource_above_the_highest_is_refused() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hpmpi import checkpoints
-from hpmpi.checkpoints import Checkpoints, discard, discard_all_but, trial_folder
+from hpmpi.checkpoints import Checkpoints, discard, discard_all_but, reached, trial_folder
 
 ROOT = Path(__file__).parents[1]
 
@@ -76,6 +76,15 @@ def test_all_are_kept_on_request(tmp_path: Path) -> None:
         for resource in resources:
             save(keeper, resource)
     assert names(tmp_path) == {"1-0.1", "2-0.2", "3-0.2", "4-0.2"}
+
+
+def test_how_far_a_trial_has_come_is_what_is_whole(tmp_path: Path) -> None:
+    folder = trial_folder(tmp_path, 7)
+    assert reached(tmp_path, 7) == 0
+    for name in ("3-0.1", "9-1.2", ".27-2.1", "other"):
+        (folder / name).mkdir(parents=True)
+    (folder / "81-3.1").write_text("no folder")
+    assert reached(tmp_path, 7) == 9
 
 
 def test_the_same_resource_may_be_saved_again(tmp_path: Path) -> None:

@@ -363,7 +363,7 @@ def test_rank_0_killed_loses_no_result_and_leaves_nothing(tmp_path: Path) -> Non
 def test_a_target_ends_the_study(tmp_path: Path) -> None:
     study = Study(tmp_path, epoch_s=0.01)
     assert study.run(study.command("--workers", "2", "--set", "stop.target=1.9")).returncode == 0
-    assert 0 < len(study.results) < 12
+    assert [rung for _, rung in study.results].count(2) == 1
 
 
 def test_an_objective_that_can_not_be_loaded_is_said_once(tmp_path: Path) -> None:
@@ -523,7 +523,7 @@ def test_a_journal_that_can_not_be_derived_is_refused_and_untouched(tmp_path: Pa
     journal = study.out / "journal.jsonl"
     lines = journal.read_text().splitlines(keepends=True)
     first = next(n for n, line in enumerate(lines) if '"assigned"' in line)
-    lines[first] = lines[first].replace('"x":', '"x":1')
+    lines[first] = lines[first].replace('"resource":1', '"resource":2')
     text = lines[first].rpartition(',"crc"')[0]
     lines[first] = f'{text},"crc":"{zlib.crc32(text.encode()):08x}"}}\n'
     journal.write_text("".join(lines))

@@ -74,9 +74,9 @@ def test_the_second_signal_leaves_at_once(tmp_path: Path) -> None:
 
 
 PATIENT = """
-import hpmpi.leader
+import hpmpi.summons
 from hpmpi.__main__ import main
-hpmpi.leader.ECHO_S = 3600.0
+hpmpi.summons.ECHO_S = 3600.0
 main()
 """
 

@@ -18,6 +18,7 @@ from hpmpi.decisions import Assigned, Decision, Lost, Result, Started
 from hpmpi.errors import DiskError, StoreError
 from hpmpi.jobs import JobsState
 from hpmpi.lifeline import Lifeline
+from hpmpi.pace import PaceState
 from hpmpi.store import JOURNAL, PREVIOUS, RESULTS, STATUS, Store
 from tests.crash import Disk, watched
 from tests.shelf import checkpoint
@@ -31,7 +32,10 @@ STATE = JobsState(
     waiting=[],
     saved={},
     incumbent=None,
-    least_loss=None,
+    least=[None],
+    succeeded=False,
+    interrupted=[],
+    pace=PaceState([[]], saves=False, deadline=None),
 )
 DECISIONS: list[Decision] = [
     Started(0.0, "0.1", "", "cafe", 2, format=store.FORMAT),

@@ -15,9 +15,10 @@ import psutil
 import pytest
 
 from hpmpi import launch, lock, store
-from hpmpi.decisions import Ended, Started
+from hpmpi.decisions import Ended, Failure, Started
 from hpmpi.launch import LOST, STUCK, Order, come_to
 from hpmpi.lock import LEASE_S
+from hpmpi.messages import FailureKind
 from hpmpi.run import DESERTED, NO_SUCCESS, NO_WORLD, TRY_AGAIN
 from hpmpi.service import BAD_INPUT
 from hpmpi.store import Status
@@ -59,6 +60,19 @@ LOCK = Path(__file__).with_name("out") / "lock"
 def train(config):
     os.kill(json.loads(LOCK.read_text())["pid"], 9)
     time.sleep(600)
+"""
+
+ONE_KILLS_RANK_0 = """
+import json, os, time
+from pathlib import Path
+
+LOCK = Path(__file__).with_name("out") / "lock"
+
+def train(config, trial):
+    if trial.number == 1:
+        os.kill(json.loads(LOCK.read_text())["pid"], 9)
+        time.sleep(600)
+    return config["x"]
 """
 
 KILLS_ITS_RANK = """
@@ -267,8 +281,20 @@ def test_starts_that_bring_nothing_come_to_an_end(
     study = of(objective, tmp_path)
     done = study.run(launching(study, "-n", "2", "--set", "limits.patience_s=0.5"))
     assert (done.returncode, study.left()) == (code, []), done.stderr
-    assert "3 starts in a row brought neither a result nor a checkpoint" in done.stderr
-    assert done.stderr.count("starts 2 ranks") == started(study) == 3
+    assert "4 starts in a row brought neither a result nor a checkpoint" in done.stderr
+    assert done.stderr.count("starts 2 ranks") == started(study) == 4
+
+
+def test_a_job_that_takes_the_run_along_is_given_up_and_the_study_goes_on(tmp_path: Path) -> None:
+    study = of(ONE_KILLS_RANK_0, tmp_path)
+    options = ("--set", "stop.max_trials=4", "--set", "limits.patience_s=0.5")
+    done = study.run(launching(study, "-n", "3", *options))
+    assert (done.returncode, study.left()) == (0, []), done.stderr
+    failures = [it for it in study.decisions if isinstance(it, Failure)]
+    given_up = [(it.trial, it.kind) for it in failures if it.final]
+    assert given_up == [(1, FailureKind.LOST)]
+    assert {trial for trial, _ in study.results} == {0, 2, 3}
+    assert started(study) == 4
 
 
 # -- signals -------------------------------------------------------------------------------------

@@ -17,14 +17,14 @@ LAYERS = {
     ],
     "decisions": [
         *("roster", "searchers", "schedulers", "jobs", "master", "leaderboard", "tables"),
-        *("audit", "pace", "progress", "series"),
+        *("audit", "pace", "progress", "series", "blame", "shield", "rules"),
     ],
     "I/O": [
         *("family", "guard", "frames", "transports", "checkpoints", "objective", "perform"),
         *("metrics", "accounts"),
         *("output", "child", "worker", "baseline", "journal", "store", "narrator", "trainables"),
         *("files", "lock", "place", "results", "allocation", "lifeline", "team", "launchers"),
-        *("vigil", "standby", "memory", "bare", "scribe", "head", "connections"),
+        *("vigil", "standby", "memory", "bare", "scribe", "head", "connections", "keeper"),
         *("rooms", "data", "columns", "source", "supply", "delivery", "ending", "environment"),
         *("streams", "variables"),
     ],
@@ -40,6 +40,7 @@ LAYERS = {
             "book",
             "leader",
             "run",
+            "summons",
         )
     ],
     "front doors": [

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from hpmpi.blame import MAX_LOSSES
 from hpmpi.decisions import (
     Assigned,
     Curve,
@@ -14,13 +15,14 @@ from hpmpi.decisions import (
     Draining,
     Ended,
     Failure,
+    Joined,
     Result,
     Started,
     Suspension,
 )
 from hpmpi.errors import ReplayError
 from hpmpi.events import Command, Discard, Drain, Due, Heard, Leave, Record, Tell, Tick
-from hpmpi.jobs import MAX_LOSSES, JobsState
+from hpmpi.jobs import Jobs, JobsState
 from hpmpi.journal import DECODE
 from hpmpi.master import LEAVE_S, NO_TIME, Master
 from hpmpi.messages import (
@@ -38,8 +40,11 @@ from hpmpi.messages import (
     Save,
     Suspended,
 )
-from hpmpi.trial import JobKey, seed_of
-from tests.build import Study
+from hpmpi.schedulers.full import Full
+from hpmpi.searchers.random import Random
+from hpmpi.shield import RAISED
+from hpmpi.trial import Config, JobKey, seed_of
+from tests.build import SPACE, Elsewhere, Study
 from tests.play import command_line
 
 
@@ -151,7 +156,10 @@ def test_the_second_answer_to_a_job_is_not_recorded() -> None:
     assert master.jobs.incumbent.loss == 0.5
 
 
-@pytest.mark.parametrize("kind", [kind for kind in FailureKind if kind is not FailureKind.LOST])
+FAILURES = [it for it in FailureKind if it not in {FailureKind.LOST, FailureKind.BAD_VALUE}]
+
+
+@pytest.mark.parametrize("kind", FAILURES)
 def test_a_failure_of_any_kind_is_tried_again_as_often_as_may_be(kind: FailureKind) -> None:
     master = working(Study(ranks=1, failures=3, limit=1))
     for attempt in (1, 2):
@@ -162,13 +170,19 @@ def test_a_failure_of_any_kind_is_tried_again_as_often_as_may_be(kind: FailureKi
     assert commands == [Record(said), Discard(0), Leave(Outcome.COMPLETE)]
 
 
-@pytest.mark.parametrize("kind", [FailureKind.EXCEPTION, FailureKind.BAD_VALUE])
-def test_what_says_the_same_twice_is_not_tried_a_third_time(kind: FailureKind) -> None:
+def test_what_says_the_same_twice_is_not_tried_a_third_time() -> None:
     master = working(Study(ranks=1, failures=9, limit=1))
+    raised = FailureKind.EXCEPTION
     said = ["ValueError: no\n\nline 1", "KeyError: 1", "ValueError: no\n\nline 2"]
     for attempt, error in enumerate(said, start=1):
-        assert orders(hear(master, 1, failed(0, attempt, kind, error)))
-    commands = hear(master, 1, failed(0, 4, kind, "ValueError: no\n\nline 3"))
+        assert orders(hear(master, 1, failed(0, attempt, raised, error)))
+    commands = hear(master, 1, failed(0, 4, raised, "ValueError: no\n\nline 3"))
+    assert commands[-1] == Leave(Outcome.COMPLETE)
+
+
+def test_what_is_no_result_is_not_tried_again() -> None:
+    master = working(Study(ranks=1, failures=9, limit=1))
+    commands = hear(master, 1, failed(0, 1, FailureKind.BAD_VALUE, "it returned None"))
     assert commands[-1] == Leave(Outcome.COMPLETE)
 
 
@@ -407,14 +421,34 @@ def test_no_more_jobs_are_in_work_than_may_be_and_who_comes_back_takes_a_place()
     assert orders(hear(master, 2, Beat(), 12.0)) == {}
 
 
-def test_the_target_is_reached_by_what_is_as_good_and_at_any_rung() -> None:
-    master = working(Study(target_loss=0.1))
+def test_the_target_is_reached_by_what_is_as_good_at_the_highest_rung() -> None:
+    master = working(Study(ranks=1, eta=2, high=2, target_loss=0.1))
+    hear(master, 1, Finished(0, 0, 1, {"loss": 0.0}))
+    order = orders(hear(master, 1, Finished(1, 0, 1, {"loss": 0.1})))[1]
+    assert (order.trial, order.rung) == (0, 1)
+    assert Leave(Outcome.COMPLETE) not in hear(master, 1, finished(order, 0.11))
+    hear(master, 1, Finished(2, 0, 1, {"loss": 0.1}))
+    order = orders(hear(master, 1, Finished(3, 0, 1, {"loss": 0.1})))[1]
+    assert order.rung == 1
+    assert hear(master, 1, finished(order, 0.1))[-1] == Leave(Outcome.COMPLETE)
+
+
+def test_a_target_counts_from_its_resource_on() -> None:
+    master = working(Study(ranks=1, eta=2, high=4, target_loss=0.1, target_resource=2))
+    hear(master, 1, Finished(0, 0, 1, {"loss": 0.1}))
+    order = orders(hear(master, 1, Finished(1, 0, 1, {"loss": 0.2})))[1]
+    assert (order.rung, order.resource) == (1, 2)
+    assert hear(master, 1, finished(order, 0.1))[-1] == Leave(Outcome.COMPLETE)
+
+
+def test_the_target_is_reached_by_what_is_as_good() -> None:
+    master = working(Study(target_loss=0.1, method="full"))
     assert Leave(Outcome.COMPLETE) not in hear(master, 1, Finished(0, 0, 1, {"loss": 0.11}))
     assert hear(master, 2, Finished(1, 0, 1, {"loss": 0.1}))[-1] == Leave(Outcome.COMPLETE)
 
 
 def test_a_target_is_turned_with_the_mode() -> None:
-    master = working(Study(mode="max", target_loss=-0.9))
+    master = working(Study(mode="max", target_loss=-0.9, method="full"))
     assert Leave(Outcome.COMPLETE) not in hear(master, 1, Finished(0, 0, 1, {"score": 0.1}))
     assert hear(master, 2, Finished(1, 0, 1, {"score": 0.95}))[-1] == Leave(Outcome.COMPLETE)
 
@@ -451,16 +485,39 @@ def test_a_journal_that_can_not_be_derived_is_refused() -> None:
         second,
         msgspec.structs.replace(first, attempt=2),
         msgspec.structs.replace(first, resource=2),
-        msgspec.structs.replace(first, config={"x": 0.5}),
     ):
         with pytest.raises(ReplayError, match="can't be derived"):
             Study().jobs().redo(changed)
 
 
-def test_a_journal_of_another_seed_is_refused() -> None:
-    first, _ = journal(Study(seed=1).master())
-    with pytest.raises(ReplayError, match="can't be derived"):
-        Study(seed=2).jobs().redo(first)
+def test_the_configuration_that_was_tried_is_a_fact() -> None:
+    study = Study(eta=2, high=4, limit=2)
+    config: Config = {"x": 0.5}
+    first = msgspec.structs.replace(journal(study.master())[0], config=config)
+    jobs = study.jobs()
+    jobs.redo(first)
+    jobs.redo(Result(1.0, 0, 0, 1, 1, 1, {"loss": 0.5}))
+    second = jobs.hand_out(1, 2.0, may_start=True, able=1)
+    assert second is not None
+    jobs.redo(Result(3.0, 1, 0, 1, 1, 1, {"loss": 0.6}))
+    promoted = jobs.hand_out(1, 4.0, may_start=True, able=1)
+    assert promoted is not None
+    assert (promoted.trial, promoted.rung) == (0, 1)
+    assert jobs.open[JobKey(0, 1)].job.config == config
+
+
+class Plain(Full):
+    """A scheduler that takes no configuration but its own."""
+
+    adopt: Any = None
+
+
+def test_a_scheduler_that_can_not_take_what_was_tried_says_which_trial_differs() -> None:
+    study = Study(method="full", high=1)
+    first = msgspec.structs.replace(journal(study.master())[0], config={"x": 0.5})
+    jobs = Jobs(Plain(Random(SPACE, 0, [])), study.goal, 3)
+    with pytest.raises(ReplayError, match="trial 0 had the configuration"):
+        jobs.redo(first)
 
 
 def test_a_result_or_failure_without_its_job_is_refused() -> None:
@@ -481,9 +538,22 @@ def test_a_failure_that_would_not_have_been_the_last_is_refused() -> None:
 
 def test_a_start_reopens_the_jobs_that_nobody_holds_any_more() -> None:
     master = working(Study(ranks=3))
+    master.jobs.redo(Ended(4.0, Outcome.DRAINED, "signal"))
     master.jobs.redo(Started(5.0, "", "", "", 2))
+    assert not master.jobs.interrupted
     assert list(master.jobs.waiting) == [JobKey(0, 0), JobKey(1, 0), JobKey(2, 0)]
     assert [opened.holder for opened in master.jobs.open.values()] == [None, None, None]
+
+
+def test_a_journal_that_charges_nobody_for_an_end_without_a_word_is_derived() -> None:
+    master = working(Study(ranks=3))
+    master.jobs.redo(Started(5.0, "", "", "", 2))
+    assert list(master.jobs.interrupted) == [JobKey(0, 0), JobKey(1, 0), JobKey(2, 0)]
+    assert not master.jobs.waiting
+    master.jobs.redo(Joined(6.0, 1, "host", 1))
+    assert not master.jobs.interrupted
+    assert list(master.jobs.waiting) == [JobKey(0, 0), JobKey(1, 0), JobKey(2, 0)]
+    assert all(not opened.lost for opened in master.jobs.open.values())
 
 
 def test_nobody_waits_for_checkpoints_that_a_complete_study_has_dropped() -> None:
@@ -523,6 +593,38 @@ def looks(ranks: int) -> int:
     hear(master, 3, Finished(0, 0, 2, {"loss": 0.5}))
     master.handle(Tick(), 1.0)
     return idle.looks + workers.looks
+
+
+@pytest.mark.parametrize("at", ["ask", "tell"])
+def test_what_was_heard_is_kept_though_the_searcher_raises(at: str) -> None:
+    raises_at = {"ask": 4, "tell": 3}[at]
+    study = Study(ranks=2)
+    master = study.master(searcher=Elsewhere(0, raises_at=raises_at))
+    for rank in (1, 2):
+        hear(master, rank, Ready("host", rank))
+    result, draining, save = hear(master, 1, Finished(0, 0, 1, {"loss": 0.5}), 1.0)
+    assert result == Record(Result(1.0, 0, 0, 1, 1, 1, {"loss": 0.5}))
+    assert draining == Record(Draining(1.0, f"{RAISED} LookupError: as told"))
+    assert save == Tell(2, Save())
+    commands = hear(master, 2, Finished(1, 0, 1, {"loss": 0.6}), 2.0)
+    assert commands == [Record(Result(2.0, 1, 0, 1, 1, 2, {"loss": 0.6})), Leave(Outcome.UNFIT)]
+
+
+def test_a_searcher_hears_of_what_failed_and_of_what_is_no_number() -> None:
+    heard: list[float | None] = []
+
+    class Listening(Random):
+        def tell(self, config: Config, resource: int, loss: float | None) -> None:
+            del config, resource
+            heard.append(loss)
+
+    study = Study(ranks=1, failures=1, limit=3)
+    master = study.master(searcher=Listening(SPACE, 0, []))
+    hear(master, 1, Ready("host", 1))
+    hear(master, 1, failed(0, 1))
+    hear(master, 1, Finished(1, 0, 1, {"loss": float("nan")}))
+    hear(master, 1, Finished(2, 0, 1, {"loss": 0.5}))
+    assert heard == [None, None, 0.5]
 
 
 def test_a_decision_costs_the_same_however_many_ranks_are_idle() -> None:

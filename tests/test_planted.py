@@ -23,12 +23,14 @@ HOMES = {
     "full": "schedulers/full",
     "random": "searchers/random",
     "searchers": "searchers/__init__",
+    "trials": "schedulers/__init__",
 }
 
 PYTEST = ["pytest", "-x", "-q", "-p", "no:cacheprovider", "-o", "addopts=--import-mode=importlib"]
 
 CHECKS = [
     ["tests.simulate", "--world", "everything", "--world", "queue", "--seeds", "40"],
+    ["tests.simulate", "--world", "killer", "--world", "other CPU", "--seeds", "20"],
     [*PYTEST, *(f"tests/test_{name}.py" for name in ("traces", "master", "roster", "leaderboard"))],
     [*PYTEST, *(f"tests/test_{name}.py" for name in ("trial", "searchers", "asha", "pace"))],
     [*PYTEST, *(f"tests/test_{name}.py" for name in ("space", "changes"))],

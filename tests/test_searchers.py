@@ -211,7 +211,7 @@ class Suggests:
         """Give it."""
         return self.suggestion
 
-    def tell(self, config: Config, resource: int, loss: float) -> None:
+    def tell(self, config: Config, resource: int, loss: float | None) -> None:
         """Learn nothing."""
 
     def state(self) -> object:

@@ -51,6 +51,20 @@ def test_a_study_that_says_when_to_stop_has_no_other_end(tmp_path: Path) -> None
     assert study.stop.max_trials is None
 
 
+@pytest.mark.parametrize("target", ["nan", "inf", "-inf"])
+def test_a_target_is_a_finite_number(tmp_path: Path, target: str) -> None:
+    told = problems(tmp_path, STUDY, [f"stop.target={target}"])
+    assert told == [f"stop.target = {target} must be a finite number"]
+
+
+def test_a_target_counts_at_a_resource_that_there_is(tmp_path: Path) -> None:
+    changes = ["stop.target=0.9", "stop.target_resource=10"]
+    told = problems(tmp_path, STUDY, changes)
+    assert told == ["stop.target_resource = 10 must not be greater than the highest rung, 9"]
+    study = settings.read(write(tmp_path), [*changes[:1], "stop.target_resource=3"])
+    assert study.stop.target_resource == 3
+
+
 def test_a_study_whose_searcher_comes_to_an_end_goes_on_to_it(tmp_path: Path) -> None:
     grid = STUDY + '[searcher]\nmethod = "grid"\nresolution = 50\n'
     assert settings.read(write(tmp_path, grid), []).stop == settings.Stop(max_trials=200)

@@ -30,7 +30,9 @@ from hpmpi.decisions import (
 from hpmpi.journal import line_of
 from hpmpi.lock import SILENCE_S, Lease, Sign
 from hpmpi.messages import FailureKind, Outcome
+from hpmpi.narrator import MENDED
 from hpmpi.settings import Settings
+from hpmpi.shield import RAISED
 from hpmpi.show import as_json, printable, text
 from hpmpi.summary import Summary, look, sum_up
 from tests.runs import LIMIT_S, ROOT, Study, finish
@@ -270,6 +272,19 @@ def test_a_sign_of_life_may_be_as_old_as_clocks_differ() -> None:
 def test_a_run_that_has_ended_is_what_it_says_whoever_has_the_folder() -> None:
     told = summed_up(*DONE, Ended(9.0, Outcome.DESERTED, "deserted"), sign=ALIVE)
     assert text(told, top=10).splitlines()[:2] == ["mine: deserted; 2 trials, 1 results, 9 s", ""]
+
+
+def test_a_study_without_hope_says_what_its_trials_say() -> None:
+    failed = Failure(8.0, 1, 1, 1, 1, FailureKind.EXCEPTION, "NameError: undefined", final=True)
+    told = summed_up(*DONE, failed, Ended(9.0, Outcome.FAILED, "failed"))
+    last = text(told, top=10).splitlines()[-2:]
+    assert last == ["trials fail alike, and none has succeeded: NameError: undefined", MENDED]
+
+
+def test_a_study_whose_searcher_raised_says_so() -> None:
+    why = f"{RAISED} LookupError: no"
+    told = summed_up(*DONE, Draining(8.0, why), Ended(9.0, Outcome.UNFIT, why))
+    assert text(told, top=10).splitlines()[-1] == why
 
 
 def test_ranks_that_can_not_work_are_named_with_their_hosts() -> None:

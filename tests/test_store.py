@@ -24,6 +24,7 @@ from hpmpi.jobs import JobsState
 from hpmpi.journal import CHECKSUM, line_of
 from hpmpi.leaderboard import Leaderboard
 from hpmpi.messages import FailureKind, Point
+from hpmpi.pace import PaceState
 from hpmpi.store import Saved, Store, read
 from hpmpi.trial import Config, Goal
 from tests.runs import ROOT
@@ -36,7 +37,10 @@ STATE = JobsState(
     waiting=[],
     saved={},
     incumbent=None,
-    least_loss=None,
+    least=[None],
+    succeeded=False,
+    interrupted=[],
+    pace=PaceState([[]], saves=False, deadline=None),
 )
 
 DECISIONS: list[Decision] = [

@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from hpmpi.decisions import Decision, Started
-from hpmpi.events import Record
+from hpmpi.decisions import Decision, Ended, Started
+from hpmpi.events import Leave, Record
 from hpmpi.jobs import JobsState
 from tests.build import Study
 from tests.play import command_line, event_line, read_event
@@ -71,14 +71,18 @@ class Stage:
     def happen(self, line: str) -> list[str]:
         """Let something happen; return what is to be done."""
         if " start ranks " in line:
-            _, now, _, _, ranks = line.split()
-            self._start(float(now), int(ranks))
+            _, at, _, _, ranks = line.split()
+            self._start(float(at), int(ranks))
             return []
-        commands = self._master.handle(*read_event(line))
+        event, now = read_event(line)
+        commands = self._master.handle(event, now)
         self._journal += [it.decision for it in commands if isinstance(it, Record)]
+        self._journal += [Ended(now, it.outcome, "") for it in commands if isinstance(it, Leave)]
         return [command_line(command) for command in commands]
 
     def _start(self, now: float, ranks: int) -> None:
+        if self._journal and isinstance(ended := self._journal[-1], Ended):
+            self._master.jobs.redo(ended)
         state = msgspec.json.encode(self._master.jobs.state())
         from_state = self._study.master(ranks, now)
         from_state.jobs.restore(msgspec.json.decode(state, type=JobsState))

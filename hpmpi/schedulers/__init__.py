@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import msgspec
 
 from hpmpi.searchers import Searcher
-from hpmpi.trial import Config, Job
+from hpmpi.trial import WORST, Config, Job
 
 
 class Scheduler(Protocol):
@@ -35,6 +35,12 @@ class Scheduler(Protocol):
         """Learn the loss of a job that was asked for; WORST if it was given up.
 
         Returns the trials that will not be asked for again.
+        """
+
+    def adopt(self, trial: int, config: Config) -> None:
+        """Have a trial that was asked for last be of this configuration: what was done is a fact.
+
+        Another processor, or another version of a library, may round what is suggested otherwise.
         """
 
     def state(self) -> object:
@@ -66,6 +72,14 @@ class Trials:
             return None
         self.configs.append(config)
         return Job(len(self.configs) - 1, 0, resource, config)
+
+    def adopt(self, trial: int, config: Config) -> None:
+        """Have a trial be of this configuration."""
+        self.configs[trial] = config
+
+    def tell(self, job: Job, loss: float) -> None:
+        """Pass on what came of a job; what is no number, or was given up, has no loss."""
+        self.searcher.tell(dict(job.config), job.resource, None if loss == WORST else loss)
 
     def state(self) -> TrialsState:
         """Return all that changes."""

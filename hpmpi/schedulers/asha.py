@@ -7,7 +7,9 @@ has one, a new trial starts at the bottom.
 
 Rules that the paper leaves open:
 
-- Rungs are r, r*eta, r*eta^2, ... by exact multiplication; the top one trains to R itself.
+- Rungs are r, r*eta, r*eta^2, ... by exact multiplication, and the top one trains to R itself; but
+  where R is more than sqrt(eta) times the last of them, it is a rung of its own above it: a step of
+  much more than eta would cost more than it saves.
 - Ties go to the result that came in earlier.
 - A result that is no number, and a job that was given up, count in the rung as the worst, and are
   never promoted.
@@ -22,7 +24,7 @@ import msgspec
 from hpmpi.errors import SettingsError
 from hpmpi.schedulers import Trials, TrialsState
 from hpmpi.searchers import Searcher
-from hpmpi.trial import WORST, Job
+from hpmpi.trial import WORST, Config, Job
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Eta = Annotated[int, msgspec.Meta(ge=2)]
@@ -84,10 +86,13 @@ class Asha:
     def tell(self, job: Job, loss: float) -> list[int]:
         """Rank a result in its rung."""
         self._rungs[job.rung].add(job.trial, loss)
-        if loss < WORST:
-            self._trials.searcher.tell(job.config, job.resource, loss)
+        self._trials.tell(job, loss)
         over = job.rung == len(self._rungs) - 1 or loss == WORST
         return [job.trial] if over else []
+
+    def adopt(self, trial: int, config: Config) -> None:
+        """Have a trial be of this configuration."""
+        self._trials.adopt(trial, config)
 
     def state(self) -> object:
         """Return all that changes."""
@@ -105,13 +110,14 @@ class Asha:
 def ladder(low: int, high: int, eta: int) -> tuple[int, ...]:
     """List the resources of the rungs.
 
-    >>> ladder(1, 81, 3), ladder(1, 100, 3), ladder(5, 5, 2)
-    ((1, 3, 9, 27, 81), (1, 3, 9, 27, 100), (5,))
+    >>> ladder(1, 81, 3), ladder(1, 100, 3), ladder(1, 80, 3), ladder(5, 5, 2)
+    ((1, 3, 9, 27, 81), (1, 3, 9, 27, 100), (1, 3, 9, 27, 80), (5,))
     """
     rungs = [low]
     while rungs[-1] * eta <= high:
         rungs.append(rungs[-1] * eta)
-    return (*rungs[:-1], high)
+    is_apart = high**2 > eta * rungs[-1] ** 2  # more than sqrt(eta) times, exactly
+    return (*rungs, high) if is_apart else (*rungs[:-1], high)
 
 
 class Rung:

@@ -9,7 +9,7 @@ import msgspec
 
 from hpmpi.schedulers import Trials, TrialsState
 from hpmpi.searchers import Searcher
-from hpmpi.trial import WORST, Job
+from hpmpi.trial import Config, Job
 
 
 class Full:
@@ -41,9 +41,12 @@ class Full:
 
     def tell(self, job: Job, loss: float) -> list[int]:
         """Pass a result on to the searcher."""
-        if loss < WORST:
-            self._trials.searcher.tell(job.config, job.resource, loss)
+        self._trials.tell(job, loss)
         return [job.trial]
+
+    def adopt(self, trial: int, config: Config) -> None:
+        """Have a trial be of this configuration."""
+        self._trials.adopt(trial, config)
 
     def state(self) -> object:
         """Return all that changes."""

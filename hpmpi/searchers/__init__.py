@@ -28,8 +28,11 @@ class Searcher(Protocol):
     def ask(self) -> Config | None:
         """Choose the next trial's configuration; None, changing nothing, when there is no other."""
 
-    def tell(self, config: Config, resource: int, loss: float) -> None:
-        """Learn that a configuration reached a loss with a resource."""
+    def tell(self, config: Config, resource: int, loss: float | None) -> None:
+        """Learn that a configuration reached a loss with a resource.
+
+        There is no loss where it failed until it was given up, or came to what is no number.
+        """
 
     def state(self) -> object:
         """Return all that changes, as what JSON can hold."""
@@ -70,7 +73,7 @@ class Checked:
         except SpaceError as error:
             raise SpaceError(f"{said}: {error}") from error
 
-    def tell(self, config: Config, resource: int, loss: float) -> None:
+    def tell(self, config: Config, resource: int, loss: float | None) -> None:
         """Pass on what became of a configuration."""
         self._searcher.tell(config, resource, loss)
 

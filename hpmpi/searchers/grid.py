@@ -83,7 +83,7 @@ class Grid:
                 return self._config(point)
         return None
 
-    def tell(self, config: Config, resource: int, loss: float) -> None:
+    def tell(self, config: Config, resource: int, loss: float | None) -> None:
         """Learn nothing."""
 
     def state(self) -> object:

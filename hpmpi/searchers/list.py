@@ -42,7 +42,7 @@ class List:
         self._asked += 1
         return dict(self._candidates[self._asked - 1])
 
-    def tell(self, config: Config, resource: int, loss: float) -> None:
+    def tell(self, config: Config, resource: int, loss: float | None) -> None:
         """Learn nothing."""
 
     def state(self) -> object:

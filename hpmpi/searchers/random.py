@@ -56,7 +56,7 @@ class Random:
                     return config
         return None
 
-    def tell(self, config: Config, resource: int, loss: float) -> None:
+    def tell(self, config: Config, resource: int, loss: float | None) -> None:
         """Learn nothing."""
 
     def state(self) -> object:

@@ -1,0 +1,101 @@
+"""Keeps a run folder for rank 0 while it thinks, and shows the ranks that it does.
+
+A searcher may think for long, in the loop that hears the ranks, and renews the lock. So a thread
+renews it meanwhile: launch sees that rank 0 lives, and no other run takes the folder. The thread
+does nothing else, and nothing at other times: a loop that hangs in a file system or in MPI is
+silent, as it should be. What holds Python's lock while it thinks, as bad extensions do, holds the
+thread as well.
+"""
+
+import contextlib
+import logging
+import math
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from hpmpi import lock
+from hpmpi.errors import StoreError
+
+LONG_S = 10.0
+"""A thought that takes longer is said to."""
+
+log = logging.getLogger("hpmpi")
+
+
+class Keeper:
+    """Renews a lock beside a thread that says, by `with`, when it thinks."""
+
+    def __init__(self, held: lock.Lock) -> None:
+        """Do nothing yet."""
+        self._lock = held
+        self._mutex = threading.Lock()
+        self._thinks_since: float | None = None
+        self._said = False
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> None:
+        """Begin to think."""
+        self._thinks_since = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        """Have thought: the lock is the other thread's own again."""
+        with self._mutex:
+            self._thinks_since = None
+            self._said = False
+
+    def close(self) -> None:
+        """Think no more."""
+        self._closed.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._closed.wait(lock.BEAT_S / 2):
+            with self._mutex:
+                if self._thinks_since is not None:
+                    self._keep(time.monotonic() - self._thinks_since)
+
+    def _keep(self, thought_s: float) -> None:
+        if thought_s > LONG_S and not self._said:
+            self._said = True
+            log.info("the searcher or the scheduler thinks for more than %g s: all wait", LONG_S)
+        with contextlib.suppress(StoreError):  # it comes up again where somebody can act on it
+            self._lock.beat(time.monotonic())
+
+
+@contextmanager
+def kept(held: lock.Lock) -> Iterator[None]:
+    """Keep a lock during one long thought."""
+    with closing(Keeper(held)) as keeper, keeper:
+        yield
+
+
+class Vitals:
+    """Whether rank 0 lives, as a rank sees that hears nothing of it; times are of one clock."""
+
+    def __init__(self, folder: Path) -> None:
+        """Be ready to look at the lock of a run folder."""
+        self._folder = folder
+        self._looked_at = self._since = -math.inf
+        self._lease: lock.Lease | None = None
+
+    def show_life(self, now: float) -> bool:
+        """Tell whether the lock is renewed; to be asked again and again, until it is not."""
+        if now - self._looked_at < lock.BEAT_S / 2:
+            return True
+        self._looked_at = now
+        lease = self._look()
+        if lease is not None and lease != self._lease:
+            self._lease, self._since = lease, now
+        return lease is not None and now - self._since <= lock.LEASE_S
+
+    def _look(self) -> lock.Lease | None:
+        try:
+            sign = lock.sign_of_life(self._folder)
+        except StoreError:
+            return None
+        return None if sign is None or sign.gone else sign.lease
