@@ -61,11 +61,11 @@ class Bare:
             for stream in (sys.stdout, sys.stderr):
                 os.dup2(self._output.fileno(), stream.fileno())
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # nobody is there to type
-            self._function = objective.prepare(self._welcome)
+            self._function, notes = objective.prepare(self._welcome)
         except BaseException as error:  # noqa: BLE001 - the user's module
             self._reports.append(Unfit(place.host(), told(error)))
         else:
-            self._reports.append(Ready(place.host(), os.getpid()))
+            self._reports.append(Ready(place.host(), os.getpid(), notes))
 
     def descriptors(self) -> list[int]:
         """Return nothing: there is never news while somebody waits."""

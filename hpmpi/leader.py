@@ -34,7 +34,7 @@ from hpmpi.resume import rules_of
 from hpmpi.roster import Roster, beat_s
 from hpmpi.scribe import Scribe
 from hpmpi.service import SIGNALS
-from hpmpi.settings import Settings
+from hpmpi.settings import Settings, make_space
 from hpmpi.store import FORMAT, STATUS, UNWRITTEN
 from hpmpi.summary import baseline_of, board_of
 from hpmpi.supply import supplied
@@ -164,7 +164,8 @@ class Leader:
             log.info("%s: up to %d trials", self._study.searcher["method"], most)
 
     def _welcome(self) -> Welcome:
-        limits = self._study.limits
+        limits, space = self._study.limits, make_space(self._study.space, [])
+        assert space is not None, "settings are checked"
         return Welcome(
             objective=self._study.objective,
             origin=str(self._origin),
@@ -180,6 +181,7 @@ class Leader:
             gpus_per_trial=self._study.run.gpus_per_trial,
             isolated=self._study.run.isolation == "process",
             own_folder=self._study.run.folder == "own",
+            examples=space.examples(),
         )
 
     def _start_baseline(self, welcome: Welcome) -> BaselineRun | None:

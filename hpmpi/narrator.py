@@ -9,6 +9,7 @@ from hpmpi.decisions import (
     Decision,
     Ended,
     Failure,
+    Joined,
     Lost,
     Refused,
     Result,
@@ -39,6 +40,8 @@ class Narrator:
         """Take a decision into account, and log it if people want to know."""
         improved = self.board.add(decision)
         match decision:
+            case Joined(notes=notes) if notes:
+                log.info("%s", "; ".join(map(escaped, notes)))
             case Assigned(trial=trial, rung=rung, attempt=attempt):
                 self._assigned_at.setdefault(JobKey(trial, rung), {})[attempt] = decision.at
             case Result():
@@ -53,12 +56,8 @@ class Narrator:
                 log.warning("rank %d is back", rank)
             case Refused(rank=rank, error=error):
                 log.warning("rank %d can't work: %s", rank, escaped(gist(error)))
-            case Ended(outcome=Outcome.DRAINED, why=why):
-                log.warning("drained (%s): the same command goes on from here", why)
-            case Ended(outcome=Outcome.DESERTED):
-                log.warning("no rank is left: the same command goes on from here")
-            case _:
-                pass
+            case Ended():
+                self._end(decision)
 
     def _result(self, result: Result, *, improved: bool) -> None:
         attempts = self._assigned_at.pop(JobKey(result.trial, result.rung), {})
@@ -82,6 +81,12 @@ class Narrator:
             ", the incumbent" if improved else "",
         )
         self._untold = 0
+
+    def _end(self, ended: Ended) -> None:
+        if ended.outcome is Outcome.DRAINED:
+            log.warning("drained (%s): the same command goes on from here", ended.why)
+        elif ended.outcome is Outcome.DESERTED:
+            log.warning("no rank is left: the same command goes on from here")
 
     def _failure(self, failure: Failure) -> None:
         if failure.final:

@@ -79,13 +79,13 @@ class Performer:
                 match self._decoder.decode(message):
                     case Welcome() as welcome:
                         try:
-                            function = objective.prepare(welcome)
+                            function, notes = objective.prepare(welcome)
                         except Ended:
                             raise
                         except BaseException as error:  # noqa: BLE001 - the user's module
                             self._say(Unfit(host, told(error)))
                             return
-                        self._say(Ready(host, os.getpid()))
+                        self._say(Ready(host, os.getpid(), notes))
                     case Assign() as order:
                         assert welcome is not None, "a child is welcomed before its first job"
                         assert function is not None, (

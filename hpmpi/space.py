@@ -20,6 +20,10 @@ LARGEST = 2**53
 LONGEST_NAME = 200
 """How many characters a name may have, as that of a metric: each file and table has it."""
 
+EXAMPLES = 8
+GOLDEN = (math.sqrt(5) - 1) / 2
+"""Multiples of it lie apart on a circle."""
+
 Whole = Annotated[int, msgspec.Meta(ge=-LARGEST, le=LARGEST)]
 
 
@@ -165,6 +169,12 @@ class Space(msgspec.Struct, frozen=True):
             name: float(values[name]) if isinstance(dimension, Float) else values[name]
             for name, dimension in self.dimensions.items()
         }
+
+    def examples(self) -> tuple[Config, ...]:
+        """Take some points that lie apart, the same each time: for a look, not to be tried."""
+        steps = [GOLDEN * (place + 1) for place in range(len(self.dimensions))]
+        points = ([(0.5 + each * step) % 1.0 for step in steps] for each in range(EXAMPLES))
+        return tuple(map(self.at, points))
 
     def names(self) -> str:
         """List the names of the dimensions."""

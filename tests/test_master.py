@@ -14,6 +14,7 @@ from hpmpi.decisions import (
     Draining,
     Ended,
     Failure,
+    Joined,
     Result,
     Started,
     Suspension,
@@ -104,6 +105,19 @@ def test_an_order_says_all_that_a_rank_must_know() -> None:
 def test_a_decision_comes_before_the_order_it_leads_to() -> None:
     commands = hear(Study().master(), 1, Ready("host", 7))
     assert [type(it) for it in commands] == [Record, Record, Tell]
+
+
+def test_what_a_rank_says_of_the_study_is_recorded_once() -> None:
+    master = Study(ranks=2).master()
+    said = [("a", "b"), ("b", "c")]
+    joined = [
+        decisions(hear(master, rank, Ready("host", rank, notes)), Joined)
+        for rank, notes in enumerate(said, start=1)
+    ]
+    assert joined == [
+        [Joined(0.0, 1, "host", 1, ("a", "b"))],
+        [Joined(0.0, 2, "host", 2, ("c",))],
+    ]
 
 
 def test_a_result_is_recorded_with_all_that_was_said() -> None:
