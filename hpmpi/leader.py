@@ -164,8 +164,7 @@ class Leader:
             log.info("%s: up to %d trials", self._study.searcher["method"], most)
 
     def _welcome(self) -> Welcome:
-        limits, space = self._study.limits, make_space(self._study.space, [])
-        assert space is not None, "settings are checked"
+        limits = self._study.limits
         return Welcome(
             objective=self._study.objective,
             origin=str(self._origin),
@@ -181,7 +180,7 @@ class Leader:
             gpus_per_trial=self._study.run.gpus_per_trial,
             isolated=self._study.run.isolation == "process",
             own_folder=self._study.run.folder == "own",
-            examples=space.examples(),
+            examples=space.examples() if (space := make_space(self._study.space, [])) else (),
         )
 
     def _start_baseline(self, welcome: Welcome) -> BaselineRun | None:

@@ -21,8 +21,9 @@ LAYERS = {
         *("output", "child", "worker", "baseline", "journal", "store", "narrator", "trainables"),
         *("files", "lock", "place", "results", "allocation", "lifeline", "team", "launchers"),
         *("vigil", "standby", "memory", "bare", "scribe", "head", "connections"),
-        *("rooms", "data", "columns", "source", "supply", "delivery", "ending", "environment"),
+        *("rooms", "data", "source", "supply", "delivery", "ending", "environment"),
         *("streams", "variables"),
+        *("sheets", "dialect", "columns", "reading"),
     ],
     "a run": [
         *("toml", "candidates", "settings", "summary", "resume", "service", "book", "leader", "run")
@@ -48,7 +49,9 @@ HOMES = {
     "mpi4py": {"transports.mpi"},
     "psutil": {"memory"},
     "h5py": {"results", "source"},
-    "numpy": {"results", "trainables", "figures", "columns", "data", "source"},
+    "numpy": {"results", "trainables", "figures", "columns", "reading", "sheets", "data", "source"},
+    "pandas": {"columns", "reading"},
+    "scipy": {"trainables"},
     "sklearn": {"trainables"},
     "skops": {"trainables"},
     "submitit": {"batch"},

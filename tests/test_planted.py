@@ -27,6 +27,7 @@ CHECKS = [
     [*PYTEST, *(f"tests/test_{name}.py" for name in ("traces", "master", "roster", "leaderboard"))],
     [*PYTEST, *(f"tests/test_{name}.py" for name in ("trial", "searchers", "asha", "pace"))],
     [*PYTEST, "tests/test_schedulers.py"],
+    [*PYTEST, "tests/test_reading.py"],
 ]
 
 WRITTEN = {"checkpoints", "files", "journal", "lock", "narrator", "results", "store", "tables"}
