@@ -24,7 +24,8 @@ The map of the package; imports go down the list, never up:
   log), `trainables` (objectives that need no code), `allocation` (what Slurm says), `place` (what
   of a node is a rank's), `team` (the nodes that answer), `launchers` (how each is told), `vigil`
   (whether one hangs), `lifeline` (from launch to its ranks), `standby` (for when launch dies); of a
-  study's data: `source` (where they come from), `columns` (of a CSV file), `supply` (from rank 0),
+  study's data: `source` (where they come from), `sheets` (tables as arrays), made by `reading` of
+  `columns` and, where they are text, by its `dialect`; `supply` (from rank 0),
   `delivery` (to a rank), `rooms` (on its node), `data` (what a trial sees of them)
 - decisions, pure: `searchers`, `schedulers` and their `shield` (what they raise), `pace` (what
   there is time for), `blame` (what is given up), `jobs` (what outlives the ranks), `roster` (the

@@ -66,7 +66,7 @@ class Bare:
         except BaseException as error:  # noqa: BLE001 - the user's module
             self._reports.append(Unfit(place.host(), told(error)))
         else:
-            self._reports.append(Ready(place.host(), os.getpid()))
+            self._reports.append(Ready(place.host(), os.getpid(), self._attempts.notes))
 
     def descriptors(self) -> list[int]:
         """Return nothing: there is never news while somebody waits."""

@@ -14,14 +14,18 @@ from pathlib import Path
 import msgspec
 
 from hpmpi import __version__, guard, store, streams, tables
-from hpmpi.decisions import Decision, Started
+from hpmpi.decisions import Decision, Joined, Started
 from hpmpi.errors import HpmpiError, StoreError
 from hpmpi.frames import Frames
 from hpmpi.jobs import Jobs
 from hpmpi.journal import ENCODE, decoded
+from hpmpi.messages import escaped
 from hpmpi.resume import derive, follow
 from hpmpi.scribe import Done, Proof, Task
 from hpmpi.summary import board_of, stored_study
+
+MOST_OF_NOTES = 8000
+"""How much an attribute has room for, in characters, whatever they are."""
 
 
 class Book:
@@ -46,7 +50,12 @@ class Book:
             Path(task.file),
             store.Contents(lines, state),
             tables.tell(decisions, board_of(study, decisions)),
-            {"hpmpi": __version__, "settings": ran, "state": task.state},
+            {
+                "hpmpi": __version__,
+                "settings": ran,
+                "state": task.state,
+                "notes": notes_of(decisions),
+            },
         )
         self._length, self._lines, self._decisions = task.length, lines, decisions
         return Done(task.file, warning=without)
@@ -80,6 +89,13 @@ class Book:
             raise StoreError(f"{path} is too short: the disk has not taken all")
         lines = text.split(b"\n")[:-1]
         return lines, decoded(lines, path)
+
+
+def notes_of(decisions: list[Decision]) -> str:
+    """Return what the ranks have said of the study, a line each."""
+    joined = [each for each in decisions if isinstance(each, Joined)]
+    notes = dict.fromkeys(escaped(note) for each in joined for note in each.notes)
+    return "\n".join(notes)[:MOST_OF_NOTES]
 
 
 def main(descriptor: str, folder: str) -> None:

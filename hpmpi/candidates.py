@@ -17,6 +17,8 @@ from hpmpi.searchers.list import checked
 from hpmpi.space import Space
 from hpmpi.trial import Config, Value
 
+SEPARATORS = (",", ";", "\t")
+
 BEGINNING = re.compile(r"[^\s,]")
 """Where an item of a JSON list begins, or the list ends."""
 
@@ -52,14 +54,18 @@ def read(path: Path, space: Space) -> list[Config]:
 
 
 def from_csv(text: str, space: Space) -> Iterator[Row]:
-    """Read a header of hyperparameters, in any order, and a candidate a row."""
-    reader = csv.reader(io.StringIO(text), skipinitialspace=True, strict=True)
+    """Read a header of hyperparameters, in any order, and a candidate a row.
+
+    A column without a name, as pandas writes an index, is none of them.
+    """
+    how: Any = {"delimiter": separator(text, space), "skipinitialspace": True, "strict": True}
+    reader = csv.reader(io.StringIO(text), **how)
     try:
         names = [name.strip() for name in next(reader, [])]
         if not names:
             return
-        check_header(names, space)
-        takes = [cache(space.dimensions[name].read) for name in names]
+        check_header([name for name in names if name], space)
+        takes = [cache(space.dimensions[name].read) if name else str for name in names]
         line = reader.line_num + 1
         for cells in reader:
             if cells:
@@ -67,6 +73,15 @@ def from_csv(text: str, space: Space) -> Iterator[Row]:
             line = reader.line_num + 1
     except csv.Error as error:
         raise BrokenError(f"is not CSV: {error} (line {reader.line_num})") from error
+
+
+def separator(text: str, space: Space) -> str:
+    """Find what stands between the names in the first line; a comma, unless it shows."""
+    first = text.lstrip().partition("\n")[0].strip()
+    for mark in SEPARATORS:
+        if {name.strip(' "') for name in first.split(mark)} - {""} == {*space.dimensions}:
+            return mark
+    return ","
 
 
 def check_header(names: list[str], space: Space) -> None:
@@ -88,7 +103,8 @@ def of_cells(
     if len(cells) != len(names):
         return SpaceError(f"it has {len(cells)} cells, and the first line {len(names)}")
     try:
-        return {name: take(cell) for name, take, cell in zip(names, takes, cells, strict=True)}
+        columns = zip(names, takes, cells, strict=True)
+        return {name: take(cell) for name, take, cell in columns if name}
     except SpaceError as error:
         return error
 

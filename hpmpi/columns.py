@@ -1,62 +1,123 @@
-"""Comma-separated numbers, of which one column is to be predicted."""
+"""One column of a table: what pandas has read of it, piece by piece, becomes numbers.
 
-from functools import partial
-from pathlib import Path
-from typing import Any, NamedTuple
+A truth value is 0 or 1, a date its days since 1970, and a word its place in the column's alphabet,
+which is told beside: what is made of words is the business of who trains.
+"""
+
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 
-Array = NDArray[Any]
+from hpmpi.dialect import is_number
+from hpmpi.sheets import Array, instead
 
-
-class Table(NamedTuple):
-    """x: (rows, features), y: (rows); the names of the features, where there is a header."""
-
-    x: Array
-    y: Array
-    names: list[str]
+DATES = ("ISO8601", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y")
+"""How dates are written; the first that fits all of a column counts."""
 
 
-def read_columns(path: Path, target: str | None) -> Table:
-    """Read comma-separated numbers, also compressed (.gz, .bz2, .xz); the target may be words.
+class Column:
+    """What is known of a column so far: whether it has numbers, and its words, as they came up."""
 
-    The target is the last column, if none is said. A first row without a number, or with the name
-    of the target, is the header. Raises ValueError.
-    """
-    common = {"delimiter": ",", "comments": None, "quotechar": '"', "encoding": "utf-8-sig"}
-    read: Any = partial(np.loadtxt, path, **common)
-    names = [str(cell).strip() for cell in read(dtype=str, max_rows=1, ndmin=1)]
-    if len(names) < 2:  # noqa: PLR2004 - a feature and the target
-        raise ValueError("its first row must have a feature and a target, with a comma between")
-    header = target in names or not any(map(is_number, names))
-    if not header and not all(map(is_number, names[:-1])):
-        raise ValueError("its first row has numbers and words; a header has words only")
-    if target is not None and (not header or target not in names):
-        there_is = ", ".join(names) if header else "no header"
-        raise ValueError(f"there is no column {target!r}: {there_is}")
-    column = names.index(target) if target is not None else len(names) - 1
-    features = [each for each in range(len(names)) if each != column]
-    y = np.char.strip(read(skiprows=int(header), usecols=column, ndmin=1, dtype=str))
-    if "" in y:
-        raise ValueError(f"row {1 + int(np.argmax(y == ''))} has nothing to predict")
-    try:
-        x = read(skiprows=int(header), usecols=features, ndmin=2)
-    except ValueError as error:
-        said = "rows from 0, without the header; what is not known must be nan"
-        raise ValueError(f"{error} ({said})") from error
-    y = y.astype(float) if all(map(is_number, np.unique(y))) else y
-    return Table(x, y, [names[each] for each in features] if header else [])
+    def __init__(self) -> None:
+        """Know nothing."""
+        self._places: dict[str, int] = {}
+        self._has_numbers = False
+        self.has_dates = False
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether pieces of it are numbers, and others words."""
+        return self._has_numbers and bool(self._places)
+
+    def read(self, piece: Any) -> Array:
+        """Turn the next piece into numbers, and words into the places in which they came up.
+
+        Raises ValueError for what is neither number, date nor word.
+        """
+        types = pd.api.types
+        if types.is_datetime64_any_dtype(piece.dtype):
+            self.has_dates = True
+            numbers = days(piece)
+        elif types.is_timedelta64_dtype(piece.dtype):
+            numbers = (piece / pd.Timedelta(days=1)).to_numpy(float)
+        elif types.is_numeric_dtype(piece.dtype):  # truth values, too
+            numbers = piece.to_numpy(float, na_value=np.nan)
+        else:
+            return self._spelt(piece)
+        self._has_numbers |= not np.isnan(numbers).all()
+        return np.asarray(numbers)
+
+    def meaning(self, values: Array) -> tuple[Array, list[str]]:
+        """Say what all that was read means: numbers, and the alphabet where these are of words."""
+        if not self._places:
+            return values, []
+        words = np.array(list(self._places))
+        meant = first_that_fits(words)
+        if meant is None:
+            order = np.argsort(words)
+            return instead(values, np.argsort(order)), [str(word) for word in words[order]]
+        self.has_dates = meant[1]
+        return instead(values, meant[0]), []
+
+    def labels(self, values: Array) -> Array:
+        """Say what all that was read is to be predicted: numbers, or words as they are.
+
+        Raises ValueError where a row has nothing.
+        """
+        if not self._places:
+            return values
+        unknown = np.isnan(values)
+        if unknown.any():
+            raise ValueError(f"row {1 + int(np.argmax(unknown))} has nothing to predict")
+        words = np.array(list(self._places))
+        meant = figures(words)
+        return np.asarray((words if meant is None else meant)[values.astype(int)])
+
+    def _spelt(self, piece: Any) -> Array:
+        try:
+            codes, words = pd.factorize(piece)
+        except TypeError as error:
+            raise ValueError("a column is neither of numbers, dates nor words") from error
+        places = [self._places.setdefault(str(it).strip(), len(self._places)) for it in words]
+        spelt = np.array([*map(float, places), np.nan])  # the last for -1, not known
+        return np.asarray(spelt[codes])
 
 
-def is_number(text: str) -> bool:
-    """Tell what float() reads.
+def first_that_fits(words: Array) -> tuple[Array, bool] | None:
+    """Read words as numbers, and tell whether they are dates; None where they are words."""
+    for read in (truths, figures, dates):
+        if (found := read(words)) is not None:
+            return found, read is dates
+    return None
 
-    >>> [is_number(text) for text in ("-1e3", "nan", "age", "")]
-    [True, True, False, False]
-    """
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+
+def truths(words: Array) -> Array | None:
+    """Read true and false; None where there are others."""
+    written = np.char.lower(words)
+    return (written == "true").astype(float) if {*written} == {"true", "false"} else None
+
+
+def figures(words: Array) -> Array | None:
+    """Read numbers; None where there are others."""
+    texts = [str(word) for word in words]
+    return np.array(list(map(float, texts))) if all(map(is_number, texts)) else None
+
+
+def dates(words: Array) -> Array | None:
+    """Read dates; None where there are others."""
+    if not all(any(map(str.isdigit, str(word))) for word in words):  # "now" is one for pandas
+        return None
+    for form in DATES:
+        try:
+            return days(pd.Series(pd.to_datetime(words, format=form, utc=True)))
+        except (ValueError, OverflowError):
+            pass
+    return None
+
+
+def days(values: Any) -> Array:
+    """Count the days since 1970."""
+    moments = pd.to_datetime(values, utc=True)
+    since = (moments - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)
+    return np.asarray(since.to_numpy(float, na_value=np.nan))

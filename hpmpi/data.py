@@ -20,6 +20,9 @@ WHOLE = "whole"
 PARTS = "part-"
 SUFFIX = ".npy"
 
+NOTES = "notes.txt"
+"""A file beside the arrays: what people must know of them, a line each."""
+
 CHUNK_BYTES = 1 << 20
 """How much of a file is sent at a time."""
 
@@ -34,6 +37,13 @@ class Data(Mapping[str, Any]):
         """Have what lies in a folder; nothing is opened yet."""
         self.folder = folder
         self._arrays: dict[str, Any] = {}
+
+    @property
+    def notes(self) -> list[str]:
+        """What people must know of how they were read."""
+        with contextlib.suppress(FileNotFoundError):
+            return (self.folder / NOTES).read_text(encoding="utf-8").split("\n")
+        return []
 
     def __getitem__(self, name: str) -> Any:
         """Map an array; raises KeyError that says which there are."""
@@ -67,7 +77,7 @@ def file_of(name: str) -> str:
     >>> file_of("X"), file_of("yes/no")
     ('X.npy', 'yes%2Fno.npy')
     """
-    return quote(name, safe=" ") + SUFFIX
+    return name if name == NOTES else quote(name, safe=" ") + SUFFIX
 
 
 def mapped(path: Path) -> Any:

@@ -23,12 +23,16 @@ class Started(Message, frozen=True):
 
 
 class Joined(Message, frozen=True):
-    """A rank has loaded the objective and is ready to work."""
+    """A rank has loaded the objective and is ready to work.
+
+    `notes`: what it was the first to say of the study, for people.
+    """
 
     at: float
     rank: int
     host: str
     pid: int
+    notes: tuple[str, ...] = ()
 
 
 class Refused(Message, frozen=True):

@@ -43,6 +43,7 @@ from hpmpi.resume import rules_of, trouble
 from hpmpi.roster import Roster, beat_s
 from hpmpi.scribe import Scribe
 from hpmpi.settings import Settings
+from hpmpi.space_table import make_space
 from hpmpi.store import FORMAT, STATUS, UNWRITTEN
 from hpmpi.summary import baseline_of, board_of
 from hpmpi.summons import Summons
@@ -190,6 +191,7 @@ class Leader:
             gpus_per_trial=self._study.run.gpus_per_trial,
             isolated=self._study.run.isolation == "process",
             own_folder=self._study.run.folder == "own",
+            examples=space.examples() if (space := make_space(self._study.space, [])) else (),
         )
 
     def _start_baseline(self, welcome: Welcome) -> BaselineRun | None:

@@ -94,6 +94,7 @@ class Master:
         self._seed = seed
         self._asked_to_drain = False
         self._woke_at: float | None = None
+        self._notes: set[str] = set()
 
     def handle(self, event: Event, now: float) -> list[Command]:
         """Take in an event; return what is to be done, in that order.
@@ -127,9 +128,11 @@ class Master:
     def _hear(self, rank: int, report: Report, now: float) -> list[Command]:
         commands = self._take_back(rank, now) if self.roster.heard(rank, now) else []
         match report:
-            case Ready(host, pid):
+            case Ready(host, pid, notes):
                 self.roster.ready(rank)
-                commands.append(Record(Joined(now, rank, host, pid)))
+                unheard = tuple(note for note in notes if note not in self._notes)
+                self._notes.update(unheard)
+                commands.append(Record(Joined(now, rank, host, pid, unheard)))
             case Unfit(host, error):
                 commands += self._refuse(rank, host, error, now)
             case Beat():

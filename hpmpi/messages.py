@@ -82,10 +82,11 @@ class Point(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class Ready(Message, frozen=True):
-    """The objective is loaded: this rank can work."""
+    """The objective is loaded: this rank can work; `notes`: what people must know of the study."""
 
     host: str
     pid: int
+    notes: tuple[str, ...] = ()
 
 
 class Unfit(Message, frozen=True):
@@ -169,6 +170,7 @@ Report = Ready | Unfit | Beat | Progress | Finished | Failed | Suspended | Goodb
 class Welcome(Message, frozen=True):
     """What a rank must know of the study before its first job; folders are absolute paths.
 
+    `examples`: configurations such as those to come, for an objective that looks at the study;
     `rooms`: where on a node the data may lie; `data`: where they do, which a rank tells its child.
     """
 
@@ -186,6 +188,7 @@ class Welcome(Message, frozen=True):
     gpus_per_trial: int | None = None
     isolated: bool = True
     own_folder: bool = False
+    examples: tuple[Config, ...] = ()
     rooms: list[str] = []
     data: str | None = None
 

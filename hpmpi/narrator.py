@@ -9,6 +9,7 @@ from hpmpi.decisions import (
     Decision,
     Ended,
     Failure,
+    Joined,
     Lost,
     Refused,
     Result,
@@ -43,6 +44,8 @@ class Narrator:
         """Take a decision into account, and log it if people want to know."""
         improved = self.board.add(decision)
         match decision:
+            case Joined(notes=notes) if notes:
+                log.info("%s", "; ".join(map(escaped, notes)))
             case Assigned(trial=trial, rung=rung, attempt=attempt):
                 self._assigned_at.setdefault(JobKey(trial, rung), {})[attempt] = decision.at
             case Result():
@@ -60,8 +63,6 @@ class Narrator:
                 log.warning("rank %d can't work: %s", rank, escaped(gist(error)))
             case Ended(outcome=outcome, why=why):
                 self._end(outcome, why)
-            case _:
-                pass
 
     def _end(self, outcome: Outcome, why: str) -> None:
         if outcome is Outcome.DRAINED:

@@ -56,6 +56,11 @@ UNFINISHED = {
 """What gives something other than a result when it is called, and what to do."""
 
 
+MOST_NOTES = 20
+MOST_OF_NOTE = 300
+"""How much of what an objective says of its study is told: texts, and characters of each."""
+
+
 class Suspend(BaseException):
     """The run drains, and a checkpoint at the resource `saved` is there: leave the objective.
 
@@ -223,11 +228,12 @@ def open_trial(
     return Trial(welcome, order, checkpoints, publish, drains), checkpoints
 
 
-def prepare(welcome: Welcome) -> Function:
-    """Load the objective of a study, and have it look at the study, if it does so."""
+def prepare(welcome: Welcome) -> tuple[Function, tuple[str, ...]]:
+    """Load the objective of a study, have it look at the study, if it does so; and its notes."""
     function = made(load(welcome.objective, Path(welcome.origin)))
-    check_study(function, welcome)
-    return called_with_both(function)
+    data = data_in(welcome.data)
+    notes = (*(data.notes if data is not None else []), *check_study(function, welcome))
+    return called_with_both(function), notes
 
 
 def load(reference: str, origin: Path) -> Callable[..., Any]:
@@ -245,16 +251,22 @@ def load(reference: str, origin: Path) -> Callable[..., Any]:
     return found
 
 
-def check_study(function: Callable[..., Any], welcome: Welcome) -> None:
+def check_study(function: Callable[..., Any], welcome: Welcome) -> list[str]:
     """Have an objective look at the study once, if it can: what it raises ends the run.
 
     It can where it has an attribute `check_study`, which takes `[objective_args]`, the folder of
-    the study file, the name of the metric, and the data, None without `[data]`.
+    the study file, the name of the metric, and the data, None without `[data]`; and, where it has a
+    parameter `examples`, some configurations. If it returns texts, people are told them.
     """
-    if callable(look := getattr(function, "check_study", None)):
-        look(
-            copy.deepcopy(welcome.args), Path(welcome.origin), welcome.metric, data_in(welcome.data)
-        )
+    look = getattr(function, "check_study", None)
+    if not callable(look):
+        return []
+    args, data = copy.deepcopy(welcome.args), data_in(welcome.data)
+    wants_examples = "examples" in inspect.signature(look).parameters
+    more = {"examples": welcome.examples} if wants_examples else {}
+    said = look(args, Path(welcome.origin), welcome.metric, data, **more)
+    notes = said[:MOST_NOTES] if isinstance(said, list) else []
+    return [str(each)[:MOST_OF_NOTE] for each in notes]
 
 
 def made(found: Callable[..., Any]) -> Callable[..., Any]:

@@ -111,7 +111,7 @@ class Performer:
         except BaseException as error:  # noqa: BLE001 - the user's module
             self._say(Unfit(host, told(error)))
             return False
-        self._say(Ready(host, os.getpid()))
+        self._say(Ready(host, os.getpid(), self._attempts.notes))
         return True
 
     def _drains(self) -> bool:
@@ -142,9 +142,9 @@ class Attempts:
     """
 
     def __init__(self, welcome: Welcome) -> None:
-        """Load the objective; whatever the user's module raises comes out."""
+        """Load the objective, and keep its `notes`; whatever the user's module raises comes out."""
         self._welcome = welcome
-        self._function = objective.prepare(welcome)
+        self._function, self.notes = objective.prepare(welcome)
         self._used = False
         self._timed = signal.getitimer(signal.ITIMER_REAL)[0] > 0.0
 

@@ -266,8 +266,8 @@ class Replayer:
         if getattr(decision, "rank", rank) != rank:  # it is not of this rank
             return Beat()
         match decision:
-            case Joined(host=host, pid=pid):
-                return Ready(host, pid)
+            case Joined(host=host, pid=pid, notes=notes):
+                return Ready(host, pid, notes)
             case Refused(host=host, error=error):
                 return Unfit(host, error)
             case Curve(trial=trial, rung=rung, attempt=attempt, points=points):

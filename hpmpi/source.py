@@ -21,7 +21,11 @@ from hpmpi.transports import LEADER
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
 HDF5 = (".h5", ".hdf5")
-SUFFIXES = (".npy", ".npz", ".csv", *HDF5)
+TEXTS = tuple(
+    kind + packed for kind in (".csv", ".tsv") for packed in ("", ".gz", ".bz2", ".xz", ".zip")
+)
+TABLES = (*TEXTS, ".parquet", ".pq")
+SUFFIXES = (".npy", ".npz", *TABLES, *HDF5)
 
 ONLY = "data"
 """What a single array is called."""
@@ -39,13 +43,14 @@ UNREADABLE = (ValueError, EOFError, zipfile.BadZipFile)
 class Source(msgspec.Struct, frozen=True):
     """`[data]`: what is laid down on each node, and where.
 
-    `key`: a group or data set of an HDF5 file; `target`: the column of a CSV file to predict;
-    `folder`: of each node, instead of its memory.
+    `key`: a group or data set of an HDF5 file; of a table, `target`: the column to predict, and
+    `groups`: one that says which rows belong together; `folder`: of each node, instead of memory.
     """
 
     source: NonEmpty | None = None
     key: NonEmpty | None = None
     target: NonEmpty | None = None
+    groups: NonEmpty | None = None
     folder: NonEmpty | None = None
 
     @property
@@ -63,10 +68,9 @@ class Source(msgspec.Struct, frozen=True):
         if self.source is None:
             return [] if self == Source() else ["data.source is missing; it must be given"]
         found = []
-        suffix = Path(self.source).suffix.lower()
-        for name, suffixes in (("key", HDF5), ("target", (".csv",))):
-            if getattr(self, name) is not None and suffix not in suffixes:
-                kinds = " or ".join(suffixes)
+        for name, suffixes in (("key", HDF5), ("target", TABLES), ("groups", TABLES)):
+            if getattr(self, name) is not None and not self.source.lower().endswith(suffixes):
+                kinds = " or ".join(each for each in suffixes if each.count(".") == 1)
                 found.append(f"data.{name} is for {kinds}, and data.source = {self.source!r}")
         if self.folder is not None and not self.folder.startswith(("/", "$")):
             found.append(f"data.folder = {self.folder!r} must begin with / or a variable")
@@ -109,7 +113,8 @@ def lay_down(_config: object, trial: Trial) -> float:
         path = part / data.file_of(piece.name)
         try:
             piece.write(path)
-            data.mapped(path)
+            if piece.name != data.NOTES:
+                data.mapped(path)
         except UNREADABLE as error:
             said = f"{task.source.source}: {piece.name!r} can't be shared: {error}"
             raise ObjectiveError(said) from error
@@ -132,14 +137,10 @@ def read(source: Source, origin: Path) -> Iterator[Piece]:
                 yield Piece(ONLY, path.stat().st_size, partial(shutil.copyfile, path))
             case ".npz":
                 yield from of_npz(path)
-            case ".csv":
-                from hpmpi.columns import read_columns  # noqa: PLC0415 - has numpy
-
-                x, y, _ = read_columns(path, source.target)
-                yield of_array("X", x)
-                yield of_array("y", y)
-            case _:
+            case suffix if suffix in HDF5:
                 yield from of_hdf5(path, source.key or "/")
+            case _:
+                yield from of_table(path, source)
     except (*UNREADABLE, OSError) as error:
         raise ObjectiveError(f"{path} can't be read: {error}") from error
 
@@ -157,6 +158,19 @@ def of_function(reference: str, returned: Any) -> Iterator[Piece]:
                 f"{name!r} is a {type(array).__name__}"
             )
         yield of_array(name, array)
+
+
+def of_table(path: Path, source: Source) -> Iterator[Piece]:
+    """Take X and y of a table, and what is to be known of it."""
+    from hpmpi.reading import read_table  # noqa: PLC0415 - has pandas
+
+    found = read_table(path, source.target, source.groups)
+    for name, array in found.arrays.items():
+        yield of_array(name, array)
+    if found.notes:
+        text = "\n".join(f"{path.name}: {note}" for note in found.notes)
+        write = partial(Path.write_text, data=text, encoding="utf-8")
+        yield Piece(data.NOTES, len(text.encode()), write)
 
 
 def of_array(name: str, array: Any) -> Piece:

@@ -17,6 +17,10 @@ from hpmpi.dimensions import Dimension
 from hpmpi.errors import SpaceError
 from hpmpi.trial import Config, Value
 
+EXAMPLES = 8
+GOLDEN = (math.sqrt(5) - 1) / 2
+"""Multiples of it lie apart on a circle."""
+
 
 class Space(msgspec.Struct, frozen=True):
     """The dimensions by name, in the order of the study file."""
@@ -65,6 +69,12 @@ class Space(msgspec.Struct, frozen=True):
             missing = [name for name in self.dimensions if name not in config]
             raise SpaceError(f"there is no {', '.join(missing)}; each of [space] must have a value")
         return config
+
+    def examples(self) -> tuple[Config, ...]:
+        """Take some points that lie apart, the same each time: for a look, not to be tried."""
+        steps = [GOLDEN * (place + 1) for place in range(len(self.dimensions))]
+        points = ([(0.5 + each * step) % 1.0 for step in steps] for each in range(EXAMPLES))
+        return tuple(map(self.at, points))
 
     def flat(self, values: Mapping[str, object]) -> dict[str, object]:
         """Name what lies in tables by its whole name, where the space has such names."""

@@ -1,5 +1,6 @@
 """TOML: what a study file may hold, how `--set` changes it, and how a study is stored."""
 
+import datetime as dt
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -28,13 +29,18 @@ def load(text: str, origin: str) -> Table:
 
 
 def extremes(value: object, depth: int = 0) -> Iterator[str]:
-    """Find what TOML does not promise to be readable: larger numbers, and no end of brackets."""
+    """Find what TOML does not promise to be readable: larger numbers, and no end of brackets.
+
+    And dates: between ranks, and in a study that is stored, they would be texts.
+    """
     if depth > DEEPEST:
         yield f"there are tables or lists more than {DEEPEST} deep in each other"
         return
     match value:
         case int() if not -(2**63) <= value < 2**63:
             yield "there is a whole number of more than 64 bits"
+        case dt.date() | dt.time():
+            yield f"there is a date or time, {value}: write it as text, between quotes"
         case dict() | list():
             for each in value.values() if isinstance(value, dict) else value:
                 yield from extremes(each, depth + 1)

@@ -63,6 +63,11 @@ TEXTS = {
     "windows.CSV": f'{HEAD}\r\n0.5,2,sgd,true,16\r\n\r\n1,4,"adam, fused",false,0.5',
     "spaced.csv": f'{HEAD.replace(",", " , ")}\n .5 , 2 ,sgd,TRUE,16.\n1,4, "adam, fused",False,.5',
     "order.csv": 'batch,solver,layers,nesterov,rate\n16,sgd,2,true,.5\n.5,"adam, fused",4,false,1',
+    "index.csv": f',{HEAD}\n0,0.5,2,sgd,true,16\n7,1,4,"adam, fused",false,0.5\n',
+    "semicolons.csv": f"{HEAD.replace(',', ';')}\n.5;2;sgd;true;16\n1;4;adam, fused;false;.5\n",
+    "tabs.csv": f"{HEAD.replace(',', chr(9))}\n.5\t2\tsgd\ttrue\t16\n1\t4\tadam, fused\tfalse\t.5",
+    "quoted.csv": '"batch";"solver";"layers";"nesterov";"rate"\r\n16;sgd;2;true;.5\r\n'
+    '.5;"adam, fused";4;false;1',
     "mine.json": json.dumps([ROW, OTHER]),
     "mine.jsonl": f"{json.dumps(ROW)}\n\n{json.dumps(OTHER)}\n",
     "mine.ndjson": f"{json.dumps(ROW)}\r\n{json.dumps(OTHER)}",

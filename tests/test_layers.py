@@ -25,8 +25,9 @@ LAYERS = {
         *("output", "child", "worker", "baseline", "journal", "store", "narrator", "trainables"),
         *("files", "lock", "place", "results", "allocation", "lifeline", "team", "launchers"),
         *("vigil", "standby", "memory", "bare", "scribe", "head", "connections", "keeper"),
-        *("rooms", "data", "columns", "source", "supply", "delivery", "ending", "environment"),
+        *("rooms", "data", "source", "supply", "delivery", "ending", "environment"),
         *("streams", "variables"),
+        *("sheets", "dialect", "columns", "reading"),
     ],
     "a run": [
         *(
@@ -64,7 +65,9 @@ HOMES = {
     "mpi4py": {"transports.mpi"},
     "psutil": {"memory"},
     "h5py": {"results", "source"},
-    "numpy": {"results", "trainables", "figures", "columns", "data", "source"},
+    "numpy": {"results", "trainables", "figures", "columns", "reading", "sheets", "data", "source"},
+    "pandas": {"columns", "reading"},
+    "scipy": {"trainables"},
     "sklearn": {"trainables"},
     "skops": {"trainables"},
     "submitit": {"batch"},

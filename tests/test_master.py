@@ -117,6 +117,19 @@ def test_a_decision_comes_before_the_order_it_leads_to() -> None:
     assert [type(it) for it in commands] == [Record, Record, Tell]
 
 
+def test_what_a_rank_says_of_the_study_is_recorded_once() -> None:
+    master = Study(ranks=2).master()
+    said = [("a", "b"), ("b", "c")]
+    joined = [
+        decisions(hear(master, rank, Ready("host", rank, notes)), Joined)
+        for rank, notes in enumerate(said, start=1)
+    ]
+    assert joined == [
+        [Joined(0.0, 1, "host", 1, ("a", "b"))],
+        [Joined(0.0, 2, "host", 2, ("c",))],
+    ]
+
+
 def test_a_result_is_recorded_with_all_that_was_said() -> None:
     master = working(Study())
     report = Finished(1, 0, 1, {"loss": 0.5, "size": 3.0}, saved=1)

@@ -40,6 +40,7 @@ CHECKS = [
         *(f"tests/test_{name}.py" for name in ("accounts", "metrics", "objective", "perform")),
     ],
     [*PYTEST, "tests/test_worker.py", "-k", "points_are_of_the_attempt"],
+    [*PYTEST, "tests/test_reading.py"],
 ]
 
 WRITTEN = {"checkpoints", "files", "journal", "lock", "narrator", "results", "store", "tables"}

@@ -225,6 +225,11 @@ def test_every_mistake_is_reported_at_once(tmp_path: Path) -> None:
         ("limits = 3\n" + STUDY, "limits = 3 must be a table"),
         (STUDY + '[run]\nkeep = "some"', "run.keep = 'some' is not valid"),
         (STUDY + "[objective_args]\nbig = 99999999999999999999999", "more than 64 bits"),
+        (
+            STUDY + "[objective_args]\nday = 2026-11-30",
+            "a date or time, 2026-11-30: write it as text",
+        ),
+        (STUDY + "[objective_args]\nat = [12:30:00]", "a date or time, 12:30:00: write it as text"),
         ('name = "../up"\n' + STUDY, "name = '../up' names a folder: no dot in front"),
     ],
 )

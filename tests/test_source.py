@@ -193,3 +193,33 @@ def test_what_is_done_to_the_shape_of_an_array_is_not_done_to_anothers(tmp_path:
     found = Data(tmp_path)
     found["X"].shape = (3, 2)
     assert found["X"].shape == (2, 3)
+
+
+def test_a_table_is_numbers_with_its_words_groups_and_notes_beside(tmp_path: Path) -> None:
+    rows = ",who,city,label\n0,ann,Ulm,x\n1,bob,Bonn,y\n"
+    (tmp_path / "all.tsv").write_text(rows.replace(",", "\t"))
+    found = laid_down(Source("all.tsv", target="label", groups="who"), tmp_path)
+    arrays = {name: found[name].tolist() for name in found}
+    assert arrays == {
+        "X": [[1.0], [0.0]],
+        "y": ["x", "y"],
+        "groups": [0.0, 1.0],
+        "names": ["city"],
+        "words/0": ["Bonn", "Ulm"],
+    }
+    assert found.notes == [
+        "all.tsv: a column without a name, as an index has none: left out",
+        "all.tsv: words are encoded, a feature for each: city",
+    ]
+
+
+def test_data_without_notes_have_none(tmp_path: Path) -> None:
+    np.save(tmp_path / "one.npy", np.ones(2))
+    assert laid_down(Source("one.npy"), tmp_path).notes == []
+
+
+@pytest.mark.parametrize("name", ["all.csv.gz", "all.PARQUET", "all.tsv"])
+def test_a_table_is_no_function_and_may_have_a_target(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    assert Source(name, target="y", groups="z").problems(tmp_path) == []
+    assert not Source(name).is_function

@@ -321,3 +321,11 @@ def test_a_whole_configuration_is_ordered_as_the_space_is() -> None:
     assert type(config["x"]) is float
     with pytest.raises(SpaceError, match="there is no x; each of"):
         space.whole({"layers": 2})
+
+
+def test_examples_lie_in_the_space_and_apart() -> None:
+    examples = SPACE.examples()
+    assert examples == SPACE.examples()
+    for config in examples:
+        assert SPACE.whole(config) == config
+    assert len({tuple(config.values()) for config in examples}) > len(examples) / 2

@@ -3,8 +3,11 @@
 import importlib
 import json
 import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import skops.io
@@ -19,11 +22,13 @@ from sklearn.tree import DecisionTreeClassifier
 
 from hpmpi.errors import ObjectiveError
 from hpmpi.forms import Table
-from hpmpi.objective import check_study
+from hpmpi.messages import Assign, Point
+from hpmpi.objective import check_study, open_trial
 from hpmpi.trainables import boosting, forest, knn, mlp, sklearn, svm, tree
 from hpmpi.trainables.snapshot import TRUSTED
 from hpmpi.trainables.training import Trainable
 from hpmpi.trial import Config
+from tests.build import never
 from tests.drive import welcome
 from tests.trainables import default, saved, train
 
@@ -31,7 +36,35 @@ FOREST = "sklearn.ensemble.RandomForestClassifier"
 SGD = "sklearn.linear_model.SGDClassifier"
 SVC = ["sklearn.preprocessing.StandardScaler", "sklearn.svm.SVC"]
 WOODS = """
+import threading
+import numpy as np
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.tree import DecisionTreeClassifier
+
+class Never(DecisionTreeClassifier):
+    def fit(self, x, y):
+        raise RuntimeError("not\\ntoday")
+
+class Locked(DecisionTreeClassifier):
+    def fit(self, x, y):
+        self.lock_ = threading.Lock()
+        return super().fit(x, y)
+
+class Coded(DecisionTreeClassifier):
+    def fit(self, x, y):
+        assert sorted(set(y)) == list(range(len(set(y)))), "numbers from 0 on"
+        return super().fit(x, y)
+
+class Stops(DecisionTreeClassifier):
+    def __init__(self, early_stopping_rounds=None):
+        super().__init__()
+        self.early_stopping_rounds = early_stopping_rounds
+
+    def fit(self, x, y, eval_set=None):
+        global SEEN
+        (pair,) = eval_set
+        SEEN = x, y, pair
+        return super().fit(x, y)
 
 class Own(RandomForestClassifier):
     pass
@@ -260,7 +293,7 @@ def refusal(folder: Path, config: Config, stop: int, args: Table) -> str:
             "'wood.Forest' can't be imported: No module named 'wood'",
         ),
         ({}, {"estimator": "Forest"}, "'Forest' can't be imported: "),
-        ({}, {"estimator": "sklearn.ensemble.VotingClassifier"}, "missing 1 required"),
+        ({}, {"estimator": "sklearn.ensemble.VotingClassifier"}, "must be given `estimators`"),
         (
             {},
             {"estimator": "sklearn.cluster.KMeans"},
@@ -377,3 +410,160 @@ def test_boosting_by_trees_grows_as_many_as_are_asked_for(tmp_path: Path) -> Non
     assert in_parts == at_once
     model = skops.io.load(saved(tmp_path / "at once", "model.skops"), trusted=TRUSTED)
     assert model.n_iter_ == 20
+
+
+def checked(
+    folder: Path, args: Table, examples: Sequence[Config] = (), metric: str = "accuracy"
+) -> list[str]:
+    """Have a trainable look at a study; returns what it says of it."""
+    told = welcome(folder, "x:y", metric=metric, args={"dataset": "iris", **args})
+    told = msgspec.structs.replace(told, examples=tuple(examples))
+    return check_study((sklearn if "estimator" in args else tree).train, told)
+
+
+@pytest.mark.parametrize(
+    ("args", "metric", "said"),
+    [
+        ({"scoring": "f1"}, "f1", "Target is multiclass but average='binary'"),
+        ({"scoring": "roc_auc"}, "roc_auc", "multi_class must be in"),
+        (
+            {"arguments": {"min_samples_leaf": -3}},
+            "accuracy",
+            "The 'min_samples_leaf' parameter of",
+        ),
+        ({"test_size": 0.001}, "accuracy", "iris can't be split: The test_size = 1 should be"),
+        ({}, "train_loss", "metric = 'train_loss' is none; there is: accuracy, fit_s, score_s"),
+        ({"estimator": "woods.Locked"}, "size_bytes", "metric = 'size_bytes' is none"),
+        ({"estimator": "woods.Never"}, "accuracy", "Never can't be trained and scored on these "),
+    ],
+)
+def test_what_fails_in_each_trial_is_found_before_the_first(
+    woods: Path, args: Table, metric: str, said: str
+) -> None:
+    with pytest.raises(ObjectiveError) as caught:
+        checked(woods, args, [{"max_depth": 2}] if "estimator" not in args else [], metric)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("args", "examples"),
+    [
+        ({"estimator": SVC[1], "arguments": {"kernel": "precomputed"}}, [{"kernel": "rbf"}]),
+        (
+            {
+                "estimator": "sklearn.neighbors.KNeighborsClassifier",
+                "arguments": {"n_neighbors": 90},
+            },
+            [],
+        ),
+        ({"arguments": {"min_samples_leaf": 40}}, []),
+        ({}, [{"max_depth": 2}, {"dep": 3}]),
+    ],
+)
+def test_what_works_for_some_configuration_or_with_all_rows_is_not_refused(
+    tmp_path: Path, args: Table, examples: list[Config]
+) -> None:
+    assert checked(tmp_path, args, examples) == []
+
+
+def test_a_hyperparameter_that_there_is_not_is_found_before_the_first_trial(tmp_path: Path) -> None:
+    with pytest.raises(ObjectiveError, match="DecisionTreeClassifier has no hyperparameter 'dep'"):
+        checked(tmp_path, {}, [{"dep": 3}])
+
+
+def test_a_cost_that_can_not_be_measured_is_left_out(woods: Path) -> None:
+    points: list[Point] = []
+    told = welcome(woods, args={"dataset": "iris", "estimator": "woods.Locked"})
+    trial, _ = open_trial(told, Assign(7, 0, 1, 1, {}, seed=7), points.append, never)
+    with pytest.warns(match="Locked is not kept"):
+        metrics = sklearn.train({}, trial)
+    assert metrics["accuracy"] > 0.8
+    assert "size_bytes" not in metrics
+
+
+def test_classes_are_numbers_where_an_estimator_wants_them(woods: Path) -> None:
+    lines = [f"{x},{'yes' if x > 19 else 'no'}\n" for x in range(80)]
+    (woods.parent / "words.csv").write_text("a,label\n" + "".join(lines))
+    args = {"dataset": str(woods.parent / "words.csv"), "scoring": ["f1", "accuracy"]}
+    metrics, _ = train(sklearn.train, woods, {}, 1, {**args, "estimator": "woods.Coded"})
+    assert metrics["f1"] > 0.9, "1 is the second in the alphabet"
+    assert metrics["accuracy"] > 0.9
+    said = checked(woods, {**args, "estimator": "woods.Coded"}, metric="f1")
+    assert said == ["Coded wants numbers for classes: no = 0, yes = 1"]
+    with pytest.raises(ObjectiveError, match="pos_label=1 is not a valid label"):
+        checked(woods, args, metric="f1")
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_what_stops_early_has_rows_of_its_own_for_that(woods: Path, scaled: bool) -> None:  # noqa: FBT001
+    steps = ["sklearn.preprocessing.MinMaxScaler"] if scaled else []
+    args: Table = {"estimator": [*steps, "woods.Stops"], "arguments": {"early_stopping_rounds": 3}}
+    train(sklearn.train, woods, {}, 1, {**args, "dataset": "wine"})
+    x, y, (more_x, more_y) = sys.modules["woods"].SEEN
+    assert (len(y), len(more_y)) == (120, 13)
+    assert set(y) == set(more_y) == {0, 1, 2}
+    assert (x.max() <= 1) == (more_x.max() <= 1.5) == scaled
+    (note,) = checked(woods, args)
+    assert note == "Stops stops early by a tenth of the rows to train on, held out for that"
+
+
+def test_weights_of_classes_are_found_by_what_the_classes_are(tmp_path: Path) -> None:
+    x, y = datasets.load_breast_cancer(return_X_y=True)
+    x_train, x_test, y_train, y_test = train_test_split(x, y, random_state=0, stratify=y)
+    weights = {0: 9.0, 1: 1.0}
+    model = DecisionTreeClassifier(max_depth=2, class_weight=weights, random_state=7)
+    args = {"dataset": "breast_cancer", "arguments": {"class_weight": {"0": 9.0, "1": 1.0}}}
+    metrics, _ = train(tree.train, tmp_path, {"max_depth": 2}, 1, args)
+    assert metrics["accuracy"] == model.fit(x_train, y_train).score(x_test, y_test)
+
+
+def test_a_list_is_a_tuple_where_the_default_is_one(tmp_path: Path) -> None:
+    paths = ["sklearn.preprocessing.MinMaxScaler", "sklearn.neighbors.KNeighborsClassifier"]
+    args = {"estimator": paths, "arguments": {"minmaxscaler__feature_range": [0, 2]}}
+    assert train(sklearn.train, tmp_path, {}, 1, args)[0]["accuracy"] > 0.8
+
+
+@pytest.mark.filterwarnings("ignore:VotingClassifier is not kept")
+def test_an_estimator_may_have_another_in_it(tmp_path: Path) -> None:
+    one = {"estimator": "sklearn.multiclass.OneVsRestClassifier"}
+    svc = {**one, "arguments": {"estimator": "sklearn.svm.SVC"}}
+    vote = {
+        "estimator": "sklearn.ensemble.VotingClassifier",
+        "arguments": {"estimators": ["sklearn.svm.SVC", FOREST]},
+    }
+    configs: list[tuple[Table, Config]] = [
+        (one, {"estimator__C": 2.0}),
+        (svc, {"estimator__gamma": 0.1}),
+        (vote, {"svc__C": 2.0}),
+    ]
+    for number, (args, config) in enumerate(configs):
+        metrics, _ = train(sklearn.train, tmp_path / str(number), config, 1, args)
+        assert metrics["accuracy"] > 0.9
+    assert checked(tmp_path, svc, [{"estimator__C": 2.0}]) == []
+    (note,) = checked(tmp_path, one)
+    assert note.startswith("OneVsRestClassifier is one of LogisticRegression, as objective_args")
+
+
+def test_trees_that_can_not_be_added_to_are_grown_anew(tmp_path: Path) -> None:
+    args = {"estimator": "sklearn.ensemble.AdaBoostClassifier", "resource": "trees"}
+    at_once, _ = train(sklearn.train, tmp_path / "at once", {}, 7, args)
+    train(sklearn.train, tmp_path / "in parts", {}, 3, args)
+    in_parts, points = train(sklearn.train, tmp_path / "in parts", {}, 7, args, attempt=2)
+    assert in_parts == at_once
+    assert [point.resource for point in points] == [7]
+
+
+@pytest.mark.filterwarnings("ignore:.* is not kept")
+@pytest.mark.parametrize("path", ["xgboost.XGBClassifier", "lightgbm.LGBMClassifier"])
+def test_boosters_of_others_have_trees_words_and_seeds(tmp_path: Path, path: str) -> None:
+    pytest.importorskip(path.partition(".")[0])
+    lines = [f"{x % 7},{x % 5},{'yes' if x % 4 else 'no'}\n" for x in range(80)]
+    (tmp_path / "words.csv").write_text("a,b,label\n" + "".join(lines))
+    args: Table = {"estimator": path, "resource": "trees", "dataset": str(tmp_path / "words.csv")}
+    if path.startswith("lightgbm"):
+        args["arguments"] = {"verbose": -1}
+    both = [
+        train(sklearn.train, tmp_path / name, {"subsample": 0.5}, 4, args)[0] for name in ("a", "b")
+    ]
+    assert both[0] == both[1]

@@ -1,6 +1,6 @@
-"""The data of the trainables: found, loaded once in a process, and split.
+"""The data of the trainables: found, loaded once in a process, and brought together.
 
-Nothing ever stands in for what is not there. All that is drawn is the same in each process and run.
+Nothing ever stands in for what is not there.
 """
 
 import contextlib
@@ -9,21 +9,20 @@ import lzma
 import socket
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
-from functools import cache, lru_cache
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
+from scipy import sparse
 from sklearn import datasets
-from sklearn.model_selection import check_cv, train_test_split
-from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.multiclass import type_of_target
 
-from hpmpi.columns import Array, Table, read_columns
 from hpmpi.data import data_in
 from hpmpi.errors import ObjectiveError
+from hpmpi.sheets import ALPHABETS, Array, Table, instead
+from hpmpi.trainables.arrays import of_arrays, read_arrays
 from hpmpi.trainables.options import Task
 
 BUILT_IN: dict[str, Task] = {
@@ -48,36 +47,27 @@ FETCH_S = 20.0
 """How long a server may be silent."""
 
 
-class Layout(msgspec.Struct, frozen=True):
-    """Which rows, how they are split, and whether their features are scaled to [0, 1]."""
+class Source(NamedTuple):
+    """Where data are, which column or array is to predict, and how many of the rows are used."""
 
     dataset: str
-    target: str | None
-    validation: str | None
-    rows: int | None
-    test_size: float
-    folds: int | None
-    stratified: bool
-    scaled: bool
+    target: str | None = None
+    validation: str | None = None
+    rows: int | None = None
+    groups: str | None = None
 
 
 class Data(NamedTuple):
-    """x: (rows, features), y: (rows); the last `held_out` rows are for validation."""
+    """A table, and what its labels are; the last `held_out` rows are for validation."""
 
-    x: Array
+    x: Any
     y: Array
     task: Task | None
     held_out: int
-
-
-class Part(NamedTuple):
-    """One split; what is scaled is scaled by what the training rows say."""
-
-    x_train: Array
-    y_train: Array
-    x_test: Array
-    y_test: Array
-    scaler: Any
+    names: Sequence[str]
+    words: Mapping[int, list[str]]
+    groups: Array | None
+    notes: Sequence[str]
 
 
 def located(name: str, origin: Path) -> str:
@@ -86,27 +76,27 @@ def located(name: str, origin: Path) -> str:
 
 
 @cache
-def load(dataset: str, target: str | None, validation: str | None, rows: int | None) -> Data:
+def load(source: Source) -> Data:
     """Load a data set by name, or a file; raises ObjectiveError."""
-    x, y, names = table(dataset, target)
-    task = BUILT_IN.get(dataset) or task_of(y)
-    if rows is not None:
-        kept = np.sort(spread(y, stratified=task == "classification")[:rows])
-        x, y = x[kept], y[kept]
-    if validation is None:
-        return Data(x, y, task, 0)
-    more_x, more_y, more_names = table(validation, target)
-    if names and more_names and sorted(names) == sorted(more_names):
-        more_x = more_x[:, [more_names.index(name) for name in names]]
-    elif more_x.shape[1] != x.shape[1]:
-        said = f"{validation} has {more_x.shape[1]} features, and {dataset} {x.shape[1]}"
-        raise ObjectiveError(said)
-    elif names and more_names:
-        alone = ", ".join(sorted({*names} ^ {*more_names}))
-        raise ObjectiveError(f"{validation} and {dataset} have other features: {alone}")
-    if is_numeric(more_y) != is_numeric(y):
-        raise ObjectiveError(f"{validation} and {dataset}: one has words to predict, one numbers")
-    return Data(np.concatenate([x, more_x]), np.concatenate([y, more_y]), task, len(more_y))
+    found = table(source.dataset, source.target, source.groups)
+    task = BUILT_IN.get(source.dataset) or task_of(found.y)
+    if source.validation is not None:
+        if found.held_out:
+            raise ObjectiveError(f"{source.dataset} has rows to score with: no validation beside")
+        found = joined(found, table(source.validation, source.target, None), source)
+    if source.rows is not None:
+        found = thinned(found, source.rows, stratified=task == "classification")
+    return Data(
+        *(found.x, found.y, task, found.held_out),
+        *(found.names, found.words, found.groups, found.notes),
+    )
+
+
+@cache
+def classes(source: Source) -> list[Any]:
+    """List what is to be predicted, where that is one label a row."""
+    y = load(source).y
+    return np.unique(y).tolist() if y.ndim == 1 else []
 
 
 def task_of(y: Array) -> Task | None:
@@ -122,54 +112,71 @@ def is_numeric(y: Array) -> bool:
     return y.dtype.kind in "fiu"
 
 
-def whole(layout: Layout) -> Data:
-    """Load what a layout is of."""
-    return load(layout.dataset, layout.target, layout.validation, layout.rows)
+def joined(one: Table, other: Table, source: Source) -> Table:
+    """Put what is to score with after what is to train on; raises ObjectiveError."""
+    name, more = source.dataset, source.validation
+    if one.names and other.names and sorted(one.names) == sorted(other.names):
+        other = ordered(other, [list(other.names).index(each) for each in one.names])
+    elif other.x.shape[1] != one.x.shape[1]:
+        said = f"{more} has {other.x.shape[1]} features, and {name} {one.x.shape[1]}"
+        raise ObjectiveError(said)
+    elif one.names and other.names:
+        alone = ", ".join(sorted({*one.names} ^ {*other.names}))
+        raise ObjectiveError(f"{more} and {name} have other features: {alone}")
+    if is_numeric(other.y) != is_numeric(one.y):
+        raise ObjectiveError(f"{more} and {name}: one has words to predict, one numbers")
+    words = {each: alphabet(one, other, each, source) for each in {*one.words, *other.words}}
+    tables = [spelt(each, words) for each in (one, other)]
+    x, y = stacked([each.x for each in tables]), np.concatenate([each.y for each in tables])
+    notes = list(dict.fromkeys([*one.notes, *other.notes]))
+    return Table(x, y, one.names, words, None, len(other.y), notes)
 
 
-@lru_cache(maxsize=1)
-def splits(layout: Layout) -> list[tuple[Array, Array]]:
-    """Split into rows to train on and to test on: scikit-learn's own folds, or one hold-out."""
-    data = whole(layout)
-    rows, number = np.arange(len(data.y)), len(data.y)
-    try:
-        if data.held_out:
-            return [(rows[: number - data.held_out], rows[number - data.held_out :])]
-        if layout.folds:
-            folds = check_cv(layout.folds, data.y, classifier=layout.stratified)
-            return list(folds.split(data.x, data.y))
-        classes = data.y if layout.stratified else None
-        train, test = train_test_split(
-            rows, test_size=layout.test_size, random_state=0, stratify=classes
-        )
-    except ValueError as error:
-        raise ObjectiveError(f"{layout.dataset} can't be split: {error}") from error
-    return [(train, test)]
+def ordered(found: Table, places: list[int]) -> Table:
+    """Put features in another order."""
+    words = {new: found.words[old] for new, old in enumerate(places) if old in found.words}
+    return found._replace(x=found.x[:, places], words=words)
 
 
-@lru_cache(maxsize=1)  # a hold-out stays; of folds, only one is in memory
-def part(layout: Layout, number: int) -> Part:
-    """Take a split's rows, scaled where that is wanted."""
-    data = whole(layout)
-    train, test = splits(layout)[number]
-    x_train, x_test = taken(data.x, train), taken(data.x, test)
-    scaler = MinMaxScaler().fit(x_train) if layout.scaled else None
-    if scaler is not None:
-        x_train, x_test = scaler.transform(x_train), scaler.transform(x_test)
-    return Part(x_train, data.y[train], x_test, data.y[test], scaler)
+def alphabet(one: Table, other: Table, place: int, source: Source) -> list[str]:
+    """List the words of a feature in both; raises ObjectiveError where one has numbers."""
+    for each in (one, other):
+        if place not in each.words and not np.isnan(each.x[:, place]).all():
+            name = one.names[place] if one.names else f"feature {place + 1}"
+            said = f"{source.validation} and {source.dataset}: one has words, one numbers"
+            raise ObjectiveError(f"{said}: {name}")
+    return sorted({*one.words.get(place, []), *other.words.get(place, [])})
 
 
-def taken(array: Array, rows: Array) -> Array:
-    """Take rows; without a copy where one follows the other, as those of a fold may."""
-    first, end = rows[0], rows[-1] + 1
-    is_slice = end - first == len(rows) and bool((np.diff(rows) == 1).all())
-    return array[first:end] if is_slice else array[rows]
+def spelt(found: Table, words: Mapping[int, list[str]]) -> Table:
+    """Spell features in other alphabets."""
+    for place, letters in words.items():
+        if found.words.get(place, letters) != letters:
+            places = np.array([letters.index(word) for word in found.words[place]])
+            found.x[:, place] = instead(found.x[:, place], places)
+    return found
+
+
+def thinned(found: Table, rows: int, *, stratified: bool) -> Table:
+    """Take so many of the rows to train on."""
+    last = len(found.y) - found.held_out
+    drawn = np.sort(spread(found.y[:last], stratified=stratified)[:rows])
+    kept = np.concatenate([drawn, np.arange(last, len(found.y))])
+    groups = None if found.groups is None else found.groups[kept]
+    return found._replace(x=found.x[kept], y=found.y[kept], groups=groups)
+
+
+def stacked(parts: Sequence[Any]) -> Any:
+    """Put rows under each other."""
+    if any(sparse.issparse(each) for each in parts):
+        return sparse.vstack(parts).tocsr()
+    return np.concatenate(parts)
 
 
 def spread(y: Array, *, stratified: bool) -> Array:
     """Order rows at random, the classes so that the first few have their shares of any number."""
     drawn = np.random.default_rng(0).permutation(len(y))
-    if not stratified:
+    if not stratified or y.ndim > 1:
         return drawn
     groups = np.unique(y, return_inverse=True)[1]
     counts = np.bincount(groups)
@@ -178,37 +185,48 @@ def spread(y: Array, *, stratified: bool) -> Array:
     return by_class[np.argsort((places + 0.5) / np.repeat(counts, counts), kind="stable")]
 
 
-def table(name: str, target: str | None) -> Table:
+def table(name: str, target: str | None, groups: str | None) -> Table:
     """Load a data set; raises ObjectiveError."""
     path = Path(name)
-    if path.is_dir():  # of [data]
-        try:
-            return checked(of_arrays(data_in(name) or {}, target), "[data]")
-        except ValueError as error:
-            raise ObjectiveError(f"[data] can't be used: {error}") from error
     if name in FETCHED:
-        return Table(*fetch(name), [])
+        return Table(*fetch(name))
     if name in BUILT_IN:
-        x, y = getattr(datasets, f"load_{name}")(return_X_y=True)
-        return Table(x, y, [])
-    if not path.is_file():
+        return Table(*getattr(datasets, f"load_{name}")(return_X_y=True))
+    if not path.is_dir() and not path.is_file():
         raise ObjectiveError(
             f"the data set {path.name!r} is not known; there is: {', '.join(BUILT_IN)}; or a file, "
             f"and {path} is none"
         )
+    shown = "[data]" if path.is_dir() else str(path)
     try:
-        read = read_arrays if path.suffix == ".npz" else read_columns
-        found = read(path, target)
+        found = of_study(name, target, groups) if path.is_dir() else read(path, target, groups)
     except UNREADABLE as error:
-        raise ObjectiveError(f"{path} can't be read: {error}") from error
-    return checked(found, path)
-
-
-def checked(found: Table, path: object) -> Table:
-    """Raise ObjectiveError for a target that is not known in each row."""
+        can_not = "can't be used" if path.is_dir() else "can't be read"
+        raise ObjectiveError(f"{shown} {can_not}: {error}") from error
     if found.y.dtype.kind == "f" and not np.isfinite(found.y).all():
-        raise ObjectiveError(f"{path}: the target is not a number in each row")
+        raise ObjectiveError(f"{shown}: the target is not a number in each row")
     return found
+
+
+def read(path: Path, target: str | None, groups: str | None) -> Table:
+    """Read a file; raises ValueError."""
+    if path.suffix == ".npz":
+        return read_arrays(path, target, groups)
+    from hpmpi.reading import read_table  # noqa: PLC0415 - has pandas
+
+    return read_table(path, target, groups)
+
+
+def of_study(folder: str, target: str | None, groups: str | None) -> Table:
+    """Take the data of `[data]`, with the alphabets of words; raises ValueError."""
+    data: Mapping[str, Any] = data_in(folder) or {}
+    found = of_arrays(data, target, groups)
+    words = {
+        int(name.removeprefix(ALPHABETS)): data[name].tolist()
+        for name in data
+        if name.startswith(ALPHABETS)
+    }
+    return found._replace(words=words)
 
 
 def fetch(name: str) -> tuple[Array, Array]:
@@ -238,21 +256,3 @@ def alone(folder: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):
             fcntl.flock(stack.enter_context((folder / ".lock").open("w")), fcntl.LOCK_EX)
         yield
-
-
-def read_arrays(path: Path, target: str | None) -> Table:
-    """Read an .npz."""
-    with np.load(path, allow_pickle=False) as arrays:
-        return of_arrays(arrays, target)
-
-
-def of_arrays(arrays: Mapping[str, Any], target: str | None) -> Table:
-    """Take `x` or `X`, and `y` or what `target` names; raises ValueError."""
-    x = next((name for name in ("x", "X") if name in arrays), "x")
-    for name in (x, target or "y"):
-        if name not in arrays:
-            raise ValueError(f"there is no array {name!r}, but {', '.join(arrays)}")
-    found = Table(arrays[x], arrays[target or "y"], [])
-    if len(found.x) != len(found.y):
-        raise ValueError(f"{x} has {len(found.x)} rows, and {target or 'y'} {len(found.y)}")
-    return found

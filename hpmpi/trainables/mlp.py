@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from hpmpi.columns import Array
 from hpmpi.errors import ObjectiveError
+from hpmpi.sheets import Array
 from hpmpi.trainables.training import Trainable
 from hpmpi.trial import Config
 
@@ -50,7 +50,7 @@ def augment(x: Array, config: Config, draw: np.random.Generator) -> Array:
                 moved = moves == move
                 images[moved] = np.roll(images[moved], move, axis)
         x = images.reshape(len(x), -1)
-    return x + noise * draw.standard_normal(x.shape)
+    return x + noise * draw.standard_normal(x.shape) if noise > 0 else x
 
 
 train = Trainable(

@@ -9,6 +9,7 @@ from hpmpi.forms import fill_struct
 
 Task = Literal["classification", "regression"]
 Kind = Literal["epochs", "trees", "rows", "folds", "none"]
+Split = Literal["random", "time"]
 
 DEFAULT = "digits"
 """The data set, where neither `dataset` nor `[data]` says one."""
@@ -29,6 +30,8 @@ class Options(msgspec.Struct, frozen=True):
     rows: Annotated[int, msgspec.Meta(ge=1)] | None = None
     test_size: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.25
     folds: Annotated[int, msgspec.Meta(ge=2)] | None = None
+    groups: str | None = None
+    split: Split = "random"
     scoring: str | list[str] | None = None
     resource: Kind | None = None
     task: Task | None = None
@@ -41,6 +44,11 @@ def read(args: dict[str, object]) -> Options:
     options = fill_struct(Options, args, "objective_args", problems)
     if options and options.validation and (options.folds or options.resource == "folds"):
         problems.append("objective_args.validation is held out: there are no folds beside it")
+    if options and options.validation and (options.groups or options.split == "time"):
+        beside = "groups" if options.groups else "split"
+        problems.append(f"objective_args.validation is held out: {beside} says nothing then")
+    if options and options.groups and options.split == "time":
+        problems.append('objective_args.groups and split = "time" exclude each other')
     if options is None or problems:
         raise ObjectiveError("; ".join(problems))
     return options

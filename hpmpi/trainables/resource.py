@@ -1,7 +1,7 @@
 """What more of costs more: how a model is taken from one amount to the next.
 
 epochs   partial_fit, one pass over the training rows at a time
-trees    warm_start, with more and more of them
+trees    warm_start, with more and more of them; where there is none, each rung fits anew
 rows     so many of the training rows, the classes in their shares; each rung fits anew
 folds    so many of the k folds, a model for each; the score is the mean over them
 none     every rung does the same: for schedulers that have one rung
@@ -13,11 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.base import is_classifier
 
-from hpmpi.columns import Array
 from hpmpi.errors import ObjectiveError
-from hpmpi.trainables.dataset import Part, spread
+from hpmpi.sheets import Array
+from hpmpi.trainables.dataset import spread
 from hpmpi.trainables.estimator import last, title
+from hpmpi.trainables.fitting import fit
 from hpmpi.trainables.options import Kind
+from hpmpi.trainables.splits import Part
 
 Vary = Callable[[Array, int], Array]
 """Changes the training features, (rows, features), for an epoch."""
@@ -64,9 +66,14 @@ def once(start: int, stop: int) -> Iterable[int]:
 
 def one_epoch(model: Any, part: Part, reached: int, vary: Vary) -> int:
     """Pass over the training rows once more; returns how many there are."""
-    options = {"classes": np.unique(part.y_train)} if is_classifier(model) else {}
+    options = {"classes": labels_of(part.y_train)} if is_classifier(model) else {}
     model.partial_fit(vary(part.x_train, reached - 1), part.y_train, **options)
     return len(part.y_train)
+
+
+def labels_of(y: Array) -> Array:
+    """List the classes; of several labels a row, there are as many as labels."""
+    return np.unique(y) if y.ndim == 1 else np.arange(y.shape[1])
 
 
 def trees(model: Any, part: Part, reached: int, _: Vary) -> int:
@@ -79,16 +86,23 @@ def trees(model: Any, part: Part, reached: int, _: Vary) -> int:
     return len(part.y_train)
 
 
+def trees_anew(model: Any, part: Part, reached: int, _: Vary) -> int:
+    """Grow all of the trees: what can't add to them begins again."""
+    model.set_params(**{count_of_trees(model): reached})
+    fit(model, part.x_train, part.y_train)
+    return len(part.y_train)
+
+
 def some_rows(model: Any, part: Part, reached: int, _: Vary) -> int:
     """Fit anew, with so many rows, or with all that there are."""
     rows = spread(part.y_train, stratified=is_classifier(model))[:reached]
-    model.fit(part.x_train[rows], part.y_train[rows])
+    fit(model, part.x_train[rows], part.y_train[rows])
     return len(rows)
 
 
 def all_rows(model: Any, part: Part, _reached: int, _: Vary) -> int:
     """Fit anew."""
-    model.fit(part.x_train, part.y_train)
+    fit(model, part.x_train, part.y_train)
     return len(part.y_train)
 
 
@@ -101,12 +115,21 @@ RESOURCES: dict[Kind, Resource] = {
 }
 
 
+TREES_ANEW = Resource(once, trees_anew)
+
+
+def resource_of(kind: Kind, model: Any) -> Resource:
+    """Say how a model is taken from one amount to the next."""
+    warm = f"{last(model)}warm_start" in model.get_params()
+    return TREES_ANEW if kind == "trees" and not warm else RESOURCES[kind]
+
+
 def count_of_trees(model: Any) -> str:
-    """Name the hyperparameter that counts trees which can be added later; "" where none does."""
+    """Name the hyperparameter that counts trees; "" where none does."""
     before, there_is = last(model), model.get_params()
     boosts = title(model).rpartition(" ")[2].startswith("HistGradientBoosting")
     count = before + ("max_iter" if boosts else "n_estimators")
-    return count if count in there_is and f"{before}warm_start" in there_is else ""
+    return count if count in there_is else ""
 
 
 def choose(said: Kind | None, usual: Kind, model: Any, values: Mapping[str, Any]) -> Kind:

@@ -10,8 +10,8 @@ import numpy as np
 from sklearn.metrics import get_scorer, get_scorer_names
 
 from hpmpi.errors import ObjectiveError
-from hpmpi.trainables.dataset import Part
 from hpmpi.trainables.options import Task
+from hpmpi.trainables.splits import Part
 from hpmpi.trial import Metrics
 
 Scorers = dict[str, Callable[[Any, Any, Any], float]]
@@ -39,7 +39,7 @@ def scorers(said: str | list[str] | None, task: Task) -> Scorers:
 
 
 def measure(model: Any, part: Part, scorers: Scorers) -> Metrics:
-    """Score a model on what was held out; `size_bytes` is that of its pickle, which is not kept."""
+    """Score a model on what was held out, and say what it costs."""
     began_at = time.monotonic()
     metrics = {
         name: float(score(model, part.x_test, part.y_test)) for name, score in scorers.items()
@@ -47,12 +47,21 @@ def measure(model: Any, part: Part, scorers: Scorers) -> Metrics:
     took_s = time.monotonic() - began_at
     if isinstance(loss := getattr(model, "loss_", None), float):
         metrics["train_loss"] = loss
-    return {**metrics, "score_s": took_s, "size_bytes": float(len(pickle.dumps(model)))}
+    return {**metrics, "score_s": took_s, **size_of(model)}
+
+
+def size_of(model: Any) -> Metrics:
+    """Measure the pickle of a model, which is not kept; what can't be measured is no score."""
+    try:
+        return {"size_bytes": float(len(pickle.dumps(model)))}
+    except Exception:  # noqa: BLE001 - somebody's estimator: it may hold a lock, a file, a GPU
+        return {}
 
 
 def over_folds(folds: Sequence[Metrics]) -> Metrics:
     """Join the metrics of folds: means, and standard deviations, as GridSearchCV has them."""
-    values = {name: [fold[name] for fold in folds] for name in folds[0]}
+    names = [name for name in folds[0] if all(name in fold for fold in folds)]
+    values = {name: [fold[name] for fold in folds] for name in names}
     metrics = {
         name: float(np.sum(each) if name in COSTS else np.mean(each))
         for name, each in values.items()

@@ -10,17 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import skops.io
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import Pipeline
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from hpmpi.errors import ObjectiveError
-from hpmpi.trainables.estimator import title
+from hpmpi.trainables.estimator import steps_of, title
 from hpmpi.trial import Metrics
 
 MODEL = "model.skops"
 SCORES = "scores.json"
 
+PREPARED = "prepared"
+"""The step before a model that prepares its features."""
+
 TRUSTED = [
+    "numpy.dtype",
     "sklearn._loss.loss.HalfTweedieLossIdentity",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
@@ -55,23 +59,23 @@ def load_scores(folder: Path) -> list[Metrics]:
     return folds
 
 
-def save_models(folder: Path, models: Sequence[Any], scalers: Sequence[Any]) -> None:
-    """Write the models, each with what scales its features; raises NotKeptError."""
+def save_models(folder: Path, models: Sequence[Any], preparers: Sequence[Any]) -> None:
+    """Write the models, each with what prepares its features; raises NotKeptError."""
     whole = [
-        model if scaler is None else make_pipeline(scaler, model)
-        for model, scaler in zip(models, scalers, strict=True)
+        model if preparer is None else Pipeline([(PREPARED, preparer), ("model", model)])
+        for model, preparer in zip(models, preparers, strict=True)
     ]
     try:
         written = skops.io.dumps(whole if len(whole) > 1 else whole[0])
         unknown = set(skops.io.get_untrusted_types(data=written)) - set(trusted(models[0]))
-    except (TypeError, AttributeError) as error:
+    except Exception as error:  # somebody's estimator: it may hold a lock, a file, a GPU
         raise NotKeptError(f"{title(models[0])} is not kept: {error}") from error
     if unknown:
         raise NotKeptError(f"{title(models[0])} is not kept: it has {', '.join(sorted(unknown))}")
     (folder / MODEL).write_bytes(written)
 
 
-def load_models(folder: Path, like: Any, *, scaled: bool) -> list[Any]:
+def load_models(folder: Path, like: Any) -> list[Any]:
     """Read the models that were saved of an estimator `like` this; raises ObjectiveError."""
     try:
         found = skops.io.load(folder / MODEL, trusted=trusted(like))
@@ -79,10 +83,16 @@ def load_models(folder: Path, like: Any, *, scaled: bool) -> list[Any]:
         said = str(error).partition("\n")[0]
         raise ObjectiveError(f"{folder / MODEL} is none of ours: {said}") from error
     models = found if isinstance(found, list) else [found]
-    return [model[-1] if scaled else model for model in models]
+    return [model[-1] if is_prepared(model) else model for model in models]
+
+
+def is_prepared(model: Any) -> bool:
+    """Tell whether a model was written with what prepares its features."""
+    return isinstance(model, Pipeline) and model.steps[0][0] == PREPARED
 
 
 def trusted(model: Any) -> list[str]:
     """List what may be loaded, with the classes that the study names."""
-    steps = [step for _, step in model.steps] if isinstance(model, Pipeline) else [model]
-    return [*TRUSTED, *(f"{type(step).__module__}.{type(step).__qualname__}" for step in steps)]
+    inner = [each for each in model.get_params().values() if hasattr(each, "fit")]
+    kinds = [type(each) for each in [*steps_of(model), *inner]]
+    return [*TRUSTED, *(f"{kind.__module__}.{kind.__qualname__}" for kind in kinds)]
