@@ -17,8 +17,8 @@ The map of the package; imports go down the list, never up:
   `perform` (from inside), `ending` (why and when it ends), `bare` (an objective without a process),
   `family` (all that a child has started) and its `memory`, `streams` (for what is printed),
   `variables` (of ours, in a rank's environment),
-  `output` (what it prints), `objective` (the user's function), `metrics` (what comes of it),
-  `accounts` (what is told of its errors), `checkpoints` (of a trial),
+  `output` (what it prints), `objective` (the user's function), its `handle` of a trial, `metrics`
+  (what comes of it), `accounts` (what is told of its errors), `checkpoints` (of a trial),
   `baseline`, `store` (the run folder), made of `journal` and `results`, `scribe` (has the latter
   written), `lock` (whose it is) and its `keeper`, `files` (whole or not at all), `narrator` (the
   log), `trainables` (objectives that need no code), `allocation` (what Slurm says), `place` (what

@@ -29,7 +29,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from hpmpi import guard, objective
+from hpmpi import guard, handle, objective
 from hpmpi.accounts import told
 from hpmpi.errors import ObjectiveError
 from hpmpi.frames import Frames
@@ -148,9 +148,7 @@ class Attempts:
         self._used = False
         self._timed = signal.getitimer(signal.ITIMER_REAL)[0] > 0.0
 
-    def make(
-        self, order: Assign, say: Callable[[Progress], None], drains: objective.Drains
-    ) -> Answer:
+    def make(self, order: Assign, say: Callable[[Progress], None], drains: handle.Drains) -> Answer:
         """Make an attempt; whatever the objective does, but to end the process, is an answer."""
         job = (order.trial, order.rung, order.attempt)
         used, self._used = self._used, True
@@ -159,7 +157,7 @@ class Attempts:
             say(Progress(*job, [point]))
 
         try:
-            trial, checkpoints = objective.open_trial(self._welcome, order, publish, drains)
+            trial, checkpoints = handle.open_trial(self._welcome, order, publish, drains)
         except BaseException as error:  # noqa: BLE001 - a file system
             return Failed(*job, FailureKind.EXCEPTION, told(error), used)
         came = self._call(order, trial)
@@ -167,7 +165,7 @@ class Attempts:
             signal.setitimer(signal.ITIMER_REAL, 0.0)
         suspended = trial.end()
         saved = checkpoints.newest.resource if checkpoints.newest else 0
-        if isinstance(came, objective.Suspend):  # it may be from a process that has saved
+        if isinstance(came, handle.Suspend):  # it may be from a process that has saved
             return Suspended(*job, max(saved, came.saved))
         if suspended:
             return Suspended(*job, saved)
@@ -175,12 +173,12 @@ class Attempts:
             return Failed(*job, came.kind, came.error, used)
         return Finished(*job, came, saved)
 
-    def _call(self, order: Assign, trial: objective.Trial) -> Metrics | Mishap | objective.Suspend:
+    def _call(self, order: Assign, trial: handle.Trial) -> Metrics | Mishap | handle.Suspend:
         pid = os.getpid()
         try:
-            with objective.working_folder(trial, own=self._welcome.own_folder):
+            with handle.working_folder(trial, own=self._welcome.own_folder):
                 return check(self._function(order.config, trial), self._welcome.metric)
-        except objective.Suspend as suspend:
+        except handle.Suspend as suspend:
             return suspend
         except ObjectiveError as error:
             return Mishap(FailureKind.BAD_VALUE, str(error))

@@ -15,7 +15,8 @@ import msgspec
 
 from hpmpi import data, rooms
 from hpmpi.errors import ObjectiveError
-from hpmpi.objective import Trial, load
+from hpmpi.handle import Trial
+from hpmpi.objective import load
 from hpmpi.transports import LEADER
 
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]

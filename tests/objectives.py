@@ -17,7 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from hpmpi.objective import Trial
+from hpmpi.handle import Trial
 from hpmpi.place import THREADS
 from hpmpi.transports import is_of_a_rank
 from hpmpi.trial import Config

@@ -20,8 +20,8 @@ LAYERS = {
         *("audit", "pace", "progress", "series", "blame", "shield", "rules"),
     ],
     "I/O": [
-        *("family", "guard", "frames", "transports", "checkpoints", "objective", "perform"),
-        *("metrics", "accounts"),
+        *("family", "guard", "frames", "transports", "checkpoints", "handle", "objective"),
+        *("perform", "metrics", "accounts"),
         *("output", "child", "worker", "baseline", "journal", "store", "narrator", "trainables"),
         *("files", "lock", "place", "results", "allocation", "lifeline", "team", "launchers"),
         *("vigil", "standby", "memory", "bare", "scribe", "head", "connections", "keeper"),

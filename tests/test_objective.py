@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hpmpi import checkpoints, objective
+from hpmpi import checkpoints
 from hpmpi.errors import ObjectiveError
+from hpmpi.handle import SAVE_PAUSE_S, SAVE_SHARE, Drains, Suspend, Trial, open_trial
 from hpmpi.messages import Point
-from hpmpi.objective import Drains, Suspend, Trial, called_with_both, load, made, open_trial
+from hpmpi.objective import called_with_both, load, made
 from hpmpi.trial import Config
 from tests.build import never
 from tests.drive import order, welcome
@@ -369,12 +370,12 @@ def test_now_and_then_is_a_time_to_save(tmp_path: Path, monkeypatch: pytest.Monk
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now)
     assert not trial.should_save(1)
-    now += objective.SAVE_PAUSE_S + 1
+    now += SAVE_PAUSE_S + 1
     assert trial.should_save(1)
     with trial.checkpoint(1):
         now += 100
     assert not trial.should_save(2)
-    now += 100 / objective.SAVE_SHARE - 1
+    now += 100 / SAVE_SHARE - 1
     assert not trial.should_save(2)
     now += 2
     assert trial.should_save(2)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from hpmpi.handle import Trial
 from hpmpi.messages import Failed, FailureKind, Finished, Progress, Suspended, Welcome
-from hpmpi.objective import Trial
 from hpmpi.perform import Answer, Attempts
 from hpmpi.trial import Config
 from tests.build import never

@@ -12,7 +12,7 @@ import pytest
 from hpmpi import data, rooms, source
 from hpmpi.data import Data
 from hpmpi.errors import ObjectiveError
-from hpmpi.objective import open_trial
+from hpmpi.handle import open_trial
 from hpmpi.source import Source, lay_down, read
 from tests.drive import order, welcome
 

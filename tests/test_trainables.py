@@ -22,8 +22,9 @@ from sklearn.tree import DecisionTreeClassifier
 
 from hpmpi.errors import ObjectiveError
 from hpmpi.forms import Table
+from hpmpi.handle import open_trial
 from hpmpi.messages import Assign, Point
-from hpmpi.objective import check_study, open_trial
+from hpmpi.objective import check_study
 from hpmpi.trainables import boosting, forest, knn, mlp, sklearn, svm, tree
 from hpmpi.trainables.snapshot import TRUSTED
 from hpmpi.trainables.training import Trainable

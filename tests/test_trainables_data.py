@@ -20,8 +20,9 @@ from sklearn.model_selection import (
 
 from hpmpi.data import data_in
 from hpmpi.errors import ObjectiveError
+from hpmpi.handle import open_trial
 from hpmpi.messages import Assign, Point
-from hpmpi.objective import check_study, open_trial
+from hpmpi.objective import check_study
 from hpmpi.trainables import dataset, tree
 from hpmpi.trainables.dataset import BUILT_IN, FETCHED, Source, load, located, spread
 from hpmpi.trainables.options import read as read_options

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from hpmpi.objective import Trial
+from hpmpi.handle import Trial
 from hpmpi.trial import Config
 
 ETA = 3

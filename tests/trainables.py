@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from hpmpi.forms import Table
+from hpmpi.handle import open_trial
 from hpmpi.messages import Assign, Point
-from hpmpi.objective import open_trial
 from hpmpi.trainables.scoring import COSTS
 from hpmpi.trainables.training import Trainable
 from hpmpi.trial import Config, Metrics

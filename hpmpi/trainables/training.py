@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from hpmpi.data import Data
 from hpmpi.errors import ObjectiveError
-from hpmpi.objective import Trial
+from hpmpi.handle import Trial
 from hpmpi.sheets import Array
 from hpmpi.trainables import options as study
 from hpmpi.trainables import snapshot

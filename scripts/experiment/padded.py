@@ -5,7 +5,7 @@ from pathlib import Path
 from random import Random
 
 from hpmpi import objective
-from hpmpi.objective import Trial
+from hpmpi.handle import Trial
 from hpmpi.trial import Config
 
 ROOT = Path(__file__).parents[2]
