@@ -14,9 +14,11 @@ DEFAULTS = {
 """What an MPI library is told, unless the user has said something else."""
 
 
-def with_ours(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return this process's environment with some more variables, marked as ours."""
-    return {**os.environ, **environment, SET: " ".join(sorted(set_here() | environment.keys()))}
+def with_ours(
+    environment: Mapping[str, str], among: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """Return an environment, if not this process's, with some more variables, marked as ours."""
+    return {**among, **environment, SET: " ".join(sorted(set_here() | environment.keys()))}
 
 
 def set_here() -> set[str]:
