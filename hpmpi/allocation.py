@@ -142,7 +142,9 @@ def cancel_steps(allocation: Allocation, name: str) -> None:
 
 def nodes(allocation: Allocation) -> str:
     """Ask for the nodes that an allocation has now, as Slurm writes them."""
-    return "".join(answer(["squeue", "--noheader", "--jobs", allocation.name, "--format=%N"]))
+    rows = answer(["squeue", "--noheader", "--jobs", allocation.name, "--format=%A %N"])
+    each = dict(row.split(" ", 1) for row in rows if " " in row)  # more where it is heterogeneous
+    return each.get(allocation.number, "").strip()
 
 
 def components(allocation: Allocation) -> int:

@@ -209,8 +209,8 @@ def passing_on(script: str) -> Iterator[None]:
     if refused := contradicting(script, before):
         log.warning("submit: not heeded, as it is said otherwise here: %s", ", ".join(refused))
     for name in before:
-        theirs = name.startswith(("SLURM_", "SRUN_", "SLURMD_", *OF_A_RANK))
-        if name in refused or (theirs and not name.startswith(step.CLIENT)):
+        of_here = step.is_slurms(name) or name.startswith(("SLURMD_", *OF_A_RANK))
+        if name in refused or of_here:
             del os.environ[name]
     try:
         yield

@@ -305,7 +305,7 @@ def come_to(folder: Path, before: store.Status, code: int) -> int:
 
 def environment(now: Team) -> dict[str, str]:
     """Return the environment of a launcher: ours, as far as it is about the team."""
-    found = dict(os.environ) if now.allocation is None else step.environment(now.allocation)
+    found = step.environment(now.allocation)
     return {name: value for name, value in found.items() if not name.startswith(OF_A_RANK)}
 
 

@@ -63,17 +63,22 @@ def spares() -> bool:
     return any(SPARING in line for line in answer(["srun", "--help"]))
 
 
-def environment(allocation: Allocation) -> dict[str, str]:
-    """Return the environment of what starts steps of an allocation."""
+def environment(allocation: Allocation | None) -> dict[str, str]:
+    """Return the environment of what starts steps of an allocation, or nothing by Slurm."""
+    if allocation is None:
+        return {name: value for name, value in os.environ.items() if not is_slurms(name)}
     named = os.environ.get("SLURM_JOB_ID") == allocation.number
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("SLURM_", "SRUN_"))
-        or name.startswith(CLIENT)
-        or (named and is_meant(name, value, allocation))
+        if not is_slurms(name) or (named and is_meant(name, value, allocation))
     }
     return kept | {"SLURM_JOB_ID": allocation.number, "SLURM_JOBID": allocation.number}
+
+
+def is_slurms(name: str) -> bool:
+    """Tell what is said of an allocation, or of steps, from how Slurm is to be reached."""
+    return name.startswith(("SLURM_", "SRUN_")) and not name.startswith(CLIENT)
 
 
 def is_meant(name: str, value: str, allocation: Allocation) -> bool:

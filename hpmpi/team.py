@@ -96,9 +96,9 @@ def advice(idle: str) -> str:
 
 
 def missing(now: Team) -> list[str]:
-    """List the nodes of a team that do not answer."""
+    """List the nodes of a team that do not answer, where others do: else it may be Slurm."""
     answering = living(now).nodes
-    return [node for node in now.nodes if node not in answering]
+    return [node for node in now.nodes if node not in answering] if answering else []
 
 
 def ask(team: Team, limit_s: float) -> list[str]:
@@ -108,7 +108,7 @@ def ask(team: Team, limit_s: float) -> list[str]:
     asked = {
         node: subprocess.Popen(
             [*how, node, "true"],
-            env=None if ours is None else step.environment(ours),
+            env=step.environment(ours),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -125,7 +125,10 @@ def test_another_step_is_in_its_allocation_and_requeues_nothing(step: str) -> No
 
 def test_a_shell_of_salloc_is_in_an_allocation_that_is_never_requeued() -> None:
     said = parsed([line(BatchFlag="0")])
-    for lineage in (["-bash ", "salloc -n4 ", "sshd: me "], ["/usr/bin/salloc ", *SCRIPT]):
+    for lineage in (
+        ["-bash ", "salloc -n4 ", "sshd: me "],
+        ["/usr/bin/salloc ", "slurmstepd: [16.batch] "],
+    ):
         mine = ours({"SLURM_JOB_ID": "17"}, lineage, said, ME)
         assert mine is not None
         assert (mine.number, mine.is_ours_to_requeue) == ("17", False)

@@ -201,6 +201,24 @@ def test_ranks_that_do_not_meet_are_no_run(study: Study) -> None:
     assert study.decisions == []
 
 
+HANGS = f"""#!/bin/sh
+case "$1" in --version) echo "{"Open MPI" if IS_OPEN_MPI else "HYDRA"}"; exit;; esac
+echo "srun: fatal: refused" >&2
+exec sleep 600
+"""
+
+
+@real
+@pytest.mark.skipif(not VENV.exists(), reason="this Python has no environment to copy")
+def test_a_launcher_that_has_nothing_to_wait_for_is_not_waited_for(study: Study) -> None:
+    """As MPICH's, where Slurm refuses what it asks for; nor are its starts made for ever."""
+    python = environment(study.folder / "venv", HANGS)
+    done = study.run([str(python), *launching(study)[1:]])
+    assert (done.returncode, done.stdout, study.left()) == (STUCK, "", []), done.stderr
+    assert done.stderr.count("what the launcher has started is gone") == 3
+    assert study.decisions == []
+
+
 @real
 @pytest.mark.parametrize(
     ("objective", "code", "told"),

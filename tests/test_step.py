@@ -39,6 +39,12 @@ def test_of_another_allocation_nothing_is_seen(
     assert seen(monkeypatch, theirs | USERS) == USERS | ours
 
 
+def test_without_an_allocation_nothing_of_slurms_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An mpirun would start ranks in the one that is named, which may be over."""
+    monkeypatch.setattr(os, "environ", OURS | USERS)
+    assert environment(None) == USERS
+
+
 @pytest.mark.parametrize("name", sorted(CONTRADICTING - {"SLURM_CPUS_PER_TASK"}))
 def test_what_contradicts_is_not_seen(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     assert name not in seen(monkeypatch, {**OURS, name: "1"})
