@@ -7,7 +7,7 @@ nodes that don't answer - leaves nothing there: it is counted beforehand, and ta
 """
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hpmpi import files
@@ -53,21 +53,29 @@ def read(path: Path) -> int:
 
 
 def gains(decisions: Sequence[Decision]) -> int:
-    """Count what a study has come to."""
-    return sum(map(is_gain, decisions))
+    """Count what a study has come to: results, and checkpoints to go on from.
 
-
-def is_gain(decision: Decision) -> bool:
-    """Tell a result, a checkpoint to go on from, and that a job is given up: others have a turn."""
-    given_up = isinstance(decision, Failure) and decision.final
-    return given_up or isinstance(decision, Result | Suspension)
+    And jobs that were given up: others then have their turn, unless all may be like them.
+    """
+    return sum(map(gain(decisions), decisions))
 
 
 def barren_starts(decisions: Sequence[Decision]) -> int:
     """Count the newest starts of a study that brought nothing."""
-    count = 0
+    is_gain, count = gain(decisions), 0
     for each in reversed(decisions):
         if is_gain(each):
             break
         count += isinstance(each, Started)
     return count
+
+
+def gain(decisions: Sequence[Decision]) -> Callable[[Decision], bool]:
+    """Make what tells whether one of these decisions is something new."""
+    has_result = any(isinstance(each, Result) for each in decisions)
+
+    def is_gain(each: Decision) -> bool:
+        given_up = isinstance(each, Failure) and each.final
+        return isinstance(each, Result | Suspension) or (given_up and has_result)
+
+    return is_gain

@@ -49,15 +49,24 @@ def test_whoever_submits_anew_begins_to_count_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("decision", "barren"), [(RESULT, 0), (failure(final=True), 0), (failure(final=False), 1)]
+    ("before", "decision", "barren"),
+    [
+        ([], RESULT, 0),
+        ([RESULT], failure(final=True), 0),
+        ([RESULT], failure(final=False), 1),
+        ([], failure(final=True), 1),
+    ],
+    ids=["a-result", "given-up", "to-be-tried-again", "given-up-as-all"],
 )
-def test_what_is_new_ends_the_row(tmp_path: Path, decision: Decision, barren: int) -> None:
+def test_what_is_new_ends_the_row(
+    tmp_path: Path, before: list[Decision], decision: Decision, barren: int
+) -> None:
     """A job that is given up, too: it may have taken the run along, and others have their turn."""
-    starts = Starts(tmp_path, [], 1)
+    starts = Starts(tmp_path, before, 1)
     starts.begin()
-    starts.end([STARTED, decision], has_begun=True)
+    starts.end([*before, STARTED, decision], has_begun=True)
     assert starts.barren == barren
-    assert after(tmp_path, 1, STARTED, decision) == barren
+    assert after(tmp_path, 1, *before, STARTED, decision) == barren
 
 
 @pytest.mark.parametrize("text", ["", "many\n", "-1\n", "\x00"])
