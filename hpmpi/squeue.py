@@ -19,13 +19,13 @@ HABITS = ("SQUEUE_", "SCONTROL_", "SCANCEL_", "SLURM_TIME_FORMAT")
 """Where users keep options for themselves: a filter, a format, a question to be answered."""
 
 COLUMNS = {
-    **dict.fromkeys(("JobID", "ArrayJobID", "ArrayTaskID", "HetJobID", "UserID", "State"), 20),
+    **dict.fromkeys(("JobID", "ArrayJobID", "ArrayTaskID", "UserID", "State"), 20),
     **dict.fromkeys(("RestartCnt", "BatchFlag", "EndTime", "NumTasks"), 20),
-    **dict.fromkeys(("cpus-per-task", "threads"), 20),
-    **dict.fromkeys(("Reason", "tres-per-task", "tres-per-node"), 80),
+    **dict.fromkeys(("Reason", "HetJobID", "cpus-per-task", "threads"), 80),
+    **dict.fromkeys(("tres-per-task", "tres-per-node"), 80),
 }
-"""What squeue is asked for, and how wide it writes that."""
-
+"""What squeue is asked for, and how wide it writes that. The last are those that it has not always
+had: what is after one that it does not know is lost."""
 
 SCRIPT = "batch"
 """The name of the step that the script is."""

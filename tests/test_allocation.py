@@ -267,6 +267,13 @@ def test_an_end_that_is_no_number_is_not_known(said: str) -> None:
     assert (allocated(EndTime=said).ends_at, allocated(RestartCnt=said).restarts) == (None, 0)
 
 
+def test_what_an_older_squeue_does_not_know_hides_no_more_than_that() -> None:
+    names, widths = list(COLUMNS), list(COLUMNS.values())
+    known = line()[: sum(widths[: names.index("HetJobID")])]
+    (found,) = parsed([known])
+    assert found == allocated(cpus_per_task="N/A", threads="N/A")
+
+
 def test_nothing_is_asked_for_in_which_a_user_may_have_written() -> None:
     written = {"Name", "Comment", "AdminComment", "Command", "WorkDir", "Feature", "WCKey"}
     assert not COLUMNS.keys() & written
