@@ -15,10 +15,11 @@ DEFAULTS = {
 
 
 def with_ours(
-    environment: Mapping[str, str], among: Mapping[str, str] = os.environ
+    environment: Mapping[str, str], among: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Return an environment, if not this process's, with some more variables, marked as ours."""
-    return {**among, **environment, SET: " ".join(sorted(set_here() | environment.keys()))}
+    """Return an environment, this process's if no other, with some more variables, marked ours."""
+    before = os.environ if among is None else among
+    return {**before, **environment, SET: " ".join(sorted(set_here() | environment.keys()))}
 
 
 def set_here() -> set[str]:
