@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hpmpi.launch import MOST_BARREN
 from hpmpi.summary import look
 from tests.runs import MPIRUN, Study
 from tests.slurm.allocations import TUNE, Tuning
@@ -137,14 +138,14 @@ def test_starts_without_a_rank_0_end_a_study_over_requeues(
     (folder / "srun").chmod(0o700)
     monkeypatch.setitem(cluster.env, "PATH", f"{folder}:{cluster.env['PATH']}")
     tuning.submit("--nodes=1", hpmpi=("--launcher", "srun"))
-    for restart in range(3):
+    for restart in range(MOST_BARREN):
         tuning.until_restarted(restart)
         count = f"{restart + 1}\n"
         cluster.wait_for(partial(is_counted, tuning.study.out, count), "a start")
         cluster.ask("scancel", "--batch", "--signal=USR1", tuning.job)
     assert cluster.until(tuning.job, "FAILED") == "FAILED"
-    assert (tuning.restarts, tuning.study.decisions) == (2, [])
-    assert "3 starts in a row" in tuning.log.read_text()
+    assert (tuning.restarts, tuning.study.decisions) == (MOST_BARREN - 1, [])
+    assert f"{MOST_BARREN} starts in a row" in tuning.log.read_text()
 
 
 @pytest.mark.parametrize("mpi", ["none", "pmi2"])
