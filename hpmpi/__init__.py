@@ -2,9 +2,10 @@
 
 The map of the package; imports go down the list, never up:
 
-- front doors: `cli` (the command line), `folders` (what a DIR is), `show`, `watch`, `export`,
-  `replay`, `plot` and its `figures`, `launch` (starts the ranks, and sees it through),
-  `submission` (has Slurm do so), made of `needs` and `batch`
+- front doors: `cli` (the command line), `commands` (whether it is one for ranks), `folders` (what
+  a DIR is), `show`, `watch`, `export`, `replay`, `plot` and its `figures`, `launch` (starts the
+  ranks, and sees it through) and its `signals`, `submission` (has Slurm do so), made of `needs` and
+  `batch`
 - a run: `settings` (one study file, checked), read by `toml`, and the `candidates` it names,
   `changes` (what of it may differ from the run that is there), `run` (as rank 0 leads it),
   `leader` (its loop), `summons` (what ends it), `service` (what the others do), `resume` (where a
@@ -21,11 +22,12 @@ The map of the package; imports go down the list, never up:
   (what comes of it), `accounts` (what is told of its errors), `checkpoints` (of a trial),
   `baseline`, `store` (the run folder), made of `journal` and `results`, `scribe` (has the latter
   written), `lock` (whose it is) and its `keeper`, `files` (whole or not at all), `narrator` (the
-  log), `trainables` (objectives that need no code), `allocation` (what Slurm says), `place` (what
-  of a node is a rank's), `team` (the nodes that answer), `launchers` (how each is told), `vigil`
-  (whether one hangs), `lifeline` (from launch to its ranks), `standby` (for when launch dies); of a
-  study's data: `source` (where they come from), `sheets` (tables as arrays), made by `reading` of
-  `columns` and, where they are text, by its `dialect`; `supply` (from rank 0),
+  log), `trainables` (objectives that need no code), `squeue` (what Slurm says), `allocation` (which
+  is ours), `step` (of it: what srun is told and sees), `place` (what of a node is a rank's), `team`
+  (the nodes that answer), `launchers` (how each is told), `vigil` (whether one hangs), `starts`
+  (what brought nothing), `lifeline` (from launch to its ranks), `standby` (for when launch dies);
+  of a study's data: `source` (where they come from), `sheets` (tables as arrays), made by `reading`
+  of `columns` and, where they are text, by its `dialect`; `supply` (from rank 0),
   `delivery` (to a rank), `rooms` (on its node), `data` (what a trial sees of them)
 - decisions, pure: `searchers`, `schedulers` and their `shield` (what they raise), `pace` (what
   there is time for), `blame` (what is given up), `jobs` (what outlives the ranks), `roster` (the

@@ -7,23 +7,25 @@ import sys
 import traceback
 from typing import NoReturn
 
-from hpmpi import guard, streams
+from hpmpi import commands, guard, streams
 
 
 def main() -> None:
     """Run the command line, or guard what does."""
     streams.settle()
-    if guard.needed() and (code := guard.watch()) is not None:
+    arguments = sys.argv[1:]
+    for_ranks = commands.wants_ranks(arguments)
+    if for_ranks and guard.needed() and (code := guard.watch()) is not None:
         leave(code)
     guard.bind_to_guard()
     try:
         from hpmpi import service  # noqa: PLC0415 - the guard does without
 
         if service.serves():
-            leave(service.serve())
+            leave(service.serve() if for_ranks or service.is_local() else 0)
         from hpmpi import cli  # noqa: PLC0415 - and so does who serves
 
-        leave(cli.main(sys.argv[1:]))
+        leave(cli.main(arguments))
     except SystemExit:  # the objective's process has done: it ends as any program does
         raise
     except KeyboardInterrupt:  # before there was anything to drain

@@ -1,18 +1,29 @@
-"""What Slurm says of the allocation that this process is in: when it ends, what becomes of it.
+"""The allocation that this process is in: which it is, when it ends, what becomes of it.
 
-All of it is asked with `scontrol`, which may be slow, fail, or not be there: then nothing is known,
-and nothing depends on it but convenience. Slurm calls an allocation a job; here a job is a trial's.
+Slurm calls an allocation a job; here a job is a trial's. Which one is ours the environment can't
+say: `sbatch` hands its variables on to other allocations, `tmux` keeps them past the end of theirs.
+What is ours is what this process is a step of, as its ancestors show, and all else of it is asked
+of Slurm: `ours` decides. Nothing is requeued or cancelled but by that.
+
+Slurm may be slow, fail, or not be there: then the time limit is not known, and no more is lost.
 """
 
+import contextlib
 import math
 import os
+import re
 import subprocess
 import time
-from collections.abc import Collection, Mapping
-from typing import IO, NamedTuple
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
 
-ANSWER_S = 30.0
-"""How long Slurm may take to answer."""
+from hpmpi.errors import SlurmError
+from hpmpi.squeue import ANSWER_S, Allocation, answer, ask, parsed, plain, question
+
+TRIES = 3
+AGAIN_S = 5.0
+"""How often a Slurm that must answer is asked, and how long it has to recover."""
 
 ASK_EVERY_S = 60.0
 """How often the end of the allocation is asked for: limits may be changed while it is used."""
@@ -21,106 +32,157 @@ KILL_S = 3.0
 LOOK_S = 0.3
 """How long what is killed may take to be gone, and how often to look."""
 
-EPOCH = {"SLURM_TIME_FORMAT": "%s"}
-"""Has Slurm write times as seconds since 1970."""
+STEP = re.compile(r"slurmstepd: \[(\d+)\.(\w+)|/job_(\d+)/step_(\w+)")
+"""How a step shows itself: as a process that others come from, or as a control group."""
+
+VISITS = "extern"
+"""The name of the step of who comes by ssh."""
 
 
-class Allocation(NamedTuple):
-    """What Slurm says of an allocation; `ends_at` is in seconds since 1970."""
+def ours(
+    environment: Mapping[str, str], lineage: Sequence[str], said: Sequence[Allocation], user: int
+) -> Allocation | None:
+    """Find, in what Slurm has said, the allocation that a process is in; None where in none.
 
-    state: str
-    reason: str
-    restarts: int
-    is_batch: bool
-    nodes: str
-    ends_at: float | None
+    `lineage`: what its ancestors are, the next first, and then its control groups.
 
-    @property
-    def is_ending(self) -> bool:
-        """Whether Slurm has decided to end it, for another reason than its time limit."""
-        return self.state != "RUNNING" and self.reason != "TimeLimit"
-
-
-def here() -> str | None:
-    """Return the id of the allocation that this process is in.
-
-    Of one in an array, ARRAY_TASK: the SLURM_JOB_ID of the last task means all of them to Slurm.
+    | the next of Slurm's in the lineage | SLURM_JOB_ID | is, to Slurm            | ours           |
+    |------------------------------------|--------------|-------------------------|----------------|
+    | the script of allocation Y         | anything     |                         | Y              |
+    | another step of Y                  | anything     |                         | Y, no requeue  |
+    | salloc; or nothing, on a login node| X            | running, this user's,   | X, no requeue  |
+    |                                    |              | and was given by salloc |                |
+    | salloc; or nothing: tmux, by hand  | X            | over, another user's,   | none           |
+    |                                    |              | or a script's           |                |
     """
-    array, task = (os.environ.get(f"SLURM_ARRAY_{word}_ID") for word in ("JOB", "TASK"))
-    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
+    number, step = claim(environment, lineage)
+    found = next((each for each in said if each.number == number), None)
+    if found is None:
+        return None
+    if step:
+        return found._replace(step=step)
+    interactive = found.state == "RUNNING" and found.user == user and not found.is_batch
+    return found if interactive else None
 
 
-def restarts() -> int:
-    """Tell how often this allocation was requeued before it was started this time."""
-    return number(os.environ.get("SLURM_RESTART_COUNT", ""))
+def claim(environment: Mapping[str, str], lineage: Sequence[str]) -> tuple[str, str]:
+    """Tell which allocation a process may be in, and of which step it is; "" for neither."""
+    for ancestor in lineage:
+        if (step := STEP.search(ancestor)) is not None:
+            number, name = filter(None, step.groups())
+            if name != VISITS:
+                return number, name
+        elif Path(ancestor.partition(" ")[0]).name == "salloc":
+            break
+    named = environment.get("SLURM_JOB_ID", "")
+    return named if named.isdecimal() else "", ""
 
 
-def tasks() -> int:
-    """Tell how many tasks were asked for in all; 0 where that was not said."""
-    return number(os.environ.get("SLURM_NTASKS", ""))
+def lineage() -> list[str]:
+    """List what the ancestors of this process are, the next first, and its control groups."""
+    found, pid = [], os.getppid()
+    with contextlib.suppress(OSError, ValueError, IndexError):  # no Linux; one has just ended
+        while pid > 0:
+            process = Path("/proc", str(pid))
+            words = (process / "cmdline").read_bytes().decode(errors="replace")
+            found.append(words.replace("\0", " "))
+            pid = int((process / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+    with contextlib.suppress(OSError):
+        found += Path("/proc/self/cgroup").read_text().splitlines()
+    return found
 
 
-def look(allocation: str) -> Allocation | None:
+def find() -> Allocation | None:
+    """Ask Slurm for the allocation that this process is in; None where it is in none.
+
+    Raises SlurmError where Slurm does not answer who is in one.
+    """
+    environment, above = dict(os.environ), lineage()
+    number, step = claim(environment, above)
+    for turn in range(TRIES if step else 1 if number else 0):
+        time.sleep(AGAIN_S * (turn > 0))
+        found = ours(environment, above, parsed(answer(question(number))), os.getuid())
+        if found is not None or not step:
+            return found
+    if step:
+        raise SlurmError(f"this is in allocation {number}, of which Slurm's squeue says nothing")
+    return None
+
+
+def look(allocation: Allocation) -> Allocation | None:
     """Ask what has become of an allocation; None where Slurm does not say."""
-    return parsed(" ".join(answer(question(allocation))))
+    said = parsed(answer(question(allocation.name)))
+    return next((each for each in said if each.number == allocation.number), None)
 
 
-def requeue(allocation: str) -> str | None:
+def requeue(name: str) -> str | None:
     """Have an allocation start anew as soon as it can; return what Slurm has against it.
 
     What runs in it is then ended by Slurm.
     """
     try:
-        asked = ask(["scontrol", "requeue", allocation])
+        asked = ask(["scontrol", "requeue", name])
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
     return None if asked.returncode == 0 else asked.stderr.strip() or "no reason given"
 
 
-def cancel_steps(names: Collection[str]) -> None:
-    """Kill the steps of this allocation that have these names; a dead node's stay for a while."""
-    allocation = here()
+def cancel_steps(allocation: Allocation, name: str) -> None:
+    """Kill the steps of an allocation that have a name; a dead node's stay for a while."""
     gives_up_at = time.monotonic() + KILL_S
-    while allocation is not None and time.monotonic() < gives_up_at:
-        steps = answer(["squeue", "--noheader", "--steps", "--job", allocation, "--format=%i %j"])
-        ours = [step for step, _, name in (line.partition(" ") for line in steps) if name in names]
-        if not ours:
+    while time.monotonic() < gives_up_at:
+        question = ["squeue", "--noheader", "--steps", "--jobs", allocation.name]
+        steps = [line.partition(" ") for line in answer([*question, "--format=%i %j"])]
+        named = [step for step, _, its_name in steps if its_name.strip() == name]
+        if not named:
             break
-        answer(["scancel", "--signal=KILL", *ours])
+        answer(["scancel", "--signal=KILL", *named])
         time.sleep(LOOK_S)
+
+
+def nodes(allocation: Allocation) -> str:
+    """Ask for the nodes that an allocation has now, as Slurm writes them."""
+    rows = answer(["squeue", "--noheader", "--jobs", allocation.name, "--format=%A %N"])
+    each = dict(row.split(" ", 1) for row in rows if " " in row)  # more where it is heterogeneous
+    return each.get(allocation.number, "").strip()
+
+
+def components(allocation: Allocation) -> int:
+    """Count the allocations that were asked for together, as one heterogeneous: each is a part."""
+    return len(parsed(answer(question(allocation.group)))) if allocation.group else 1
 
 
 class Deadline:
     """Asks again and again when the allocation ends, waiting for no answer."""
 
-    def __init__(self, allocation: str | None) -> None:
-        """Begin with what Slurm has told all processes of the allocation, if it did."""
-        self._allocation = allocation
-        told = number(os.environ.get("SLURM_JOB_END_TIME", ""))
-        self._known = float(told) if told else None
+    def __init__(self) -> None:
+        """Begin, knowing nothing but which allocation it may be."""
+        self._environment, self._lineage = dict(os.environ), lineage()
+        self._number, _ = claim(self._environment, self._lineage)
+        self._known: float | None = None
         self._told: float | None = None
         self._question: subprocess.Popen[bytes] | None = None
         self._asked_at = -math.inf
 
     def poll(self, now: float) -> float | None:
         """Return the end in seconds since 1970 when it is new; `now` is any clock's."""
-        if self._allocation is None:
+        if not self._number:
             return None
         if self._question is not None:
             self._listen(self._question, now)
         elif now - self._asked_at >= ASK_EVERY_S:
             self._asked_at = now
-            self._ask(self._allocation)
+            self._ask()
         if self._known == self._told:
             return None
         self._told = self._known
         return self._told
 
-    def _ask(self, allocation: str) -> None:
+    def _ask(self) -> None:
         try:
             self._question = subprocess.Popen(
-                question(allocation),
-                env=os.environ | EPOCH,
+                question(self._number),
+                env=plain(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -136,7 +198,8 @@ class Deadline:
         assert asked.stdout is not None
         said = heard(asked.stdout)
         self._question = None
-        found = parsed(said) if asked.returncode == 0 else None
+        rows = parsed(said.splitlines()) if asked.returncode == 0 else []
+        found = ours(self._environment, self._lineage, rows, os.getuid())
         if found is not None and found.ends_at is not None:
             self._known = found.ends_at
 
@@ -146,62 +209,3 @@ def heard(pipe: IO[bytes]) -> str:
     with pipe:
         os.set_blocking(pipe.fileno(), False)
         return (pipe.read() or b"").decode(errors="replace")
-
-
-def answer(command: list[str]) -> list[str]:
-    """Ask Slurm; return the lines of its answer, none where it has none."""
-    try:
-        asked = ask(command)
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    return asked.stdout.splitlines() if asked.returncode == 0 else []
-
-
-def ask(command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run a command of Slurm's; raises OSError, and TimeoutExpired."""
-    return subprocess.run(
-        command,
-        env=os.environ | EPOCH,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=ANSWER_S,
-        check=False,
-    )
-
-
-def question(allocation: str) -> list[str]:
-    """Say how to ask Slurm for what it knows of an allocation."""
-    return ["scontrol", "show", "job", "--oneliner", allocation]
-
-
-def parsed(said: str) -> Allocation | None:
-    """Read an answer; None where it is none.
-
-    >>> said = "JobState=RUNNING Reason=None Restarts=2 BatchFlag=1 EndTime=1795329511 NodeList=n1"
-    >>> parsed(said)
-    Allocation(state='RUNNING', reason='None', restarts=2, is_batch=True, nodes='n1', \
-ends_at=1795329511.0)
-    """
-    words: Mapping[str, str] = dict(
-        word.split("=", 1) for word in said.split() if "=" in word and not word.startswith("=")
-    )
-    if "JobState" not in words:
-        return None
-    return Allocation(
-        state=words["JobState"],
-        reason=words.get("Reason", ""),
-        restarts=number(words.get("Restarts", "")),
-        is_batch=words.get("BatchFlag") not in (None, "0"),
-        nodes=words.get("NodeList", ""),
-        ends_at=float(ends) if (ends := number(words.get("EndTime", ""))) else None,
-    )
-
-
-def number(text: str) -> int:
-    """Read a whole number; 0 where it is none.
-
-    >>> number("17"), number("Unknown")
-    (17, 0)
-    """
-    return int(text) if text.isdecimal() else 0

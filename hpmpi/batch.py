@@ -13,20 +13,24 @@ import contextlib
 import io
 import logging
 import os
+import re
 import shlex
 import shutil
 import signal
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from hpmpi import run
+from hpmpi import run, step, team
 from hpmpi.errors import HpmpiError, SettingsError, StoreError
 from hpmpi.files import link_or_copy
 from hpmpi.launch import Order, folder_of_task, launch
-from hpmpi.needs import Needs, minutes, numbers
+from hpmpi.launchers import OF_A_RANK
+from hpmpi.needs import OURS, Needs, minutes, numbers, option_of
 from hpmpi.service import BAD_INPUT
+from hpmpi.squeue import HABITS
 
 try:
     from submitit import SlurmExecutor, SlurmJob
@@ -91,8 +95,11 @@ class Watcher(SlurmInfoWatcher):
     """Asks squeue how our allocations are."""
 
     def _make_command(self) -> list[str] | None:
+        if not self._registered - self._finished:
+            return None
+        habits = [word for name in os.environ if name.startswith(HABITS) for word in ("-u", name)]
         command = ["squeue", "--noheader", "--array", "--states=all", f"--user={os.getuid()}"]
-        return [*command, "--format=%i|%T|%r"] if self._registered - self._finished else None
+        return ["env", *habits, *command, "--format=%i|%T|%r"]
 
     def read_info(self, string: bytes | str) -> dict[str, dict[str, str]]:
         """Read what it says."""
@@ -172,10 +179,13 @@ def send(request: Request) -> list[Allocation]:
             ["there is no sbatch here: submit from where Slurm is; `hpmpi launch` needs none"]
         )
     before = listed(request.kept)
+    if request.needs.nodes > 1 and request.needs.ntasks_per_node == 1:
+        log.warning("submit: %s", team.advice("its first node"))
+    batch = Batch(request)
     said = io.StringIO()  # submitit prints what it raises as well
     try:
-        with contextlib.redirect_stderr(said):
-            job = Batch(request).submit(in_batch, request.order)
+        with passing_on(batch.script()), contextlib.redirect_stderr(said):
+            job = batch.submit(in_batch, request.order)
     except (FailedJobError, FailedSubmissionError) as error:
         tidy(request.kept, before)
         raise SettingsError([f"Slurm refuses it: {error}"]) from error
@@ -184,6 +194,40 @@ def send(request: Request) -> list[Allocation]:
         raise StoreError(f"{request.kept} can't be written: {error.strerror}") from error
     assert isinstance(job, Allocation)
     return [job] if request.needs.array is None else tasks(job, request)
+
+
+@contextlib.contextmanager
+def passing_on(script: str) -> Iterator[None]:
+    """Have in the environment only what an allocation with this script is to have, and say so.
+
+    sbatch takes options from there rather than from a script, and hands on what it finds.
+    """
+    before = dict(os.environ)
+    if "SLURM_JOB_ID" in before:
+        said = "submit: what Slurm has set for allocation %s is not passed on"
+        log.warning(said, before["SLURM_JOB_ID"])
+    if refused := contradicting(script, before):
+        log.warning("submit: not heeded, as it is said otherwise here: %s", ", ".join(refused))
+    for name in before:
+        of_here = step.is_slurms(name) or name.startswith(("SLURMD_", *OF_A_RANK))
+        if name in refused or of_here:
+            del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def contradicting(script: str, environment: Mapping[str, str]) -> list[str]:
+    """List the variables by which sbatch would take other options than those of a script."""
+    lines = re.findall(r"^#SBATCH --([a-z-]+)", script, re.MULTILINE)
+    said = {option_of(option) for option in (*lines, *OURS)}
+    return [
+        name
+        for name in sorted(environment)
+        if name.startswith("SBATCH_") and option_of(name) in said
+    ]
 
 
 def tasks(array: Allocation, request: Request) -> list[Allocation]:

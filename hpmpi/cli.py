@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from hpmpi import __version__, export, folders, launch, replay, run, service, show, watch
+from hpmpi.commands import wants_ranks
 from hpmpi.errors import HpmpiError, TransportError
 from hpmpi.messages import Outcome
 from hpmpi.standby import stand_by
@@ -29,13 +30,14 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
     )
-    if len(arguments) == 2 and arguments[0] == "standby":  # noqa: PLR2004 - said by `launch`
-        stand_by(Path(arguments[1]))
+    if len(arguments) == 3 and arguments[0] == "standby":  # noqa: PLR2004 - said by `launch`
+        stand_by(Path(arguments[1]), arguments[2])
         return 0
     try:
         options = parsed(meant(arguments))
     except SystemExit as left:
-        run.dismiss()
+        if wants_ranks(arguments):
+            run.dismiss()
         return int(left.code or 0)
     try:
         code: int = options.do(options)
@@ -298,10 +300,9 @@ def do_submit(options: argparse.Namespace) -> int:
 
 
 def alone(do: Command) -> Command:
-    """Do without ranks, under mpirun too; end quietly where nobody reads, as in `... | head`."""
+    """End quietly where nobody reads, as in `... | head`."""
 
     def do_alone(options: argparse.Namespace) -> int:
-        run.dismiss()
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         return do(options)
 

@@ -45,6 +45,12 @@ class DiskError(StoreError):
     may_pass = True
 
 
+class SlurmError(HpmpiError):
+    """Slurm does not answer what can't be done without."""
+
+    may_pass = True
+
+
 class TransportError(HpmpiError):
     """The ranks do not form one world."""
 

@@ -176,6 +176,11 @@ def tidies(pid: int) -> bool:
     return False
 
 
+def children_of(pid: int) -> list[int]:
+    """List the children of a process that live."""
+    return [child for child, parent in _living() if parent == pid]
+
+
 def offer_to_kernel(pid: int) -> None:
     """Have the kernel take a child, and all it starts, before its rank if memory is out."""
     with contextlib.suppress(OSError):  # not Linux, or it has ended

@@ -11,35 +11,51 @@ Rules:
   ranks did well. What counts is the status in the run folder, of a start that was not there before.
 - A launcher is ended that stays when its ranks have ended, or rank 0 is silent or never begins.
 - Signals are not for the launcher, which may die of them: the ranks find word in the run folder.
-- MOST_BARREN starts in a row that bring nothing new, neither result nor checkpoint, end it: one
-  more than it takes to give up a job that takes each of them along.
+- MOST_BARREN starts in a row that bring nothing new - a result, a checkpoint, a job that is given
+  up - end it: one more than it takes to give up a job that takes each of them along. Those that
+  have no rank 0 count, too, and so do those from before a requeue.
+- The allocation is asked for once, here; what is requeued or cancelled is that one.
 - Whoever cancels an allocation, or interrupts this program, wants no requeue.
 """
 
 import contextlib
 import logging
 import os
+import secrets
 import signal
 import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from types import FrameType
 from typing import NamedTuple
 
-from hpmpi import allocation, program, run, settings, show, store, team, variables
+from hpmpi import (
+    allocation,
+    program,
+    run,
+    settings,
+    show,
+    signals,
+    step,
+    store,
+    team,
+    variables,
+)
 from hpmpi.blame import MAX_LOSSES
-from hpmpi.decisions import Decision, Result, Started, Suspension
+from hpmpi.decisions import Decision
+from hpmpi.family import children_of
 from hpmpi.files import trouble
-from hpmpi.launchers import STEPS, Launcher, choose
+from hpmpi.launchers import OF_A_RANK, Launcher, choose
 from hpmpi.lifeline import Lifeline
 from hpmpi.messages import Outcome
 from hpmpi.run import NO_RESULTS, NO_SUCCESS, NO_WORLD, TRY_AGAIN, Plan
-from hpmpi.service import BAD_INPUT, SIGNALS
+from hpmpi.service import BAD_INPUT
+from hpmpi.squeue import Allocation
 from hpmpi.standby import Standby
+from hpmpi.starts import Starts
 from hpmpi.summary import look, sum_up
 from hpmpi.team import Team
 from hpmpi.vigil import Vigil
@@ -61,8 +77,6 @@ PAUSE_S = 2.0
 REQUEUE_S = 120.0
 """How long Slurm may take to end what it requeues."""
 
-ENDINGS = (*SIGNALS, signal.SIGHUP)
-
 log = logging.getLogger("hpmpi")
 
 
@@ -78,38 +92,70 @@ class Order(NamedTuple):
     launcher: str | None = None
 
 
+class Means(NamedTuple):
+    """What ranks are started with: `team` is that of all nodes.
+
+    `steps`: what the steps of Slurm are called that are this launch's: there may be another.
+    """
+
+    allocation: Allocation | None
+    team: Team
+    launchers: list[Launcher]
+    steps: str
+
+
 def launch(order: Order) -> int:
     """Have a study run to its end, or as far as it comes here; return the exit code.
 
     Raises HpmpiError for bad input, before anything is started.
     """
-    signals = hear_signals()
-    order = for_array_task(order)
-    fresh = order.fresh and allocation.restarts() == 0
+    heard = signals.hear()
+    ours = find_allocation()
+    order = for_array_task(order, None if ours is None else ours.task)
+    fresh = order.fresh and (ours is None or ours.restarts == 0)
     plan = run.prepare(order.study, order.changes, order.out, fresh=fresh)
     if run.is_complete(plan):
         summary = sum_up(plan.study, plan.saved.decisions)
         sys.stdout.write(f"{show.text(summary, top=10)}\n")
         return run.exit_code(summary)
-    whole = team.gather(order.ranks, order.hosts)
-    launchers = choose(whole, order.launcher)
+    means = find_means(order, ours)
     try:
-        lifeline = Lifeline(plan.folder, allocation.here() or "none")
+        lifeline = Lifeline(plan.folder, "none" if ours is None else ours.name)
     except OSError as error:
         raise trouble(plan.folder, error) from error
-    with closing(lifeline), closing(Standby(plan.folder, whole)) as standby:
-        return Launch(order, plan, whole, launchers, lifeline).run(signals, standby)
+    with closing(lifeline), closing(Standby(plan.folder, means.team, means.steps)) as standby:
+        return Launch(order, plan, means, lifeline, standby).run(heard)
 
 
-def for_array_task(order: Order) -> Order:
+def find_allocation() -> Allocation | None:
+    """Find the allocation that this process is in, and say what is not used."""
+    ours = allocation.find()
+    named, number = os.environ.get("SLURM_JOB_ID"), "none" if ours is None else ours.number
+    if named is not None and named != number:
+        said = "launch: the environment is that of allocation %s, but this process is in %s"
+        log.warning(said, named, number)
+    if ours is not None and (parts := allocation.components(ours)) > 1:
+        said = "launch: of the %d parts of heterogeneous allocation %s only %s is used: this one"
+        log.warning(said, parts, ours.group, ours.number)
+    return ours
+
+
+def find_means(order: Order, ours: Allocation | None) -> Means:
+    """Find out where ranks can be, and what starts them there; raises SettingsError."""
+    whole = team.gather(ours, order.ranks, order.hosts)
+    if whole.idle:
+        log.warning("launch: %s", team.advice(whole.idle))
+    return Means(ours, whole, choose(whole, order.launcher), f"hpmpi-{secrets.token_hex(4)}")
+
+
+def for_array_task(order: Order, task: int | None) -> Order:
     """Give a task of a job array its own seed and folder."""
-    task = os.environ.get("SLURM_ARRAY_TASK_ID")
     if task is None:
         return order
     study = settings.read(order.study, order.changes)
     folder = (order.out or run.folder_of(study)).absolute()  # `.` has no name
-    changes = [*order.changes, f"seed={study.seed + int(task)}"]
-    return order._replace(changes=changes, out=folder_of_task(folder, task))
+    changes = [*order.changes, f"seed={study.seed + task}"]
+    return order._replace(changes=changes, out=folder_of_task(folder, str(task)))
 
 
 def folder_of_task(folder: Path, task: str) -> Path:
@@ -124,45 +170,56 @@ class Launch:
         self,
         order: Order,
         plan: Plan,
-        whole: Team,
-        launchers: list[Launcher],
+        means: Means,
         lifeline: Lifeline,
+        standby: Standby,
     ) -> None:
-        """Prepare; `whole` is the team when all nodes are there."""
+        """Prepare; what is there already, `plan` has seen."""
         self._order = order
         self._folder = plan.folder
         self._patience_s = plan.study.limits.patience_s
-        self._whole = whole
-        self._launchers = deque(launchers)
+        self._means = means
+        self._launchers = deque(means.launchers)
         self._lifeline = lifeline
+        self._standby = standby
+        restarts = 0 if means.allocation is None else means.allocation.restarts
+        self._starts = Starts(plan.folder, self._read(), restarts)
         self._signals: deque[signal.Signals] = deque()
         self._heeded: set[signal.Signals] = set()
 
-    def run(self, signals: deque[signal.Signals], standby: Standby) -> int:
+    def run(self, heard: deque[signal.Signals]) -> int:
         """Start ranks until there is no reason to, heeding signals; return the exit code."""
-        self._signals, self._standby = signals, standby
-        if signals:  # nothing was started
-            return TRY_AGAIN if signal.SIGINT in signals else requeue()
-        now, decisions = self._whole, self._read()
-        gained, barren = gains(decisions), min(allocation.restarts(), barren_starts(decisions))
+        self._signals = heard
+        if heard:  # nothing was started
+            return TRY_AGAIN if signal.SIGINT in heard else requeue(self._means.allocation)
+        now = self._means.team
         while True:
             code = self._start(now)
             if code in (0, BAD_INPUT, NO_SUCCESS, NO_RESULTS):
                 return code
-            before, gained = gained, gains(self._read())
-            barren = 0 if gained > before else barren + 1
             if signal.SIGINT in self._heeded:
                 return TRY_AGAIN
-            if barren >= MOST_BARREN or code == NO_WORLD:
+            if self._starts.barren >= MOST_BARREN or code == NO_WORLD:
                 return self._give_up(code)
             if code == TRY_AGAIN or self._heeded:
-                return requeue()
+                return requeue(self._means.allocation)
             log.warning("launch: the ranks were lost; looking for the nodes that answer")
-            time.sleep(barren * PAUSE_S)
-            now = team.living(self._whole)
+            time.sleep(self._starts.barren * PAUSE_S)
+            now = team.living(self._means.team)
 
     def _start(self, now: Team) -> int:
-        """Start the ranks once, by the first launcher that brings them together."""
+        """Start the ranks once, and take note of what that brought; return what it comes to."""
+        self._starts.begin()
+        before = store.read_status(self._folder)
+        code = self._bring_together(now) if now.ranks else LOST
+        if not now.ranks:
+            log.warning("launch: no node answers")
+        has_begun = store.read_status(self._folder).start != before.start
+        self._starts.end(self._read(), has_begun=has_begun)
+        return code
+
+    def _bring_together(self, now: Team) -> int:
+        """Start the ranks by the first launcher that brings them together."""
         while True:
             launcher = self._launchers[0]
             ranks = f"{now.ranks} rank{'s' if now.ranks > 1 else ''}"
@@ -178,15 +235,21 @@ class Launch:
 
     def _oversee(self, launcher: Launcher, now: Team, before: store.Status) -> int:
         """Start the ranks and stay until their launcher has ended; return its exit code."""
-        start = launcher.start(now)
-        with held_signals():  # it is not for the launcher to act on them
+        start = launcher.start(now, self._means.steps)
+        with signals.held():  # it is not for the launcher to act on them
             process = subprocess.Popen(
                 [*start.words, *program("hpmpi"), *self._words(now.ranks)],
-                env=variables.with_ours(start.environment),
+                env=variables.with_ours(start.environment, environment(now)),
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        vigil = Vigil(self._folder, before, self._patience_s, lambda: team.missing(now))
+        vigil = Vigil(
+            self._folder,
+            before,
+            self._patience_s,
+            missing=lambda: team.missing(now),
+            is_alone=lambda: launcher.has_helpers and not children_of(process.pid),
+        )
         try:
             while (code := ended(process, TICK_S)) is None:
                 self._standby.check(time.monotonic())
@@ -197,7 +260,7 @@ class Launch:
                     log.warning("launch: %s: ending the launcher", why)
                     return LOST
         finally:
-            end(process, in_slurm=now.in_slurm)
+            end(process, now.allocation, self._means.steps)
         return code
 
     def _read(self) -> Sequence[Decision]:
@@ -240,61 +303,27 @@ def come_to(folder: Path, before: store.Status, code: int) -> int:
     return run.EXIT_CODES[Outcome(status.state)]
 
 
-def gains(decisions: Sequence[Decision]) -> int:
-    """Count what a study has come to: results, and checkpoints to go on from."""
-    return sum(isinstance(each, Result | Suspension) for each in decisions)
+def environment(now: Team) -> dict[str, str]:
+    """Return the environment of a launcher: ours, as far as it is about the team."""
+    found = step.environment(now.allocation)
+    return {name: value for name, value in found.items() if not name.startswith(OF_A_RANK)}
 
 
-def barren_starts(decisions: Sequence[Decision]) -> int:
-    """Count the newest starts of a study that brought nothing."""
-    count = 0
-    for each in reversed(decisions):
-        if isinstance(each, Result | Suspension):
-            break
-        count += isinstance(each, Started)
-    return count
-
-
-def requeue() -> int:
+def requeue(ours: Allocation | None) -> int:
     """Have the allocation start anew, if that is possible and wanted; return the exit code."""
-    job = allocation.here()
-    found = None if job is None else allocation.look(job)
-    if job is None or found is None or not found.is_batch:
+    found = allocation.look(ours) if ours is not None and ours.is_ours_to_requeue else None
+    if ours is None or found is None:
         log.warning("launch: drained; the same command, without --fresh, goes on from here")
-    elif found.is_ending or found.restarts > allocation.restarts():
-        log.warning("launch: Slurm ends allocation %s, and decides what becomes of it", job)
-    elif refused := allocation.requeue(job):
-        log.error("launch: Slurm does not requeue %s (%s): sbatch it again", job, refused)
+    elif found.is_ending or found.restarts > ours.restarts:
+        log.warning("launch: Slurm ends allocation %s, and decides what becomes of it", ours.name)
+    elif refused := allocation.requeue(ours.name):
+        log.error("launch: Slurm does not requeue %s (%s): sbatch it again", ours.name, refused)
     else:
-        log.info("launch: allocation %s is requeued, and will go on from here", job)
-        for number in ENDINGS:
+        log.info("launch: allocation %s is requeued, and will go on from here", ours.name)
+        for number in signals.ENDINGS:
             signal.signal(number, signal.SIG_DFL)
         time.sleep(REQUEUE_S)  # Slurm ends this process
     return TRY_AGAIN
-
-
-def hear_signals() -> deque[signal.Signals]:
-    """Have signals put into a queue from now on, instead of ending this process."""
-    signals: deque[signal.Signals] = deque()
-
-    def hear(number: int, _frame: FrameType | None) -> None:
-        signals.append(signal.Signals(number))
-
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # Ctrl-C ends `| tee log` as well, and first
-    for number in ENDINGS:
-        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # by nohup
-            signal.signal(number, hear)
-    return signals
-
-
-@contextlib.contextmanager
-def held_signals() -> Iterator[None]:
-    """Hold signals back: a process that is started meanwhile holds them back for good."""
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def ended(process: subprocess.Popen[bytes], limit_s: float) -> int | None:
@@ -305,10 +334,10 @@ def ended(process: subprocess.Popen[bytes], limit_s: float) -> int | None:
         return None
 
 
-def end(process: subprocess.Popen[bytes], *, in_slurm: bool) -> None:
+def end(process: subprocess.Popen[bytes], ours: Allocation | None, steps: str) -> None:
     """See to it that nothing is left of a launcher and what it has started."""
-    if in_slurm:
-        allocation.cancel_steps(STEPS)
+    if ours is not None:
+        allocation.cancel_steps(ours, steps)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -15,18 +15,12 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from hpmpi import step
 from hpmpi.errors import SettingsError
 from hpmpi.team import Team
 
 ANSWER_S = 60.0
 """How long a program may take to say what it is."""
-
-KEEP_STEP = ("--overlap", "--no-kill", "--kill-on-bad-exit=0", "--wait=0")
-"""Has a step of Slurm's begin beside a dead one, and outlive ranks and nodes."""
-
-STEP = "hpmpi"
-STEPS = {STEP, "hydra_pmi_proxy", "prted", "orted"}
-"""The names of the steps that may be ours."""
 
 EXTRA = ("HYDRA_LAUNCHER_EXTRA_ARGS", "I_MPI_HYDRA_BOOTSTRAP_EXEC_EXTRA_ARGS")
 """Where MPICH's launcher, and Intel's, look for what srun is to be told besides."""
@@ -37,6 +31,11 @@ FABRICS = ("MPIR_CVAR_CH4_NETMOD", "FI_PROVIDER", "UCX_TLS", "UCX_NET_DEVICES")
 CARRIED = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "CONDA_PREFIX")
 """What Open MPI must be told to carry to other hosts."""
 
+OF_A_RANK = (
+    *("PMI_", "PMI2_", "PMIX_", "OMPI_COMM_WORLD_", "OMPI_UNIVERSE_", "HYDI_", "HYDRA_PROXY"),
+    "MPI_LOCAL",
+)
+"""What begins the names of what another launcher has said, if it has started this process."""
 
 QUESTION = """
 import sys
@@ -61,10 +60,15 @@ class Start(NamedTuple):
 
 
 class Launcher(NamedTuple):
-    """A way to start ranks."""
+    """A way to start ranks of a team, in steps of a name where there is an allocation."""
 
     name: str
-    start: Callable[[Team], Start]
+    start: Callable[[Team, str], Start]
+
+    @property
+    def has_helpers(self) -> bool:
+        """Whether it leaves the ranks to other processes: an mpirun does, on its own node, too."""
+        return self.name.startswith("mpirun")
 
 
 class Mpi(NamedTuple):
@@ -96,7 +100,7 @@ def choose(team: Team, only: str | None) -> list[Launcher]:
     `only`: "srun" or "mpirun", or None for either. Raises SettingsError where there is none.
     """
     mpi = find_mpi()
-    found = [srun(mpi), mpirun(mpi)] if team.in_slurm else [mpirun(mpi)]
+    found = [srun(mpi), mpirun(mpi)] if team.allocation else [mpirun(mpi)]
     launchers = [it for it in found if it is not None and it.name.startswith(only or "")]
     if not launchers:
         said = f"no {only or 'launcher'} here starts ranks of {mpi.name}; {WAY_OUT}"
@@ -143,9 +147,10 @@ def spoken(mpi: Mpi) -> Sequence[str]:
     return ("pmi2",)
 
 
-def by_srun(kind: str, mpi: Mpi, team: Team) -> Start:
+def by_srun(kind: str, mpi: Mpi, team: Team, name: str) -> Start:
     """Start ranks as a step of the allocation."""
-    words = ["srun", f"--mpi={kind}", *KEEP_STEP, f"--job-name={STEP}", "--input=none"]
+    assert team.allocation is not None, "srun is for allocations only"
+    words = ["srun", f"--mpi={kind}", *step.options(), f"--job-name={name}", "--input=none"]
     words += [f"--nodes={len(team.nodes)}", f"--ntasks={team.ranks}"]
     counts = set(team.nodes.values())
     if len(counts) == 1:
@@ -153,8 +158,10 @@ def by_srun(kind: str, mpi: Mpi, team: Team) -> Start:
     else:
         seats = [node for node, ranks in team.nodes.items() for _ in range(ranks)]
         words += ["--distribution=arbitrary", f"--nodelist={','.join(seats)}"]
-    if cpus := os.environ.get("SLURM_CPUS_PER_TASK"):
+    if cpus := step.environment(team.allocation).get("SLURM_CPUS_PER_TASK"):
         words.append(f"--cpus-per-task={cpus}")
+    if threads := team.allocation.threads_per_core:
+        words.append(f"--threads-per-core={threads}")
     return Start(words, network(mpi, team))
 
 
@@ -186,7 +193,7 @@ def answer(command: list[str]) -> str:
     return asked.stdout + asked.stderr
 
 
-def by_hydra(path: str, mpi: Mpi, team: Team) -> Start:
+def by_hydra(path: str, mpi: Mpi, team: Team, name: str) -> Start:
     """Start ranks with the launcher of MPICH and its kin."""
     words = [path, "-n", str(team.ranks)]
     environment = network(mpi, team)
@@ -195,26 +202,26 @@ def by_hydra(path: str, mpi: Mpi, team: Team) -> Start:
         words += ["-hosts", ",".join(team.nodes), "-ppn", str(counts.pop())]
     elif counts:  # Intel's does not read this
         words += ["-hosts", team.places]
-    if team.in_slurm:
+    if team.allocation:
         words += ["-bootstrap", "slurm"]
-        extra = " ".join([*KEEP_STEP, "--mpi=none"])
-        for name in EXTRA:
-            environment[name] = extra
+        extra = " ".join([*step.options(), "--mpi=none", f"--job-name={name}"])
+        environment.update(dict.fromkeys(EXTRA, extra), **step.of_nodes(team.nodes))
     return Start(words, environment)
 
 
-def by_prte(path: str, mpi: Mpi, team: Team) -> Start:
+def by_prte(path: str, mpi: Mpi, team: Team, name: str) -> Start:
     """Start ranks with Open MPI's launcher."""
     words = [path, "-n", str(team.ranks), "--bind-to", "none"]
     if os.geteuid() == 0:
         words.append("--allow-run-as-root")
     words += ["--host", team.places] if team.nodes else ["--oversubscribe"]
-    if team.in_slurm:
+    if team.allocation:
         key = "--mca" if mpi.told.startswith("Open MPI v4") else "--prtemca"
-        words += [key, "plm_slurm_args", " ".join(KEEP_STEP[:3])]
+        words += [key, "plm_slurm_args", " ".join([*step.options(), f"--job-name={name}"])]
     elif team.nodes:
         words += [word for name in CARRIED if name in os.environ for word in ("-x", name)]
-    return Start(words, network(mpi, team))
+    places = step.of_nodes(team.nodes) if team.allocation else {}
+    return Start(words, network(mpi, team) | places)
 
 
 def network(mpi: Mpi, team: Team) -> dict[str, str]:

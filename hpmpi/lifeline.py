@@ -82,7 +82,7 @@ def signals(folder: Path) -> list[str]:
 class Pulse:
     """A rank's end; times are those of one monotonic clock."""
 
-    def __init__(self, folder: Path, allocation: str | None) -> None:
+    def __init__(self, folder: Path, allocation: str) -> None:
         """Be ready to watch the launch of this allocation."""
         self._folder = folder
         self._allocation = allocation
@@ -100,8 +100,6 @@ class Pulse:
 
         To be asked again and again.
         """
-        if self._allocation is None:
-            return 0.0
         if now - self._looked_at > LOOK_S:
             line = read(self._folder)
             if line != self._line or now - self._looked_at > LIFE_S / 2:  # nobody watched before

@@ -14,6 +14,9 @@ NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 OURS = {"array", "error", "open-mode", "output", "parsable", "test-only", "wait", "wrap"}
 """Options of sbatch that have another door here, or that would hide the answer or the log."""
 
+VARIABLES = {"SBATCH_TIMELIMIT": "time", "SBATCH_ARRAY_INX": "array"}
+"""Variables of sbatch that are not named like their options."""
+
 KEY = re.compile(r"[a-z][a-z0-9-]*")
 ID = re.compile(r"[0-9]+(_[0-9]+)?")
 RANGE = re.compile(r"([0-9]{1,7})(?:-([0-9]{1,7})(?::([1-9][0-9]{0,6}))?)?")
@@ -76,6 +79,16 @@ def mistakes(needs: Needs) -> list[str]:
                 f"none of: {', '.join(sorted(OURS))}"
             )
     return problems
+
+
+def option_of(name: str) -> str:
+    """Name what an option of sbatch's, or a variable of its environment, is about.
+
+    >>> [option_of(name) for name in ("SBATCH_NO_REQUEUE", "SBATCH_TIMELIMIT", "mem-per-cpu")]
+    ['requeue', 'time', 'mem']
+    """
+    named = VARIABLES.get(name, name.removeprefix("SBATCH_").lower().replace("_", "-"))
+    return named.removeprefix("no-").partition("-per-" if named.startswith("mem") else "\0")[0]
 
 
 def minutes(text: str) -> int:

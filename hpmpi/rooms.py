@@ -59,10 +59,16 @@ class Rooms:
     """The folders that a run has on this node; the first is where its processes find each other."""
 
     def __init__(self, parents: Sequence[str], run: str) -> None:
-        """Enter one below each parent that is here, and remove those whose users were killed."""
+        """Enter one below each parent that is here, and remove those whose users were killed.
+
+        Where none is, they are made: what is there on the first node, by a site's prolog, may not
+        be on the others.
+        """
         self._rooms: list[Room] = []
-        self.trouble = f"none of {', '.join(parents)} is here"
-        for parent in places(parents):
+        self.trouble = f"none of {', '.join(parents)} is here, or can be made"
+        here = places(parents)
+        self._made = [] if here else made(parents)
+        for parent in here or self._made:
             try:
                 sweep(parent)
                 self._rooms.append(enter(parent, run))
@@ -90,16 +96,33 @@ class Rooms:
         for room in reversed(self._rooms):
             room.leave()
         self._rooms.clear()
+        for folder in self._made:
+            with contextlib.suppress(OSError):  # others are still in it
+                folder.rmdir()
 
 
 def places(parents: Sequence[str]) -> list[Path]:
     """Find the folders that are meant, each once; a variable that is not set names none."""
     found: dict[tuple[int, int], Path] = {}
-    for parent in map(os.path.expandvars, parents):
-        if parent.startswith("/") and "$" not in parent and os.path.isdir(parent):  # noqa: PTH112
-            seen = os.stat(parent)  # noqa: PTH116
-            found.setdefault((seen.st_dev, seen.st_ino), Path(parent))
+    for parent in named(parents):
+        if parent.is_dir():
+            seen = parent.stat()
+            found.setdefault((seen.st_dev, seen.st_ino), parent)
     return list(found.values())
+
+
+def made(parents: Sequence[str]) -> list[Path]:
+    """Make the folders that are meant, as far as that can be."""
+    for parent in named(parents):
+        with contextlib.suppress(OSError):
+            parent.mkdir(parents=True, exist_ok=True)
+    return places(parents)
+
+
+def named(parents: Sequence[str]) -> list[Path]:
+    """List the paths that are meant; a variable that is not set names none."""
+    paths = map(os.path.expandvars, parents)
+    return [Path(path) for path in paths if path.startswith("/") and "$" not in path]
 
 
 def roomy(folders: Sequence[Path], size: int) -> Path | None:

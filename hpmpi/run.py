@@ -109,9 +109,9 @@ def lead(make_plan: Callable[[], Plan], workers: int | None, ranks: int | None =
     for number in SIGNALS:
         signal.signal(number, leave_early)
     seen = launched()
+    if workers is not None and seen is not None and seen.size > 1:  # the others are not waiting
+        raise SettingsError(["--workers is for a run without mpirun: use one or the other"])
     try:
-        if workers is not None and seen is not None and seen.size > 1:
-            raise SettingsError(["--workers is for a run without mpirun: use one or the other"])
         if ranks is not None and ranks != (seen.size if seen is not None else 1):
             raise TransportError(f"{ranks} ranks were started, and they do not know of each other")
         plan = make_plan()

@@ -22,7 +22,12 @@ BAD_INPUT = 2
 def serves() -> bool:
     """Whether this process was started as another rank than the leader."""
     seen = launched()
-    return local.VARIABLE in os.environ or (seen is not None and seen.rank != LEADER)
+    return is_local() or (seen is not None and seen.rank != LEADER)
+
+
+def is_local() -> bool:
+    """Whether it was started by a run, to be a local worker."""
+    return local.VARIABLE in os.environ
 
 
 def serve() -> int:

@@ -12,12 +12,9 @@ import subprocess
 import time
 from pathlib import Path
 
-from hpmpi import allocation, program
-from hpmpi.launchers import KEEP_STEP
+from hpmpi import allocation, program, step
 from hpmpi.lifeline import LIFE_S, LOOK_S, Pulse
 from hpmpi.team import Team
-
-STEP = "hpmpi-standby"
 
 AGAIN_S = 30.0
 """How long after its start another may be started, on another node."""
@@ -26,10 +23,16 @@ AGAIN_S = 30.0
 class Standby:
     """Launch's end: sees to it that there is one."""
 
-    def __init__(self, folder: Path, whole: Team) -> None:
-        """Have one on one of the other nodes, where there are any."""
-        ours = os.environ.get("SLURMD_NODENAME")
-        self._nodes = [node for node in whole.nodes if node != ours] if whole.in_slurm else []
+    def __init__(self, folder: Path, whole: Team, steps: str) -> None:
+        """Have one on one of the other nodes, where there are any and launch may requeue.
+
+        `steps`: how the names of launch's steps begin.
+        """
+        here, ours = os.environ.get("SLURMD_NODENAME"), whole.allocation
+        useful = ours is not None and ours.is_ours_to_requeue
+        self._nodes = [node for node in whole.nodes if node != here] if useful else []
+        self._allocation = ours
+        self._name = f"{steps}-standby"
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
@@ -46,19 +49,22 @@ class Standby:
     def close(self) -> None:
         """Need none any more."""
         if self._process is not None:
-            allocation.cancel_steps({STEP})
+            assert self._allocation is not None
+            allocation.cancel_steps(self._allocation, self._name)
             self._process.kill()
             self._process.wait()
 
     def _start(self) -> None:
+        assert self._allocation is not None
         self._started_at = time.monotonic()
         where = ["--nodes=1", "--ntasks=1", "--ntasks-per-node=1", f"--nodelist={self._nodes[0]}"]
-        how = [*KEEP_STEP, "--mpi=none", "--input=none"]
+        how = [*step.options(), "--mpi=none", "--input=none"]
         what = [*program("hpmpi"), "standby", str(self._folder.absolute())]
-        command = ["srun", f"--job-name={STEP}", *where, *how, *what]
+        command = ["srun", f"--job-name={self._name}", *where, *how, *what, self._allocation.name]
         with contextlib.suppress(OSError):  # there is no srun: then there is none
             self._process = subprocess.Popen(
                 command,
+                env=step.environment(self._allocation),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -66,13 +72,11 @@ class Standby:
             )
 
 
-def stand_by(folder: Path) -> None:
-    """Stay until launch says no more, or is gone: then have the allocation requeued."""
-    ours = allocation.here()
+def stand_by(folder: Path, ours: str) -> None:
+    """Stay until launch says no more, or is gone: then have its allocation requeued."""
     pulse = Pulse(folder, ours)
     while pulse.stopped(time.monotonic()) <= LIFE_S:
         if not pulse.is_there:
             return
         time.sleep(LOOK_S)
-    if ours is not None:
-        allocation.requeue(ours)
+    allocation.requeue(ours)

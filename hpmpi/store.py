@@ -51,7 +51,8 @@ STATUS = "status"
 UNWRITTEN = "unwritten"
 """The state of a start that has completed the study, and could not write its results file."""
 
-FILES = (JOURNAL, RESULTS, PREVIOUS, STATUS, "lock", "launch", "logs/*", "baseline/*.log")
+BESIDE = ("lock", "launch", "unbegun", "logs/*", "baseline/*.log")
+FILES = (JOURNAL, RESULTS, PREVIOUS, STATUS, *BESIDE)
 FOLDERS = ("checkpoints", "trials", "logs", "baseline", "baseline/checkpoints", "baseline/trials")
 """What is ours in a run folder."""
 

@@ -36,7 +36,7 @@ class Summons:
         self._folder = folder
         self._signalled_at = self._looked_at = -math.inf
         self._passed_on = 0
-        self._allocation = allocation.Deadline(allocation.here())
+        self._allocation = allocation.Deadline()
 
     def listen(self) -> None:
         """Hear this process's signals from now on."""

@@ -14,9 +14,12 @@ DEFAULTS = {
 """What an MPI library is told, unless the user has said something else."""
 
 
-def with_ours(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return this process's environment with some more variables, marked as ours."""
-    return {**os.environ, **environment, SET: " ".join(sorted(set_here() | environment.keys()))}
+def with_ours(
+    environment: Mapping[str, str], among: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return an environment, this process's if no other, with some more variables, marked ours."""
+    before = os.environ if among is None else among
+    return {**before, **environment, SET: " ".join(sorted(set_here() | environment.keys()))}
 
 
 def set_here() -> set[str]:

@@ -23,15 +23,19 @@ class Vigil:
         folder: Path,
         before: store.Status,
         patience_s: float,
+        *,
         missing: Callable[[], list[str]],
+        is_alone: Callable[[], bool],
     ) -> None:
         """Be ready, as ranks are started: `before` is what was there then.
 
-        `missing` finds the nodes that do not answer, which may take a while.
+        `missing` finds the nodes that do not answer, which may take a while; `is_alone` tells
+        whether nothing is left of what the launcher has started.
         """
         self._folder = folder
         self._before = before
         self._missing = missing
+        self._is_alone = is_alone
         self._silence_s = max(patience_s, lock.LEASE_S)
         self._start_s = START_S
         self._looked_at = self._since = self._asked_at = -math.inf
@@ -62,6 +66,8 @@ class Vigil:
     def _wait_for_start(self, silent_s: float, now: float) -> str | None:
         if silent_s > self._start_s:
             return "no rank 0 has begun"
+        if silent_s > LEAVE_S and self._is_alone():
+            return "no rank 0 has begun, and what the launcher has started is gone"
         if silent_s < ASK_S or now - self._asked_at < ASK_S:
             return None
         self._asked_at = now

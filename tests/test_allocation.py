@@ -1,6 +1,7 @@
-"""What Slurm says of an allocation, and what it does not: scontrol may be anything."""
+"""Which allocation is ours, what Slurm says of it, and what not: squeue may be anything."""
 
 import os
+import random
 import shlex
 import signal
 import time
@@ -8,10 +9,45 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi import allocation
-from hpmpi.allocation import ANSWER_S, ASK_EVERY_S, Allocation, Deadline, parsed
+from hpmpi import allocation, squeue
+from hpmpi.allocation import ASK_EVERY_S, Deadline, claim, ours
+from hpmpi.errors import SlurmError
+from hpmpi.squeue import ANSWER_S, COLUMNS, Allocation, parsed
 
-SLURM = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_JOB_END_TIME")
+ME, OTHER = 1000, 1001
+
+RUNNING = {
+    "JobID": "17",
+    "UserID": str(ME),
+    "State": "RUNNING",
+    "Reason": "None",
+    "RestartCnt": "0",
+    "BatchFlag": "1",
+    "EndTime": "1000",
+    "NumTasks": "4",
+    "cpus-per-task": "1",
+    "threads": "*",
+}
+"""What squeue says of a batch allocation; N/A in all other columns."""
+
+SCRIPT = ["/bin/bash /spool/job17/slurm_script ", "slurmstepd: [17.batch] "]
+"""What a process comes from that a batch script has started."""
+
+
+def line(**columns: str) -> str:
+    """Write a line of squeue's; `columns` differ from those of allocation 17, a batch job's."""
+    words = RUNNING | {name.replace("_", "-"): value for name, value in columns.items()}
+    return "".join(words.get(name, "N/A").ljust(width) for name, width in COLUMNS.items())
+
+
+def allocated(**columns: str) -> Allocation:
+    """Return what such a line says."""
+    (allocation,) = parsed([line(**columns)])
+    return allocation
+
+
+OURS = allocated(BatchFlag="0")
+"""An allocation that salloc was given, for tests of what is done in one."""
 
 
 class Fake:
@@ -43,9 +79,9 @@ class Fake:
 @pytest.fixture
 def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
     """Be in allocation 17, with programs first on PATH."""
-    for name in SLURM:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    for name in [name for name in os.environ if name.startswith(("SLURM", "SQUEUE"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(allocation, "lineage", lambda: SCRIPT)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     return Fake(tmp_path / "bin")
 
@@ -59,50 +95,200 @@ def told(deadline: Deadline, now: float) -> float | None:
     return deadline.poll(now)
 
 
+def says(*lines: str) -> str:
+    """Write a program that says this."""
+    return "; ".join(f"echo {shlex.quote(each)}" for each in lines)
+
+
 def ends(epoch_s: float | str) -> str:
     """Write a program that says when the allocation ends."""
-    return f"echo JobId=17 JobState=RUNNING EndTime={epoch_s} NodeList=n1"
+    return says(line(EndTime=str(epoch_s)))
 
 
-# -- which allocation -----------------------------------------------------------------------------
+# -- which allocation is ours ----------------------------------------------------------------------
 
 
-def test_a_task_of_an_array_is_not_its_array(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last task's SLURM_JOB_ID is the array's: what is done to it is done to all tasks."""
-    for name in SLURM:
-        monkeypatch.delenv(name, raising=False)
-    assert allocation.here() is None
-    monkeypatch.setenv("SLURM_JOB_ID", "17")
-    assert allocation.here() == "17"
-    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "17")
-    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "0")
-    assert allocation.here() == "17_0"
+def test_a_batch_script_is_in_its_own_allocation_and_may_requeue_it() -> None:
+    mine = ours({}, SCRIPT, parsed([line()]), ME)
+    assert mine is not None
+    assert (mine.number, mine.step, mine.is_ours_to_requeue) == ("17", "batch", True)
 
 
-@pytest.mark.parametrize(("said", "times"), [(None, 0), ("3", 3), ("", 0), ("many", 0), ("-1", 0)])
-def test_an_allocation_that_was_not_requeued_has_no_count(
-    monkeypatch: pytest.MonkeyPatch, said: str | None, times: int
+@pytest.mark.parametrize("step", ["0", "interactive", "3"])
+def test_another_step_is_in_its_allocation_and_requeues_nothing(step: str) -> None:
+    """The script goes on beside it, with work that is nobody else's to end."""
+    for lineage in (["-bash ", f"slurmstepd: [17.{step}] "], [f"0::/slurm/job_17/step_{step}/x"]):
+        mine = ours({"SLURM_JOB_ID": "4"}, lineage, parsed([line()]), ME)
+        assert mine is not None
+        assert (mine.number, mine.is_ours_to_requeue) == ("17", False)
+
+
+def test_a_shell_of_salloc_is_in_an_allocation_that_is_never_requeued() -> None:
+    said = parsed([line(BatchFlag="0")])
+    for lineage in (
+        ["-bash ", "salloc -n4 ", "sshd: me "],
+        ["/usr/bin/salloc ", "slurmstepd: [16.batch] "],
+    ):
+        mine = ours({"SLURM_JOB_ID": "17"}, lineage, said, ME)
+        assert mine is not None
+        assert (mine.number, mine.is_ours_to_requeue) == ("17", False)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"BatchFlag": "1"},
+        {"BatchFlag": "0", "State": "COMPLETED"},
+        {"BatchFlag": "0", "UserID": str(OTHER)},
+        {"BatchFlag": "0", "JobID": "18"},
+    ],
+    ids=["of-a-script", "over", "of-another-user", "unknown"],
+)
+def test_a_variable_alone_makes_no_allocation_ours(columns: dict[str, str]) -> None:
+    """As in tmux, or where somebody has set it by hand."""
+    lineage = ["-bash ", "tmux: server ", "/sbin/init "]
+    assert ours({"SLURM_JOB_ID": "17"}, lineage, parsed([line(**columns)]), ME) is None
+
+
+def test_who_comes_by_ssh_is_in_no_step() -> None:
+    lineage = ["-bash ", "sshd: me ", "0::/slurm/job_17/step_extern"]
+    assert claim({}, lineage) == ("", "")
+
+
+def test_a_task_of_an_array_is_not_its_array() -> None:
+    """The last task's number is the array's: what is done to it is done to all tasks."""
+    lines = [line(JobID=str(17 + task), ArrayJobID="17", ArrayTaskID=str(task)) for task in (1, 0)]
+    mine = ours({}, SCRIPT, parsed(lines), ME)
+    assert mine is not None
+    assert (mine.name, mine.task, mine.number) == ("17_0", 0, "17")
+    assert allocated().name == "17"
+    assert allocated().task is None
+
+
+class World:
+    """Allocations that come from each other, and a process in one of them, or in none."""
+
+    def __init__(self, seed: int) -> None:
+        """Draw one; the environment is a mixture of what any of them has set."""
+        draw = random.Random(seed)  # noqa: S311 - for tests
+        self.said = [self._allocation(number, draw) for number in range(17, 17 + 4)]
+        self.own = draw.choice([*self.said, None])
+        step = "" if self.own is None else draw.choice(["batch", "0"])
+        shells = ["-bash "] * draw.randrange(3)
+        last = "/sbin/init " if self.own is None else f"slurmstepd: [{self.own.number}.{step}] "
+        self.lineage = [*shells, last]
+        self.environment = {
+            name: draw.choice(["", "17", "18", "19", "20", "21", "none"])
+            for name in (
+                *("SLURM_JOB_ID", "SLURM_JOBID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"),
+                *("SLURM_RESTART_COUNT", "SLURM_JOB_END_TIME", "SLURM_STEP_ID", "SLURM_PROCID"),
+            )
+            if draw.random() < 0.7
+        }
+
+    def _allocation(self, number: int, draw: random.Random) -> Allocation:
+        task = draw.choice(["N/A", str(draw.randrange(9))])
+        return allocated(
+            JobID=str(number),
+            ArrayJobID="N/A" if task == "N/A" else str(draw.choice([number, 99])),
+            ArrayTaskID=task,
+            UserID=str(draw.choice([ME, OTHER])),
+            State=draw.choice(["RUNNING", "COMPLETED", "COMPLETING"]),
+            BatchFlag=draw.choice("01"),
+            RestartCnt=draw.choice("012"),
+        )
+
+
+@pytest.mark.parametrize("seeds", [range(first, first + 500) for first in (0, 500)])
+def test_whatever_the_environment_says_what_is_ours_is_our_own_or_nothing(seeds: range) -> None:
+    for world in map(World, seeds):
+        mine = ours(world.environment, world.lineage, world.said, ME)
+        if world.own is not None:
+            assert mine is not None
+            assert mine._replace(step="") == world.own
+            assert mine.is_ours_to_requeue <= world.own.is_batch
+        elif mine is not None:
+            assert mine.number == world.environment["SLURM_JOB_ID"]
+            assert (mine.user, mine.state, mine.is_batch) == (ME, "RUNNING", False)
+            assert not mine.is_ours_to_requeue
+
+
+def test_this_process_comes_from_those_that_started_it() -> None:
+    above = allocation.lineage()
+    if not Path("/proc/self").exists():
+        pytest.skip("no /proc here")
+    parent = Path(f"/proc/{os.getppid()}/cmdline").read_bytes().decode().replace("\0", " ")
+    assert above[0] == parent
+
+
+def test_slurm_is_asked_for_ours_once(slurm: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    slurm.program("squeue", says(line(RestartCnt="2")))
+    monkeypatch.setenv("SLURM_JOB_ID", "4711")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "7")
+    mine = allocation.find()
+    assert mine is not None
+    assert (mine.number, mine.restarts, mine.step) == ("17", 2, "batch")
+    (asked,) = slurm.asked("squeue")
+    assert "--jobs=17 " in asked
+
+
+def test_who_is_in_an_allocation_does_without_no_answer(
+    slurm: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("SLURM_RESTART_COUNT", raising=False)
-    if said is not None:
-        monkeypatch.setenv("SLURM_RESTART_COUNT", said)
-    assert allocation.restarts() == times
+    monkeypatch.setattr(allocation, "AGAIN_S", 0.0)
+    slurm.program("squeue", "exit 1")
+    with pytest.raises(SlurmError, match="this is in allocation 17"):
+        allocation.find()
+    assert len(slurm.asked("squeue")) == allocation.TRIES
+
+
+def test_who_only_has_a_variable_does_without(slurm: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allocation, "lineage", lambda: ["-bash "])
+    slurm.program("squeue", "exit 1")
+    assert allocation.find() is None
+    assert slurm.asked("squeue") == []
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    assert allocation.find() is None
+    assert len(slurm.asked("squeue")) == 1
 
 
 # -- answers -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "said", ["", "\n", "slurm_load_jobs error: Invalid job id", "JobState", "=RUNNING", "a=b=c"]
+    "said", ["", "slurm_load_jobs error: Invalid job id", "CLUSTER: x", "JobState=RUNNING"]
 )
 def test_what_is_no_answer_says_nothing(said: str) -> None:
-    assert parsed(said) is None
+    assert parsed([said]) == []
 
 
 @pytest.mark.parametrize("said", ["Unknown", "N/A", "", "None", "2026-11-22T08:12:45", "-5", "1e9"])
 def test_an_end_that_is_no_number_is_not_known(said: str) -> None:
-    found = parsed(f"JobState=RUNNING Reason=None Restarts={said} EndTime={said}")
-    assert found == Allocation("RUNNING", "None", 0, is_batch=False, nodes="", ends_at=None)
+    assert (allocated(EndTime=said).ends_at, allocated(RestartCnt=said).restarts) == (None, 0)
+
+
+def test_what_an_older_squeue_does_not_know_hides_no_more_than_that() -> None:
+    names, widths = list(COLUMNS), list(COLUMNS.values())
+    known = line()[: sum(widths[: names.index("HetJobID")])]
+    (found,) = parsed([known])
+    assert found == allocated(cpus_per_task="N/A", threads="N/A")
+
+
+def test_nothing_is_asked_for_in_which_a_user_may_have_written() -> None:
+    written = {"Name", "Comment", "AdminComment", "Command", "WorkDir", "Feature", "WCKey"}
+    assert not COLUMNS.keys() & written
+
+
+def test_users_habits_change_no_answer(slurm: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    slurm.program("squeue", "env -0")
+    habits = {"SQUEUE_PARTITION": "x", "SCANCEL_INTERACTIVE": "1", "SLURM_TIME_FORMAT": "relative"}
+    for name, value in habits.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SLURM_CONF", "/etc/slurm.conf")
+    said = "\n".join(squeue.answer(["squeue"]))
+    seen = dict(each.split("=", 1) for each in said.split("\0") if each)
+    assert habits.keys() & seen.keys() == {"SLURM_TIME_FORMAT"}
+    assert (seen["SLURM_TIME_FORMAT"], seen["SLURM_CONF"]) == ("%s", "/etc/slurm.conf")
 
 
 @pytest.mark.parametrize(
@@ -116,24 +302,22 @@ def test_an_end_that_is_no_number_is_not_known(said: str) -> None:
     ],
 )
 def test_what_slurm_has_decided_is_its_own(state: str, reason: str, ending: bool) -> None:  # noqa: FBT001
-    found = parsed(f"JobState={state} Reason={reason}")
-    assert found is not None
-    assert found.is_ending is ending
+    assert allocated(State=state, Reason=reason).is_ending is ending
 
 
 @pytest.mark.parametrize("script", ["exit 1", "echo nonsense", "echo; kill -9 $$", ":"])
-def test_a_scontrol_that_fails_says_nothing(slurm: Fake, script: str) -> None:
-    slurm.program("scontrol", script)
-    assert allocation.look("17") is None
-    deadline = Deadline("17")
+def test_a_slurm_that_fails_says_nothing(slurm: Fake, script: str) -> None:
+    slurm.program("squeue", script)
+    assert allocation.look(allocated()) is None
+    deadline = Deadline()
     assert told(deadline, 0.0) is None
 
 
-def test_without_scontrol_nothing_is_known(slurm: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_slurm_nothing_is_known(slurm: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(slurm.folder))
-    assert allocation.look("17") is None
+    assert allocation.look(allocated()) is None
     assert "scontrol" in (allocation.requeue("17") or "")
-    deadline = Deadline("17")
+    deadline = Deadline()
     assert [deadline.poll(now) for now in (0.0, ASK_EVERY_S, 10 * ASK_EVERY_S)] == [None] * 3
 
 
@@ -147,76 +331,77 @@ def test_a_refused_requeue_says_why(slurm: Fake) -> None:
     assert slurm.asked("scontrol") == ["requeue 17"] * 3
 
 
+def test_the_parts_of_a_heterogeneous_allocation_are_counted(slurm: Fake) -> None:
+    part = allocated(HetJobID="17")
+    slurm.program("squeue", says(line(HetJobID="17"), line(HetJobID="17", JobID="18")))
+    assert [allocation.components(each) for each in (allocated(), part)] == [1, 2]
+
+
 # -- the deadline ---------------------------------------------------------------------------------
 
 
-def test_without_an_allocation_nobody_is_asked(slurm: Fake) -> None:
-    slurm.program("scontrol", ends(1000))
-    assert Deadline(None).poll(0.0) is None
-    assert slurm.asked("scontrol") == []
+def test_without_an_allocation_nobody_is_asked(
+    slurm: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(allocation, "lineage", lambda: ["-bash "])
+    slurm.program("squeue", ends(1000))
+    assert Deadline().poll(0.0) is None
+    assert slurm.asked("squeue") == []
 
 
 def test_the_end_is_told_once_and_again_when_it_moves(slurm: Fake) -> None:
-    slurm.program("scontrol", ends(1000))
-    deadline = Deadline("17")
+    slurm.program("squeue", ends(1000))
+    deadline = Deadline()
     assert told(deadline, 0.0) == 1000
     assert deadline.poll(1.0) is None
     assert told(deadline, ASK_EVERY_S) is None  # it is the same
-    slurm.program("scontrol", ends(1500))
+    slurm.program("squeue", ends(1500))
     assert told(deadline, 2 * ASK_EVERY_S) == 1500
-    assert slurm.asked("scontrol") == ["show job --oneliner 17"] * 3
+    assert len(slurm.asked("squeue")) == 3
 
 
 def test_what_was_known_stays_when_slurm_falls_silent(slurm: Fake) -> None:
-    slurm.program("scontrol", ends(1000))
-    deadline = Deadline("17")
+    slurm.program("squeue", ends(1000))
+    deadline = Deadline()
     assert told(deadline, 0.0) == 1000
     for turn, script in enumerate([ends("Unknown"), "exit 1", "echo nonsense"], start=1):
-        slurm.program("scontrol", script)
+        slurm.program("squeue", script)
         assert told(deadline, turn * ASK_EVERY_S) is None
-    slurm.program("scontrol", ends(900))
+    slurm.program("squeue", ends(900))
     assert told(deadline, 4 * ASK_EVERY_S) == 900
 
 
-def test_what_slurm_has_told_all_processes_is_known_at_once(
+def test_the_end_of_another_allocation_is_not_ours(
     slurm: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slurm.program("scontrol", ends(2000))
+    slurm.program("squeue", says(line(JobID="16", EndTime="500"), line(EndTime="2000")))
     monkeypatch.setenv("SLURM_JOB_END_TIME", "1000")
-    deadline = Deadline("17")
-    assert deadline.poll(0.0) == 1000
-    assert told_later(deadline, 0.0) == 2000
+    monkeypatch.setenv("SLURM_JOB_ID", "16")
+    assert told(Deadline(), 0.0) == 2000
 
 
-def told_later(deadline: Deadline, now: float) -> float | None:
-    """Be answered."""
-    assert deadline._question is not None
-    deadline._question.wait(60)
-    return deadline.poll(now)
-
-
-def test_a_scontrol_that_hangs_is_given_up_and_asked_again(slurm: Fake) -> None:
-    """A site's own scontrol may be a script: what that has started outlives it for a while."""
-    slurm.program("scontrol", 'sleep 600 & echo $! > "$0.pid"; wait')
-    deadline = Deadline("17")
+def test_a_squeue_that_hangs_is_given_up_and_asked_again(slurm: Fake) -> None:
+    """A site's own squeue may be a script: what that has started outlives it for a while."""
+    slurm.program("squeue", 'sleep 600 & echo $! > "$0.pid"; wait')
+    deadline = Deadline()
     assert deadline.poll(0.0) is None
     hung = deadline._question
     assert hung is not None
-    pid = int(eventually(slurm.folder / "scontrol.pid"))
+    pid = int(eventually(slurm.folder / "squeue.pid"))
     assert deadline.poll(ANSWER_S / 2) is None
     assert hung.poll() is None
     assert deadline.poll(ANSWER_S) is None
     assert hung.poll() is not None
     os.kill(pid, signal.SIGKILL)  # it is there: nobody has waited for it
-    slurm.program("scontrol", ends(1000))
+    slurm.program("squeue", ends(1000))
     assert told(deadline, 2 * ASK_EVERY_S) == 1000
 
 
 def test_an_answer_is_heard_though_its_script_left_something_behind(slurm: Fake) -> None:
-    slurm.program("scontrol", f'{ends(1000)}; sleep 600 & echo $! > "$0.pid"')
-    deadline = Deadline("17")
+    slurm.program("squeue", f'{ends(1000)}; sleep 600 & echo $! > "$0.pid"')
+    deadline = Deadline()
     assert told(deadline, 0.0) == 1000
-    os.kill(int((slurm.folder / "scontrol.pid").read_text()), signal.SIGKILL)
+    os.kill(int((slurm.folder / "squeue.pid").read_text()), signal.SIGKILL)
 
 
 def eventually(path: Path) -> str:
@@ -231,24 +416,19 @@ def eventually(path: Path) -> str:
 # -- steps ---------------------------------------------------------------------------------------
 
 
-def test_only_our_steps_of_this_allocation_are_killed(slurm: Fake) -> None:
+def test_only_our_steps_of_this_allocation_are_killed(
+    slurm: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another launch may have some there, and the environment may be about another allocation."""
+    monkeypatch.setenv("SLURM_JOB_ID", "16")
     slurm.program("scancel", ":")
     slurm.program(
         "squeue",
-        'case $(wc -l < "$0.log") in 1) echo "17.0 hpmpi\n17.batch batch\n17.1 my hpmpi";; esac',
+        'case $(wc -l < "$0.log") in 1) echo "17.0 hpmpi-a\n17.batch batch\n17.1 hpmpi-b";; esac',
     )
-    allocation.cancel_steps({"hpmpi", "prted"})
+    allocation.cancel_steps(allocated(), "hpmpi-a")
     assert slurm.asked("scancel") == ["--signal=KILL 17.0"]
-    assert len(slurm.asked("squeue")) == 2
-
-
-def test_no_step_is_killed_where_there_is_no_allocation(
-    slurm: Fake, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    slurm.program("squeue", "echo 17.0 hpmpi")
-    monkeypatch.delenv("SLURM_JOB_ID")
-    allocation.cancel_steps({"hpmpi"})
-    assert slurm.asked("squeue") == []
+    assert slurm.asked("squeue") == ["--noheader --steps --jobs 17 --format=%i %j"] * 2
 
 
 def test_steps_that_stay_are_not_waited_for_long(
@@ -257,5 +437,5 @@ def test_steps_that_stay_are_not_waited_for_long(
     monkeypatch.setattr(allocation, "KILL_S", 0.2)
     slurm.program("squeue", "echo 17.0 hpmpi")
     slurm.program("scancel", "exit 1")
-    allocation.cancel_steps({"hpmpi"})
+    allocation.cancel_steps(allocated(), "hpmpi")
     assert slurm.asked("scancel") != []

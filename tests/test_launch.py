@@ -201,6 +201,24 @@ def test_ranks_that_do_not_meet_are_no_run(study: Study) -> None:
     assert study.decisions == []
 
 
+HANGS = f"""#!/bin/sh
+case "$1" in --version) echo "{"Open MPI" if IS_OPEN_MPI else "HYDRA"}"; exit;; esac
+echo "srun: fatal: refused" >&2
+exec sleep 600
+"""
+
+
+@real
+@pytest.mark.skipif(not VENV.exists(), reason="this Python has no environment to copy")
+def test_a_launcher_that_has_nothing_to_wait_for_is_not_waited_for(study: Study) -> None:
+    """As MPICH's, where Slurm refuses what it asks for; nor are its starts made for ever."""
+    python = environment(study.folder / "venv", HANGS)
+    done = study.run([str(python), *launching(study)[1:]])
+    assert (done.returncode, done.stdout, study.left()) == (STUCK, "", []), done.stderr
+    assert done.stderr.count("what the launcher has started is gone") == launch.MOST_BARREN
+    assert study.decisions == []
+
+
 @real
 @pytest.mark.parametrize(
     ("objective", "code", "told"),
@@ -419,7 +437,10 @@ class Sight:
         self._beats = 0
         self.status(*BEFORE)
         self.missing: list[str] = []
-        self._vigil = Vigil(folder, BEFORE, 1.0, lambda: self.missing)
+        self.alone = False
+        self._vigil = Vigil(
+            folder, BEFORE, 1.0, missing=lambda: self.missing, is_alone=lambda: self.alone
+        )
 
     def status(self, start: str, state: str) -> None:
         """Say what has become of the newest start."""
@@ -454,6 +475,15 @@ def test_a_start_that_waits_for_a_node_that_is_gone_is_given_up(sight: Sight) ->
     assert sight.look(100, 99 + ASK_S) is None
     assert sight.look(100 + ASK_S, 100 + ASK_S) == (
         "no rank 0 has begun, and there is no answer from node3"
+    )
+
+
+def test_a_launcher_that_nothing_is_left_of_is_not_waited_for(sight: Sight) -> None:
+    """MPICH's waits for ever for an srun that was refused."""
+    sight.alone = True
+    assert sight.look(100, 100 + LEAVE_S) is None
+    assert sight.look(101 + LEAVE_S, 101 + LEAVE_S) == (
+        "no rank 0 has begun, and what the launcher has started is gone"
     )
 
 
@@ -508,15 +538,11 @@ def test_the_status_says_how_ranks_have_ended_whatever_their_launcher_says(
     assert come_to(tmp_path, BEFORE, code) == comes_to
 
 
-def test_each_task_of_an_array_has_its_own_seed_and_folder(
-    study: Study, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("SLURM_ARRAY_TASK_ID", raising=False)
+def test_each_task_of_an_array_has_its_own_seed_and_folder(study: Study) -> None:
     order = Order(study.file, ["seed=40"], study.out, fresh=False)
-    assert launch.for_array_task(order) == order
-    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "2")
-    assert launch.for_array_task(order) == order._replace(
+    assert launch.for_array_task(order, None) == order
+    assert launch.for_array_task(order, 2) == order._replace(
         changes=["seed=40", "seed=42"], out=study.out.with_name("out-2")
     )
-    unnamed = launch.for_array_task(order._replace(out=None))
+    unnamed = launch.for_array_task(order._replace(out=None), 2)
     assert unnamed.out == Path("results/mine-2").absolute()

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi import launchers
+from hpmpi import launchers, step
 from hpmpi.errors import SettingsError
 from hpmpi.launchers import CARRIED, EXTRA, FABRICS, Mpi, Start, by_hydra, by_prte, by_srun, choose
 from hpmpi.team import Team
-from tests.test_allocation import Fake
+from tests.test_allocation import OURS, Fake, allocated
 
 MPICH = Mpi(
     "MPICH Version:      5.0.2\nMPICH Release date: Fri Sep 25 20:45:26 UTC 2026\n"
@@ -28,22 +28,35 @@ OPEN_MPI_5 = Mpi("Open MPI v5.0.11, package: Open MPI user@localhost Distributio
 OPEN_MPI_4 = Mpi("Open MPI v4.1.4, package: Debian OpenMPI, ident: 4.1.4, repo rev: v4.1.4")
 ALL = [MPICH, OLD_MPICH, INTEL, CRAY, OPEN_MPI_5, OPEN_MPI_4]
 
-HERE = Team(4, {}, in_slurm=False)
-ONE = Team(4, {"n1": 4}, in_slurm=True)
-EVEN = Team(4, {"n1": 2, "n2": 2}, in_slurm=True)
-UNEVEN = Team(3, {"n1": 2, "n2": 1}, in_slurm=True)
-HOSTS = Team(4, {"a": 2, "b": 2}, in_slurm=False)
+HERE = Team(4, {})
+ONE = Team(4, {"n1": 4}, OURS)
+EVEN = Team(4, {"n1": 2, "n2": 2}, OURS)
+UNEVEN = Team(3, {"n1": 2, "n2": 1}, OURS)
+HOSTS = Team(4, {"a": 2, "b": 2})
+
+PLACES = {
+    "SLURM_JOB_NODELIST": "n1,n2",
+    "SLURM_NODELIST": "n1,n2",
+    "SLURM_JOB_NUM_NODES": "2",
+    "SLURM_NNODES": "2",
+    "SLURM_TASKS_PER_NODE": "2,1",
+}
 
 OFI = {"MPIR_CVAR_CH4_NETMOD": "ofi", "FI_PROVIDER": "tcp"}
-KEEP = ["--overlap", "--no-kill", "--kill-on-bad-exit=0", "--wait=0"]
+KEEP = ["--overlap", "--no-kill", "--kill-on-bad-exit=0", "--wait=0", "--export=ALL", "--mem=0"]
+STEPS = "--job-name=hpmpi-17"
 
 
 @pytest.fixture(autouse=True)
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have chosen nothing, and be nobody special."""
-    for name in (*FABRICS, "SLURM_CPUS_PER_TASK", "I_MPI_PMI_LIBRARY"):
+    for name in [name for name in os.environ if name.startswith("SLURM_")]:
+        monkeypatch.delenv(name)
+    for name in (*FABRICS, "I_MPI_PMI_LIBRARY"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SLURM_JOB_ID", OURS.number)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(step, "spares", lambda: False)
 
 
 @pytest.fixture
@@ -88,9 +101,9 @@ def test_no_mpi_says_nothing(mpi: Mpi) -> None:
 
 
 def test_srun_is_told_how_many_where_and_to_outlive_them() -> None:
-    start = by_srun("pmi2", MPICH, EVEN)
+    start = by_srun("pmi2", MPICH, EVEN, "hpmpi-17")
     assert start.words == [
-        *("srun", "--mpi=pmi2", *KEEP, "--job-name=hpmpi", "--input=none"),
+        *("srun", "--mpi=pmi2", *KEEP, STEPS, "--input=none"),
         *("--nodes=2", "--ntasks=4", "--ntasks-per-node=2", "--nodelist=n1,n2"),
     ]
     assert start.environment == OFI
@@ -98,54 +111,92 @@ def test_srun_is_told_how_many_where_and_to_outlive_them() -> None:
 
 def test_uneven_seats_are_named_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "3")
-    start = by_srun("pmi2", MPICH, UNEVEN)
+    team = UNEVEN._replace(allocation=allocated(cpus_per_task="3"))
+    start = by_srun("pmi2", MPICH, team, "hpmpi-17")
     where = ["--distribution=arbitrary", "--nodelist=n1,n1,n2", "--cpus-per-task=3"]
     assert start.words[-5:] == ["--nodes=2", "--ntasks=3", *where]
+
+
+@pytest.mark.parametrize(
+    ("said", "slurm", "told"), [("1", "1", "1"), ("3", "1", None), (None, "1", None)]
+)
+def test_a_count_of_cpus_is_passed_on_if_slurm_knows_it_even_1(
+    monkeypatch: pytest.MonkeyPatch, said: str | None, slurm: str, told: str | None
+) -> None:
+    """Without it a step takes all CPUs for each; it may be left from where sbatch was called."""
+    if said is not None:
+        monkeypatch.setenv("SLURM_CPUS_PER_TASK", said)
+    words = by_srun(
+        "pmi2", MPICH, EVEN._replace(allocation=allocated(cpus_per_task=slurm)), "x"
+    ).words
+    assert [word for word in words if "cpus-per-task" in word] == (
+        [] if told is None else [f"--cpus-per-task={told}"]
+    )
+
+
+def test_threads_of_a_core_that_were_not_asked_for_stay_unused() -> None:
+    """`sbatch --hint=nomultithread` says so, too."""
+    team = EVEN._replace(allocation=allocated(threads="1"))
+    assert by_srun("pmi2", MPICH, team, "x").words[-1] == "--threads-per-core=1"
+
+
+def test_one_task_without_memory_does_not_take_the_others_along(
+    programs: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where srun can do so, which it is asked."""
+    monkeypatch.undo()
+    monkeypatch.setenv("PATH", f"{programs.folder}:/bin")
+    for said, spared in (("--oom-kill-step[={0|1}]", True), ("--overlap", False)):
+        programs.program("srun", f"echo '      {said}   set'")
+        step.spares.cache_clear()
+        assert ("--oom-kill-step=0" in step.options()) is spared
+    step.spares.cache_clear()
 
 
 # -- by MPICH's launcher ---------------------------------------------------------------------------
 
 
 def test_hydra_needs_no_word_on_one_machine() -> None:
-    assert by_hydra("mpirun", MPICH, HERE) == Start(["mpirun", "-n", "4"], {})
+    assert by_hydra("mpirun", MPICH, HERE, "hpmpi-17") == Start(["mpirun", "-n", "4"], {})
 
 
 def test_hydra_reaches_hosts_by_itself() -> None:
-    start = by_hydra("mpirun", MPICH, HOSTS)
+    start = by_hydra("mpirun", MPICH, HOSTS, "hpmpi-17")
     assert start == Start(["mpirun", "-n", "4", "-hosts", "a,b", "-ppn", "2"], OFI)
 
 
 def test_hydra_has_slurm_keep_its_step() -> None:
-    start = by_hydra("mpirun", OLD_MPICH, UNEVEN)
+    start = by_hydra("mpirun", OLD_MPICH, UNEVEN, "hpmpi-17")
     assert start.words == ["mpirun", "-n", "3", "-hosts", "n1:2,n2:1", "-bootstrap", "slurm"]
-    assert start.environment == dict.fromkeys(EXTRA, " ".join([*KEEP, "--mpi=none"]))
+    extra = " ".join([*KEEP, "--mpi=none", STEPS])
+    assert start.environment == dict.fromkeys(EXTRA, extra) | PLACES
 
 
 # -- by Open MPI's launcher ------------------------------------------------------------------------
 
 
 def test_open_mpi_may_start_more_ranks_than_cores_and_binds_none() -> None:
-    start = by_prte("mpirun", OPEN_MPI_5, HERE)
+    start = by_prte("mpirun", OPEN_MPI_5, HERE, "hpmpi-17")
     assert start == Start(["mpirun", "-n", "4", "--bind-to", "none", "--oversubscribe"], {})
 
 
 def test_open_mpi_is_told_that_root_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert "--allow-run-as-root" in by_prte("mpirun", OPEN_MPI_5, HERE).words
+    assert "--allow-run-as-root" in by_prte("mpirun", OPEN_MPI_5, HERE, "hpmpi-17").words
 
 
 @pytest.mark.parametrize(("mpi", "key"), [(OPEN_MPI_5, "--prtemca"), (OPEN_MPI_4, "--mca")])
 def test_open_mpi_has_slurm_keep_its_step(mpi: Mpi, key: str) -> None:
-    start = by_prte("mpirun", mpi, UNEVEN)
-    where = ["--host", "n1:2,n2:1", key, "plm_slurm_args", " ".join(KEEP[:3])]
-    assert start == Start(["mpirun", "-n", "3", "--bind-to", "none", *where], {})
+    start = by_prte("mpirun", mpi, UNEVEN, "hpmpi-17")
+    where = ["--host", "n1:2,n2:1", key, "plm_slurm_args", " ".join([*KEEP, STEPS])]
+    assert start == Start(["mpirun", "-n", "3", "--bind-to", "none", *where], PLACES)
 
 
 def test_open_mpi_carries_what_python_needs_to_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in CARRIED:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PYTHONPATH", "/there")
-    words = by_prte("mpirun", OPEN_MPI_5, HOSTS).words
+    words = by_prte("mpirun", OPEN_MPI_5, HOSTS, "hpmpi-17").words
     assert words[-4:] == ["--host", "a:2,b:2", "-x", "PYTHONPATH"]
 
 
@@ -158,7 +209,9 @@ def test_a_network_that_the_user_has_chosen_is_respected(
     monkeypatch: pytest.MonkeyPatch, team: Team, name: str
 ) -> None:
     monkeypatch.setenv(name, "theirs")
-    for start in (by_srun("pmi2", MPICH, team), by_hydra("mpirun", MPICH, team)):
+    starts = [by_hydra("mpirun", MPICH, team, "hpmpi-17")]
+    starts += [by_srun("pmi2", MPICH, team, "hpmpi-17")] if team.allocation else []
+    for start in starts:
         assert not start.environment.keys() & set(FABRICS)
 
 

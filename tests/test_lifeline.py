@@ -133,9 +133,9 @@ def test_who_has_not_looked_for_long_has_seen_no_silence(tmp_path: Path) -> None
     assert watch.look(LIFE_S + 2) >= LIFE_S
 
 
-def test_without_an_allocation_nobody_is_watched(tmp_path: Path) -> None:
+def test_the_launch_of_another_allocation_is_not_watched(tmp_path: Path) -> None:
     (tmp_path / NAME).write_text("none 0 3\n")
-    pulse = Pulse(tmp_path, None)
+    pulse = Pulse(tmp_path, "17")
     assert [pulse.stopped(now) for now in range(100, 200)] == [0.0] * 100
 
 

@@ -50,6 +50,13 @@ CHECKS_OF_WRITTEN = [
     [*PYTEST, *(f"tests/test_{name}.py" for name in ("tables", "narrator", "durability"))],
 ]
 
+OF_SLURM = {"allocation", "squeue", "starts", "step", "team"}
+"""The modules that decide what is ours of what Slurm has, which have such, too."""
+
+CHECKS_OF_SLURM = [
+    [*PYTEST, *(f"tests/test_{name}.py" for name in ("allocation", "step", "starts", "team"))],
+]
+
 
 class Mistake(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One line of a module, as it is and as it should not be."""
@@ -89,6 +96,8 @@ def plant(mistake: Mistake, target: Path) -> None:
 
 def checks_of(mistake: Mistake) -> list[list[str]]:
     """Tell what is to find a mistake."""
+    if mistake.module in OF_SLURM:
+        return CHECKS_OF_SLURM
     return CHECKS_OF_WRITTEN if mistake.module in WRITTEN else CHECKS
 
 
@@ -113,7 +122,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_checks_find_nothing_where_nothing_is_planted(package: Path) -> None:
-    assert finder(package, CHECKS + CHECKS_OF_WRITTEN) is None
+    assert finder(package, CHECKS + CHECKS_OF_WRITTEN + CHECKS_OF_SLURM) is None
 
 
 @pytest.mark.parametrize("mistake", mistakes(), ids=lambda it: f"{it.module}: {it.why}")

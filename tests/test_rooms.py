@@ -163,6 +163,28 @@ def test_places_are_those_that_are_here_each_once(
     assert places(given) == [tmp_path]
 
 
+def test_a_folder_that_is_not_on_this_node_is_made_and_goes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A site's prolog may have made it on the first node only."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "scratch" / "job.17"))
+    first, second = Rooms(["$TMPDIR"], "run"), Rooms(["$TMPDIR"], "run")
+    assert first.home is not None
+    assert first.home.parent == tmp_path / "scratch" / "job.17"
+    first.leave()
+    assert second.home is not None
+    assert second.home.is_dir()
+    second.leave()
+    assert names(tmp_path / "scratch" / "job.17") == []
+
+
+def test_a_folder_that_can_not_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    rooms = Rooms([str(tmp_path / "file" / "x"), "$NOWHERE"], "run")
+    assert rooms.home is None
+    assert rooms.trouble == f"none of {tmp_path}/file/x, $NOWHERE is here, or can be made"
+
+
 def test_a_run_without_data_has_no_rooms() -> None:
     assert Rooms([], "run").home is None
 

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 import hpmpi
-from hpmpi import needs, submission
+from hpmpi import batch, needs, submission
 from hpmpi.batch import UNHEARD_OF, Allocation, Batch, Request, Watcher
 from hpmpi.errors import SettingsError, StoreError
 from tests.runs import ROOT, Study
+from tests.test_allocation import Fake
 
-GOLDEN = Path(__file__).with_name("golden") / "submission.sh"
+GOLDEN = Path(__file__).with_name("golden")
 
 SIZE = ("--nodes", "2", "--ntasks-per-node", "4", "--time", "8:00:00")
 
@@ -71,9 +72,72 @@ def request(study: Study, *, fresh: bool = False, **asked: Any) -> Request:
 
 
 def test_the_script_asks_for_all_that_was_asked_for(study: Study) -> None:
-    script = Batch(request(study, **ALL)).script()
-    told = script.replace(str(study.folder), "FOLDER").replace(sys.executable, "PYTHON")
-    assert told == GOLDEN.read_text()
+    assert told(request(study, **ALL)) == (GOLDEN / "submission.sh").read_text()
+
+
+def test_a_script_that_little_was_asked_for_has_what_every_one_needs(study: Study) -> None:
+    assert told(request(study)) == (GOLDEN / "default.sh").read_text()
+
+
+def told(request: Request) -> str:
+    """Write its script as it would be elsewhere."""
+    script = Batch(request).script()
+    return script.replace(str(request.folder.parent), "FOLDER").replace(sys.executable, "PYTHON")
+
+
+def test_cpus_that_are_asked_for_are_asked_for_even_if_1(study: Study) -> None:
+    assert "#SBATCH --cpus-per-task=1\n" in told(request(study, cpus_per_task=1))
+
+
+SBATCH = """
+case "$*" in *submission_file*) env -0 > sbatch.env; echo "Submitted batch job 4711";; esac
+"""
+
+
+def test_what_is_submitted_has_nothing_of_where_it_was_submitted(
+    study: Study, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of Slurm's variables; and what sbatch would take for options is as asked for here."""
+    programs = Fake(study.folder / "bin")
+    programs.program("sbatch", SBATCH)
+    monkeypatch.setenv("PATH", f"{programs.folder}:{os.environ['PATH']}")
+    monkeypatch.chdir(study.folder)
+    leaks = ("SLURM_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_MEM_PER_CPU", "SRUN_DEBUG", "PMI_RANK")
+    refused = ("SBATCH_TIMELIMIT", "SBATCH_NO_REQUEUE", "SBATCH_ARRAY_INX", "SBATCH_MEM_PER_CPU")
+    kept = ("SBATCH_ACCOUNT", "SBATCH_EXPORT", "SLURM_CONF", "MY_LICENSE_SERVER")
+    for name in (*leaks, *refused, *kept):
+        monkeypatch.setenv(name, "7")
+    batch.send(request(study, mem="900"))
+    seen = (study.folder / "sbatch.env").read_text().split("\0")
+    names = {each.partition("=")[0] for each in seen}
+    assert names.isdisjoint({*leaks, *refused})
+    assert names >= set(kept)
+    assert os.environ["SLURM_JOB_ID"] == "7"
+    assert "allocation 7 is not passed on" in caplog.text
+    assert f"said otherwise here: {', '.join(sorted(refused))}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        ('source = "no.csv"', "there is no file"),
+        ('source = "my.csv"\nkey = "x"', "data.key is for"),
+        ('folder = "$TMPDIR"', "data.source is missing"),
+        ('source = "my.csv"\nfolder = "here"', "must begin with / or a variable"),
+    ],
+)
+def test_a_mistake_in_the_data_is_told_before_anything_is_submitted(
+    study: Study, lines: str, problem: str
+) -> None:
+    (study.folder / "my.csv").write_text("x,y\n1,2\n")
+    with study.file.open("a") as file:
+        file.write(f"\n[data]\n{lines}\n")
+    before = files(study.folder)
+    for array in ((), ("--array", "0-1")):
+        done = submit(study, *SIZE, *array)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert problem in done.stderr
+    assert files(study.folder) == before
 
 
 def test_a_requeue_can_be_declined(study: Study) -> None:

@@ -1,7 +1,10 @@
 """What every transport promises, tried by tests/mpi/laws.py among local processes and MPI ranks."""
 
+import contextlib
 import json
 import os
+import pty
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -115,6 +118,50 @@ def test_a_launcher_says_rank_and_size(
 ) -> None:
     monkeypatch.setattr(os, "environ", env)
     assert launched() == place
+
+
+IN_A_STEP = {"PMI_RANK": "0", "PMI_SIZE": "3", "SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "3"}
+ASK = "from hpmpi.transports import launched; print(launched())"
+
+
+@pytest.mark.parametrize(
+    ("parent", "env", "said"),
+    [
+        pytest.param("-bash", IN_A_STEP, "None", id="a-shell-of-srun---pty"),
+        pytest.param("slurmstepd: [17.0]", IN_A_STEP, "Launched(rank=0, size=3)", id="a-task"),
+        pytest.param(
+            "-bash",
+            {"PMI_RANK": "0", "PMI_SIZE": "3", "MPI_LOCALRANKID": "0", "SLURM_PROCID": "0"},
+            "Launched(rank=0, size=3)",
+            id="mpirun-there",
+        ),
+    ],
+)
+def test_who_has_a_terminal_is_no_rank_of_sruns_unless_it_started_it(
+    parent: str, env: dict[str, str], said: str
+) -> None:
+    """A shell in a step is told the same as a rank."""
+    script = f"{shlex.quote(sys.executable)} -c {shlex.quote(ASK)}; :"
+    pid, terminal = pty.fork()
+    if pid == 0:
+        clean = {**unlaunched(), "PYTHONPATH": str(PROGRAM.parents[2]), **env}
+        os.execve("/bin/sh", [parent, "-c", script], clean)  # noqa: S606 - no shell is meant
+    with open(terminal, errors="replace") as screen, contextlib.suppress(OSError):  # noqa: PTH123
+        assert screen.readline().strip() == said
+    os.waitpid(pid, 0)
+
+
+def test_without_a_terminal_a_shell_may_have_started_a_rank() -> None:
+    """As in `srun sh -c 'module load x; python -m hpmpi run'`."""
+    told = subprocess.run(
+        ["/bin/sh", "-c", f"{shlex.quote(sys.executable)} -c {shlex.quote(ASK)}; :"],
+        env={**unlaunched(), "PYTHONPATH": str(PROGRAM.parents[2]), **IN_A_STEP},
+        start_new_session=True,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout == "Launched(rank=0, size=3)\n"
 
 
 def test_there_are_as_many_local_workers_as_the_allocation_has_cpus(

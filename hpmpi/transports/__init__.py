@@ -5,8 +5,10 @@ two ranks arrive whole and in order, or not at all; nothing but what was heard s
 alive; nobody is waited for at the end.
 """
 
+import contextlib
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from hpmpi import variables
@@ -82,11 +84,31 @@ class Launched(NamedTuple):
 
 
 def launched() -> Launched | None:
-    """Tell what a launcher of ranks says of this process; None where there was no launcher."""
+    """Tell what a launcher of ranks says of this process; None where none has started it.
+
+    srun says the same to a shell (`srun --pty bash`), and so to all that is typed there.
+    """
     for rank, size in LAUNCHERS:
         if rank in os.environ and size in os.environ:
-            return Launched(int(os.environ[rank]), int(os.environ[size]))
+            told = Launched(int(os.environ[rank]), int(os.environ[size]))
+            return told if is_rank() else None
     return None
+
+
+def is_rank() -> bool:
+    """Tell whether this is what was meant: srun's ranks have no terminal, unless they ask for it.
+
+    Then srun has started them itself, and not a shell.
+    """
+    if "SLURM_PROCID" not in os.environ or os.environ.keys() & OF_MPIRUN:
+        return True
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return True
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{os.getppid()}/cmdline").read_bytes().startswith(b"slurmstepd")
+    return False
 
 
 def unlaunched() -> dict[str, str]:
@@ -140,3 +162,6 @@ LAUNCHERS = (
 )
 """Where launchers say rank and size: Open MPI; MPICH, Intel and Cray; PMIx under srun; and srun
 where it speaks no MPI's language, so that each rank will find itself alone."""
+
+OF_MPIRUN = {"OMPI_COMM_WORLD_RANK", "MPI_LOCALRANKID"}
+"""What an mpirun says, and srun does not."""

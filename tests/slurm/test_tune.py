@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.launchers import STEPS
 from hpmpi.store import read
 from hpmpi.summary import stored_study
 from tests.runs import IS_OPEN_MPI, MPIRUN
@@ -125,7 +124,8 @@ def test_ranks_whose_step_is_killed_are_started_again(
     tuning.submit(hpmpi=("--launcher", launcher))
     tuning.until_results(6)
     steps = cluster.ask("squeue", "--steps", "--noheader", f"--job={tuning.job}", "--format=%i %j")
-    ours = [line.split()[0] for line in steps.splitlines() if line.split()[1] in STEPS]
+    named = [line.split() for line in steps.splitlines()]
+    ours = [step for step, name in named if name.startswith("hpmpi-") and "standby" not in name]
     cluster.ask("scancel", "--signal=KILL", *ours)
     cluster.wait_for(lambda: tuning.starts == 2, "another start")
     tuning.open_gate()

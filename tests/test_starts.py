@@ -1,0 +1,82 @@
+"""Starts that bring nothing are counted, whatever they died of, and over requeues."""
+
+from pathlib import Path
+
+import pytest
+
+from hpmpi.decisions import Decision, Failure, Result, Started
+from hpmpi.messages import FailureKind
+from hpmpi.starts import NAME, Starts
+
+STARTED = Started(at=0.0, version="1", settings="", start="s", ranks=1, rungs=(1,), format=1)
+RESULT = Result(at=1.0, trial=0, rung=0, attempt=0, resource=1, rank=1, metrics={"loss": 1.0})
+
+
+def failure(*, final: bool) -> Failure:
+    """Make a failure of a job."""
+    return Failure(
+        at=1.0, trial=0, rung=0, attempt=0, rank=1, kind=FailureKind.CRASH, error="", final=final
+    )
+
+
+def after(folder: Path, restarts: int, *decisions: Decision) -> int:
+    """Tell how many starts in a row have brought nothing, to a launch that begins now."""
+    return Starts(folder, decisions, restarts).barren
+
+
+def test_a_start_without_a_rank_0_counts_over_requeues(tmp_path: Path) -> None:
+    """Slurm may end it any time: what is not counted before is counted nowhere."""
+    for restart in range(3):
+        starts = Starts(tmp_path, [], restart)
+        assert starts.barren == restart
+        starts.begin()
+    assert after(tmp_path, 3) == 3
+
+
+def test_a_start_counts_once_however_it_ends(tmp_path: Path) -> None:
+    starts = Starts(tmp_path, [], 1)
+    for count in (1, 2, 3):
+        starts.begin()
+        starts.end([STARTED] * (count - 1), has_begun=count > 1)
+        assert starts.barren == count
+    assert after(tmp_path, 1, STARTED, STARTED) == 1  # as many as there were requeues
+    assert after(tmp_path, 5, STARTED, STARTED) == 2
+
+
+def test_whoever_submits_anew_begins_to_count_anew(tmp_path: Path) -> None:
+    Starts(tmp_path, [], 1).begin()
+    assert [after(tmp_path, restarts, STARTED) for restarts in (0, 1)] == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("before", "decision", "barren"),
+    [
+        ([], RESULT, 0),
+        ([RESULT], failure(final=True), 0),
+        ([RESULT], failure(final=False), 1),
+        ([], failure(final=True), 1),
+    ],
+    ids=["a-result", "given-up", "to-be-tried-again", "given-up-as-all"],
+)
+def test_what_is_new_ends_the_row(
+    tmp_path: Path, before: list[Decision], decision: Decision, barren: int
+) -> None:
+    """A job that is given up, too: it may have taken the run along, and others have their turn."""
+    starts = Starts(tmp_path, before, 1)
+    starts.begin()
+    starts.end([*before, STARTED, decision], has_begun=True)
+    assert starts.barren == barren
+    assert after(tmp_path, 1, *before, STARTED, decision) == barren
+
+
+@pytest.mark.parametrize("text", ["", "many\n", "-1\n", "\x00"])
+def test_a_count_that_is_none_is_0(tmp_path: Path, text: str) -> None:
+    (tmp_path / NAME).write_text(text)
+    assert after(tmp_path, 2) == 0
+
+
+def test_where_nothing_can_be_written_the_count_goes_on_in_memory(tmp_path: Path) -> None:
+    starts = Starts(tmp_path / "gone", [], 0)
+    starts.begin()
+    starts.end([], has_begun=False)
+    assert starts.barren == 1
