@@ -21,7 +21,7 @@ The map of the package; imports go down the list, never up:
   `output` (what it prints), `objective` (the user's function), its `handle` of a trial, `metrics`
   (what comes of it), `accounts` (what is told of its errors), `checkpoints` (of a trial),
   `baseline`, `store` (the run folder), made of `journal` and `results`, `scribe` (has the latter
-  written), `lock` (whose it is) and its `keeper`, `files` (whole or not at all), `narrator` (the
+  written), `lock` (whose it is), its `keeper`, and the `vitals` it shows, `files`, `narrator` (the
   log), `trainables` (objectives that need no code), `squeue` (what Slurm says), `allocation` (which
   is ours), `step` (of it: what srun is told and sees), `place` (what of a node is a rank's), `team`
   (the nodes that answer), `launchers` (how each is told), `vigil` (whether one hangs), `starts`

@@ -1,7 +1,8 @@
-"""Keeps a run folder for rank 0 while it thinks, and shows the ranks that it does.
+"""Keeps a run folder for rank 0 while it thinks.
 
 A searcher may think for long, in the loop that hears the ranks, and renews the lock. So a thread
-renews it meanwhile: launch sees that rank 0 lives, and no other run takes the folder. The thread
+renews it meanwhile: launch and the ranks see that rank 0 lives (vitals.py), and no other run takes
+the folder. The thread
 does nothing else, and nothing at other times: a loop that hangs in a file system or in MPI is
 silent, as it should be. What holds Python's lock while it thinks, as bad extensions do, holds the
 thread as well.
@@ -9,12 +10,10 @@ thread as well.
 
 import contextlib
 import logging
-import math
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 from hpmpi import lock
 from hpmpi.errors import StoreError
@@ -72,30 +71,3 @@ def kept(held: lock.Lock) -> Iterator[None]:
     """Keep a lock during one long thought."""
     with closing(Keeper(held)) as keeper, keeper:
         yield
-
-
-class Vitals:
-    """Whether rank 0 lives, as a rank sees that hears nothing of it; times are of one clock."""
-
-    def __init__(self, folder: Path) -> None:
-        """Be ready to look at the lock of a run folder."""
-        self._folder = folder
-        self._looked_at = self._since = -math.inf
-        self._lease: lock.Lease | None = None
-
-    def show_life(self, now: float) -> bool:
-        """Tell whether the lock is renewed; to be asked again and again, until it is not."""
-        if now - self._looked_at < lock.BEAT_S / 2:
-            return True
-        self._looked_at = now
-        lease = self._look()
-        if lease is not None and lease != self._lease:
-            self._lease, self._since = lease, now
-        return lease is not None and now - self._since <= lock.LEASE_S
-
-    def _look(self) -> lock.Lease | None:
-        try:
-            sign = lock.sign_of_life(self._folder)
-        except StoreError:
-            return None
-        return None if sign is None or sign.gone else sign.lease

@@ -25,7 +25,6 @@ from hpmpi.child import Child
 from hpmpi.delivery import Delivery
 from hpmpi.errors import TransportError
 from hpmpi.head import Forked
-from hpmpi.keeper import Vitals
 from hpmpi.messages import (
     Assign,
     Beat,
@@ -49,6 +48,7 @@ from hpmpi.messages import (
     Welcome,
 )
 from hpmpi.transports import LEADER, Transport
+from hpmpi.vitals import Vitals
 
 FIRST_WORD_S = 600.0
 """How long rank 0 may take to read its files before its first word."""

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from hpmpi import lock
-from hpmpi.keeper import Vitals, kept
+from hpmpi.keeper import kept
 from hpmpi.lock import LEASE_S, Lease, Lock
+from hpmpi.vitals import Vitals
 
 LIMIT_S = 60.0
 

@@ -26,7 +26,7 @@ LAYERS = {
         *("files", "lock", "place", "results", "squeue", "allocation", "step", "lifeline", "team"),
         *("launchers", "vigil", "standby", "starts", "memory", "bare", "scribe", "head"),
         *("connections", "rooms", "data", "source", "supply", "delivery", "ending"),
-        *("environment", "streams", "variables", "keeper"),
+        *("environment", "streams", "variables", "keeper", "vitals"),
         *("sheets", "dialect", "columns", "reading"),
     ],
     "a run": [

@@ -115,7 +115,7 @@ def test_three_trials_that_fail_alike_end_a_study_that_goes_on_when_it_is_mended
     assert done.returncode == 0, done.stderr
     given_up = {it.trial for it in study.decisions if isinstance(it, Failure) and it.final}
     tried = {trial for trial, _ in study.results}
-    assert len(given_up) == 3
+    assert len(given_up) in (3, 4)  # the other rank may have had the last try of one in work
     assert given_up | tried == set(range(12))
 
 

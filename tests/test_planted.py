@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import pytest
@@ -28,33 +29,52 @@ HOMES = {
 
 PYTEST = ["pytest", "-x", "-q", "-p", "no:cacheprovider", "-o", "addopts=--import-mode=importlib"]
 
+
+class Check(NamedTuple):
+    """What is run to find mistakes in some modules; the first of its commands that fails has."""
+
+    modules: set[str]
+    commands: list[list[str]]
+
+
+def tests(*names: str) -> list[str]:
+    """Run some files of tests."""
+    return [*PYTEST, *(f"tests/test_{name}.py" for name in names)]
+
+
 CHECKS = [
-    ["tests.simulate", "--world", "everything", "--world", "queue", "--seeds", "40"],
-    ["tests.simulate", "--world", "killer", "--world", "other CPU", "--seeds", "20"],
-    [*PYTEST, *(f"tests/test_{name}.py" for name in ("traces", "master", "roster", "leaderboard"))],
-    [*PYTEST, *(f"tests/test_{name}.py" for name in ("trial", "searchers", "asha", "pace"))],
-    [*PYTEST, *(f"tests/test_{name}.py" for name in ("space", "changes"))],
-    [*PYTEST, "tests/test_schedulers.py"],
-    [
-        *PYTEST,
-        *(f"tests/test_{name}.py" for name in ("accounts", "metrics", "objective", "perform")),
-    ],
-    [*PYTEST, "tests/test_worker.py", "-k", "points_are_of_the_attempt"],
-    [*PYTEST, "tests/test_reading.py"],
-]
-
-WRITTEN = {"checkpoints", "files", "journal", "lock", "narrator", "results", "store", "tables"}
-"""The modules by which things are written, which have checks of their own."""
-
-CHECKS_OF_WRITTEN = [
-    [*PYTEST, *(f"tests/test_{name}.py" for name in ("tables", "narrator", "durability"))],
-]
-
-OF_SLURM = {"allocation", "squeue", "starts", "step", "team"}
-"""The modules that decide what is ours of what Slurm has, which have such, too."""
-
-CHECKS_OF_SLURM = [
-    [*PYTEST, *(f"tests/test_{name}.py" for name in ("allocation", "step", "starts", "team"))],
+    Check(  # the decisions: told as plays, as laws, and simulated
+        {"asha", "blame", "full", "jobs", "leaderboard", "master", "pace", "random", "roster"}
+        | {"rules", "shield", "trial", "trials"},
+        [
+            ["tests.simulate", "--world", "everything", "--world", "queue", "--seeds", "40"],
+            tests("traces", "master", "roster", "leaderboard"),
+            tests("trial", "asha", "pace"),
+            ["tests.simulate", "--world", "killer", "--world", "other CPU", "--seeds", "20"],
+            tests("searchers"),
+            tests("schedulers"),
+        ],
+    ),
+    Check(
+        {"changes", "dimensions", "searchers", "values"},
+        [tests("space", "changes", "searchers")],
+    ),
+    Check(  # what is between the user's code and the master
+        {"accounts", "handle", "messages", "metrics", "perform", "worker"},
+        [
+            tests("accounts", "metrics", "objective", "perform"),
+            [*tests("worker"), "-k", "points_are_of_the_attempt"],
+        ],
+    ),
+    Check({"columns", "dialect", "reading"}, [tests("reading")]),
+    Check(  # what is written
+        {"checkpoints", "files", "journal", "lock", "narrator", "results", "store", "tables"},
+        [tests("tables", "narrator", "durability")],
+    ),
+    Check(  # what of Slurm's is ours
+        {"allocation", "squeue", "starts", "step", "team"},
+        [tests("allocation", "step", "starts", "team")],
+    ),
 ]
 
 
@@ -94,17 +114,15 @@ def plant(mistake: Mistake, target: Path) -> None:
     file.write_text(text.replace(mistake.old, mistake.new))
 
 
-def checks_of(mistake: Mistake) -> list[list[str]]:
+def commands_for(mistake: Mistake) -> list[list[str]]:
     """Tell what is to find a mistake."""
-    if mistake.module in OF_SLURM:
-        return CHECKS_OF_SLURM
-    return CHECKS_OF_WRITTEN if mistake.module in WRITTEN else CHECKS
+    return next(check.commands for check in CHECKS if mistake.module in check.modules)
 
 
-def finder(target: Path, checks: list[list[str]]) -> str | None:
-    """Run checks; return what the first that fails said, or None if all is well."""
-    for check in checks:
-        command = [sys.executable, "-B", "-m", *check]
+def finder(target: Path, commands: list[list[str]]) -> str | None:
+    """Run commands; return what the first that fails said, or None if all is well."""
+    for words in commands:
+        command = [sys.executable, "-B", "-m", *words]
         done = subprocess.run(
             command, cwd=target, capture_output=True, text=True, timeout=240, check=False
         )
@@ -122,14 +140,14 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_checks_find_nothing_where_nothing_is_planted(package: Path) -> None:
-    assert finder(package, CHECKS + CHECKS_OF_WRITTEN + CHECKS_OF_SLURM) is None
+    assert finder(package, [words for check in CHECKS for words in check.commands]) is None
 
 
 @pytest.mark.parametrize("mistake", mistakes(), ids=lambda it: f"{it.module}: {it.why}")
 def test_a_planted_mistake_is_found(mistake: Mistake, package: Path) -> None:
     plant(mistake, package)
     try:
-        assert finder(package, checks_of(mistake)) is not None
+        assert finder(package, commands_for(mistake)) is not None
     finally:
         shutil.copyfile(ROOT / mistake.file, package / mistake.file)
 
@@ -141,7 +159,7 @@ def main() -> None:
     for mistake in mistakes():
         plant(mistake, target)
         began = time.monotonic()
-        said = (finder(target, checks_of(mistake)) or "NOT FOUND").strip().splitlines()
+        said = (finder(target, commands_for(mistake)) or "NOT FOUND").strip().splitlines()
         last = next((line for line in said if line.startswith(("FAILED", "E  "))), said[-1])
         took_s = time.monotonic() - began
         sys.stdout.write(f"{took_s:4.1f} s  {mistake.module}: {mistake.why}\n        {last}\n")
