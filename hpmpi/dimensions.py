@@ -72,6 +72,8 @@ class Float(msgspec.Struct, frozen=True, tag="float", forbid_unknown_fields=True
 
     def fit(self, value: object) -> float | None:
         """Take what stands for one of the values as that; None for what does not."""
+        if type(value) is float and self.step is None:  # as what is drawn: each trial pays for it
+            return value if self.low <= value <= self.high else None
         value = plain(value)
         if not is_number(value):
             return None
@@ -128,6 +130,8 @@ class Int(msgspec.Struct, frozen=True, tag="int", forbid_unknown_fields=True):
 
     def fit(self, value: object) -> int | None:
         """Take what stands for one of the values as that; None for what does not."""
+        if type(value) is int and self.step is None:
+            return value if self.low <= value <= self.high else None
         value = plain(value)
         if not is_number(value) or not self.low <= value <= self.high or value != int(value):
             return None
@@ -173,6 +177,9 @@ class Choice(msgspec.Struct, frozen=True, tag="choice", forbid_unknown_fields=Tr
 
     def fit(self, value: object) -> Value | None:
         """Take what stands for one of the values as that; None for what does not."""
+        for each in self.values:
+            if each is value:
+                return each
         value = plain(value)
         return next((each for each in self.values if same(each, value)), None)
 
@@ -228,7 +235,10 @@ def rounded(value: float, low: float, high: float) -> float:
     >>> rounded(0.1 + 0.2, 0.0, 1.0), rounded(2 / 3, 0.0, 2 / 3)
     (0.3, 0.6666666666666666)
     """
-    return min(max(float(f"{value:.12g}"), low), high)
+    value = float(f"{value:.12g}")
+    if value < low:
+        return low
+    return min(value, high)
 
 
 def part_of(size: int, unit: float) -> int:

@@ -15,7 +15,7 @@ import msgspec
 
 from hpmpi.dimensions import Dimension
 from hpmpi.errors import SpaceError
-from hpmpi.trial import Config, Value
+from hpmpi.trial import Config
 
 EXAMPLES = 8
 GOLDEN = (math.sqrt(5) - 1) / 2
@@ -53,14 +53,17 @@ class Space(msgspec.Struct, frozen=True):
         Raises SpaceError unless each value belongs to a dimension and is one of its own.
         """
         given = self.flat(values)
-        for name in given:
-            if name not in self.dimensions:
-                raise SpaceError(f"{name!r} is not in [space], which has: {self.names()}")
-        return {
-            name: self._fit(name, dimension, given[name])
-            for name, dimension in self.dimensions.items()
-            if name in given
-        }
+        config: Config = {}
+        for name, dimension in self.dimensions.items():
+            if name in given:
+                fitting = dimension.fit(given[name])
+                if fitting is None:
+                    raise SpaceError(self._unfit(name, given[name]))
+                config[name] = fitting
+        if len(config) < len(given):
+            name = next(name for name in given if name not in config)
+            raise SpaceError(f"{name!r} is not in [space], which has: {self.names()}")
+        return config
 
     def whole(self, values: Mapping[str, object]) -> Config:
         """Do so with a configuration in which no dimension may be missing."""
@@ -86,12 +89,9 @@ class Space(msgspec.Struct, frozen=True):
         """List the names of the dimensions."""
         return ", ".join(self.dimensions)
 
-    def _fit(self, name: str, dimension: Dimension, value: object) -> Value:
-        fitting = dimension.fit(value)
-        if fitting is None:
-            valid = dimension.describe()
-            raise SpaceError(f"{name} = {value!r} is not in the space: it takes {valid}")
-        return fitting
+    def _unfit(self, name: str, value: object) -> str:
+        valid = self.dimensions[name].describe()
+        return f"{name} = {value!r} is not in the space: it takes {valid}"
 
     def _flat(self, values: Mapping[str, object], above: str) -> Iterator[tuple[str, object]]:
         for key, value in values.items():

@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections import defaultdict, deque
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from itertools import cycle
 from pathlib import Path
 
@@ -37,6 +38,7 @@ from hpmpi import run
 from hpmpi.leader import Leader
 from hpmpi.messages import Assign, Beat, Finished, Goodbye, Order, Ready, Report, Stop
 from hpmpi.place import Share
+from hpmpi.scribe import Scribe
 from hpmpi.transports import Traffic
 
 STUDY = """
@@ -79,6 +81,7 @@ class FreeRanks:
     rank = 0
     share = Share()
     name = "ranks that cost nothing"
+    underway: AbstractSet[int] = frozenset()
 
     def __init__(self, trials: int, ranks: int) -> None:
         """Have the study drained after so many trials; none, when the first job is handed out."""
@@ -199,8 +202,9 @@ def lead(folder: Path, trials: int | None, number: int) -> None:
     ranks = Witnesses(file, number) if trials is None else FreeRanks(trials, number)
     plan = run.prepare(folder / "study.toml", changes, folder / "out", fresh=False)
     jobs, store = run.take_over(plan)
-    leader = Leader(plan.study, plan.origin, jobs, store, ranks)
-    del jobs, store, plan
+    scribe = Scribe(store, plan.study.run.checkpoint_s)
+    leader = Leader(plan.study, plan.origin, jobs, scribe, ranks)
+    del jobs, store, scribe, plan
     try:
         leader.run()
     except FirstJobError:

@@ -44,11 +44,12 @@ class Random:
 
     def ask(self) -> Config | None:
         """Draw the next configuration; None when all were given."""
-        while self._size is None or len(self._given) < self._size:
+        if self._size is None:
+            self._turn += 1
+            return next(self._draws(self._turn - 1))
+        while len(self._given) < self._size:
             draws, is_first = self._draws(self._turn), self._turn < len(self._first)
             self._turn += 1
-            if self._size is None:
-                return next(draws)
             # Of `first` there may be one that was given as another: then it is the next one's turn.
             more: Iterable[Config] = () if is_first else self._order
             for config in chain(islice(draws, DRAWS), more):
@@ -75,7 +76,8 @@ class Random:
         draw = Generator(f"{self._seed}/{turn}").random  # noqa: S311 - not for secrets
         given = self._first[turn] if turn < len(self._first) else {}
         while True:
-            yield self._space.at([draw() for _ in self._space.dimensions]) | given
+            config = self._space.at([draw() for _ in self._space.dimensions])
+            yield config | given if given else config
 
     def _shuffled(self, size: int) -> Iterator[Config]:
         for number in range(size):
