@@ -15,6 +15,7 @@ from hpmpi.decisions import (
     Deadline,
     Decision,
     Draining,
+    Ended,
     Failure,
     Joined,
     Late,
@@ -95,6 +96,8 @@ class Progress:
             case Result() | Failure() | Suspension() | Late():
                 self._free(decision)
                 self._answer(decision)
+            case Ended():
+                self._running.clear()
             case _:
                 pass
 
