@@ -206,7 +206,9 @@ class Leader:
         ticked_at = 0.0
         while self._master.outcome is None or self._awaits(baseline):
             heard = [Heard(rank, decode(message)) for rank, message in self._transport.poll(TICK_S)]
-            self._handle(*heard, *(Heard(rank, Beat()) for rank in self._transport.underway))
+            if self._transport.underway:  # a part of a message is a sign of life
+                heard += [Heard(rank, Beat()) for rank in self._transport.underway]
+            self._handle(*heard)
             if self._summons.signals:
                 self._handle(Drain(self._summons.signals.popleft()))
             elif self._now() - ticked_at >= TICK_S:

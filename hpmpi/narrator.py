@@ -16,8 +16,7 @@ from hpmpi.decisions import (
     Suspension,
 )
 from hpmpi.leaderboard import Leaderboard
-from hpmpi.messages import Outcome, escaped, gist
-from hpmpi.trial import JobKey
+from hpmpi.messages import FailureKind, Outcome, escaped, gist
 
 MOST_LINES = 50
 """How many results have a line in a second; those of incumbents always have one."""
@@ -34,7 +33,7 @@ class Narrator:
     def __init__(self, board: Leaderboard) -> None:
         """Go on with a leaderboard."""
         self.board = board
-        self._assigned_at: dict[JobKey, dict[int, float]] = {}  # by attempt
+        self._assigned_at: dict[tuple[int, int, int], float] = {}  # by trial, rung and attempt
         self._second = -math.inf
         self._lines = 0
         self._untold = 0
@@ -47,7 +46,7 @@ class Narrator:
             case Joined(notes=notes) if notes:
                 log.info("%s", "; ".join(map(escaped, notes)))
             case Assigned(trial=trial, rung=rung, attempt=attempt):
-                self._assigned_at.setdefault(JobKey(trial, rung), {})[attempt] = decision.at
+                self._assigned_at[trial, rung, attempt] = decision.at
             case Result():
                 self._result(decision, improved=improved)
             case Failure():
@@ -74,8 +73,7 @@ class Narrator:
             log.error("trials fail alike, and none has succeeded:\n%s\n%s", said, MENDED)
 
     def _result(self, result: Result, *, improved: bool) -> None:
-        attempts = self._assigned_at.pop(JobKey(result.trial, result.rung), {})
-        began_at = attempts.get(result.attempt, result.at)
+        began_at = self._assigned_at.pop((result.trial, result.rung, result.attempt), result.at)
         if result.at - self._second >= 1.0:
             self._second, self._lines = result.at, 0
         self._lines += 1
@@ -97,8 +95,8 @@ class Narrator:
         self._untold = 0
 
     def _failure(self, failure: Failure) -> None:
-        if failure.final:
-            self._assigned_at.pop(JobKey(failure.trial, failure.rung), None)
+        if failure.kind is not FailureKind.LOST:  # who was lost may answer yet
+            self._assigned_at.pop((failure.trial, failure.rung, failure.attempt), None)
         log.warning(
             "trial %d rung %d attempt %d: %s (rank %d): %s%s",
             failure.trial,

@@ -81,12 +81,8 @@ class Progress:
                 self.deadline = decision
             case Draining():
                 self.draining = decision
-            case Joined(rank=rank, host=host):
-                self.hosts[rank] = host
-                self._worker(rank).ready = True
-            case Refused(rank=rank, host=host):
-                self.hosts[rank] = host
-                self._worker(rank).unfit = True
+            case Joined() | Refused():
+                self._meet(decision)
             case Lost(rank=rank):
                 self._worker(rank).lost = True
             case Back():
@@ -132,6 +128,14 @@ class Progress:
 
     def _worker(self, rank: int) -> Worker:
         return self._workers.setdefault(rank, Worker())
+
+    def _meet(self, decision: Joined | Refused) -> None:
+        self.hosts[decision.rank] = decision.host
+        worker = self._worker(decision.rank)
+        if isinstance(decision, Joined):
+            worker.ready = True
+        else:
+            worker.unfit = True
 
     def _start(self, started: Started) -> None:
         self._started = started

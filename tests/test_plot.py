@@ -394,8 +394,8 @@ def test_no_link_in_a_run_folder_is_followed(complete: Path, tmp_path: Path) -> 
 
 
 def test_where_matplotlib_is_missing_it_is_said_how_to_get_it(tmp_path: Path) -> None:
-    (tmp_path / "matplotlib.py").write_text("raise ImportError('no module')\n")
-    done = plot(tmp_path, "nowhere")
+    code = "import sys; sys.modules['matplotlib'] = None; from hpmpi.__main__ import main; main()"
+    done = finish(start([sys.executable, "-c", code, "plot", "nowhere"], tmp_path))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("hpmpi: plot needs matplotlib (")
     assert "pip install 'hpmpi[plot]'" in done.stderr

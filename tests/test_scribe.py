@@ -177,10 +177,24 @@ def otherwise(folder: Path, most: int = sys.maxsize) -> bytes:
     return text
 
 
+def unlikely(folder: Path) -> bytes:
+    """Have jobs be for another resource than any that is handed out."""
+    text = b"".join(
+        line_of(
+            msgspec.structs.replace(each, resource=each.resource + 1)
+            if isinstance(each, Assigned)
+            else each
+        )
+        for each in store.read(folder).decisions
+    )
+    (folder / "journal.jsonl").write_bytes(text)
+    return text
+
+
 def test_all_results_are_written_though_they_cannot_be_derived_here(journal: Path) -> None:
     many = len(store.read(journal).decisions)
     (journal / "run.h5").unlink()
-    text = otherwise(journal)
+    text = unlikely(journal)
     book, task = Book(journal), Task(len(text), str(journal / "new.h5"), "complete")
     for _ in range(2):
         assert "can't be derived" in book.write(task).warning
