@@ -111,7 +111,7 @@ class Hope:
     @property
     def is_lost(self) -> bool:
         """Whether what was tried has shown that the rest need not be."""
-        return not self.succeeded and max(self._alike.values(), default=0) >= ALIKE
+        return bool(self._alike) and max(self._alike.values()) >= ALIKE
 
     def begin(self) -> None:
         """Begin another start: what was wrong may be mended."""

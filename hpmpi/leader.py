@@ -6,11 +6,11 @@ takes no decision, nothing is done until it does, or for DISK_PATIENCE_S.
 """
 
 import logging
+import math
 import os
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -237,19 +237,20 @@ class Leader:
         decisions = [each.decision for each in commands if isinstance(each, Record)]
         if decisions:
             self._patiently(lambda: self._store.append(*decisions))
-        for command in sorted(commands, key=lambda each: not isinstance(each, Tell)):
+        for command in commands:
+            if isinstance(command, Tell):
+                self._send(command.rank, command.order)
+        for command in commands:
             self._perform(command)
 
     def _perform(self, command: Command) -> None:
         match command:
             case Record(decision):
                 self._tell(decision)
-            case Tell(rank, order):
-                self._send(rank, order)
             case Discard(trial):
                 if self._study.run.keep == "incumbent":
                     discard(self._store.folder, trial)
-            case Leave():
+            case Tell() | Leave():
                 pass
 
     def _record(self, decision: Decision) -> None:
@@ -274,17 +275,18 @@ class Leader:
 
     def _patiently(self, write: Callable[[], object]) -> None:
         """Write; raises DiskError when the disk has not let us for long, or a signal comes."""
-        gives_up_at = time.monotonic() + DISK_PATIENCE_S
-        for tried in count():
+        gives_up_at = math.inf
+        while True:
             try:
                 write()
             except DiskError as error:
                 if self._summons.signals or time.monotonic() >= gives_up_at:
                     raise
-                if tried == 0:
+                if gives_up_at == math.inf:
+                    gives_up_at = time.monotonic() + DISK_PATIENCE_S
                     log.error("%s; waiting until it can", error)  # noqa: TRY400
             else:
-                break
+                return
             for rank in self._present():
                 self._send(rank, Beat())
             time.sleep(min(1.0, self._study.limits.patience_s / 5))
