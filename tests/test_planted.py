@@ -37,7 +37,7 @@ class Check(NamedTuple):
     commands: list[list[str]]
 
 
-def tests(*names: str) -> list[str]:
+def of(*names: str) -> list[str]:
     """Run some files of tests."""
     return [*PYTEST, *(f"tests/test_{name}.py" for name in names)]
 
@@ -48,32 +48,32 @@ CHECKS = [
         | {"rules", "shield", "trial", "trials"},
         [
             ["tests.simulate", "--world", "everything", "--world", "queue", "--seeds", "40"],
-            tests("traces", "master", "roster", "leaderboard"),
-            tests("trial", "asha", "pace"),
+            of("traces", "master", "roster", "leaderboard"),
+            of("trial", "asha", "pace"),
             ["tests.simulate", "--world", "killer", "--world", "other CPU", "--seeds", "20"],
-            tests("searchers"),
-            tests("schedulers"),
+            of("searchers"),
+            of("schedulers"),
         ],
     ),
     Check(
         {"changes", "dimensions", "searchers", "values"},
-        [tests("space", "changes", "searchers")],
+        [of("space", "changes", "searchers")],
     ),
     Check(  # what is between the user's code and the master
         {"accounts", "handle", "messages", "metrics", "perform", "worker"},
         [
-            tests("accounts", "metrics", "objective", "perform"),
-            [*tests("worker"), "-k", "points_are_of_the_attempt"],
+            of("accounts", "metrics", "objective", "perform"),
+            [*of("worker"), "-k", "points_are_of_the_attempt"],
         ],
     ),
-    Check({"columns", "dialect", "reading"}, [tests("reading")]),
+    Check({"columns", "dialect", "reading"}, [of("reading")]),
     Check(  # what is written
         {"checkpoints", "files", "journal", "lock", "narrator", "results", "store", "tables"},
-        [tests("tables", "narrator", "durability")],
+        [of("tables", "narrator", "durability")],
     ),
     Check(  # what of Slurm's is ours
         {"allocation", "squeue", "starts", "step", "team"},
-        [tests("allocation", "step", "starts", "team")],
+        [of("allocation", "step", "starts", "team")],
     ),
 ]
 
