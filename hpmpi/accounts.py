@@ -5,9 +5,9 @@
     Traceback (most recent call last): ...
 
 The line is all that two failures are compared by (`gist` takes it from the text). So what changes
-from one process to the next has no place in it: addresses, process ids, times of day, names of
-temporary files. It is not looked for in the text: libraries give their advice after what went
-wrong, notes and groups of errors come last, and the root of a chain first.
+from one attempt to the next has no place in it: addresses, process ids, times of day, names of
+temporary files and of the attempt's own. It is not looked for in the text: libraries give their
+advice after what went wrong, notes and groups of errors come last, and the root of a chain first.
 """
 
 import re
@@ -32,9 +32,11 @@ PASSING = [
     (re.compile(r"\b0x[0-9a-fA-F]{4,}"), "0x..."),
     (re.compile(r"\b(pid|process|thread)(\W{1,3})\d+", re.IGNORECASE), r"\1\2..."),
     (re.compile(r"\btmp[a-z0-9_]{8}\b"), "tmp..."),
+    (re.compile(r"\b(trials|checkpoints)/\d+/\.?\d+[.-]\d+(\.\d+)?"), r"\1/..."),
     (re.compile(r"\b\d{1,2}:\d\d:\d\d([.,]\d+)?"), "..."),
 ]
-"""What is of one process or moment: addresses, ids, Python's temporary names, times of day."""
+"""What is of one process or moment: addresses, ids, Python's temporary names, the folders of an
+attempt, times of day."""
 
 REMOTE = "RemoteTraceback"
 """How the causes are called that are no errors, but the text of one in another process."""

@@ -120,9 +120,18 @@ class Hope:
     def give_up(self, failure: Failure) -> None:
         """Take note of what a trial was given up for."""
         if not self.succeeded:
-            self._alike[f"{failure.kind.value}: {gist(failure.error)}"] += 1
+            self._alike[reason(failure.kind, failure.error)] += 1
 
     def succeed(self) -> None:
         """Take note of a result."""
         self.succeeded = True
         self._alike.clear()
+
+
+def reason(kind: FailureKind, error: str) -> str:
+    """Say for what a trial was given up: of what is no result it does not matter what it was.
+
+    >>> reason(FailureKind.EXIT, "code 1"), reason(FailureKind.BAD_VALUE, "'0.5' of type str")
+    ('exit code: code 1', 'bad value')
+    """
+    return kind.value if kind is FailureKind.BAD_VALUE else f"{kind.value}: {gist(error)}"

@@ -94,6 +94,13 @@ class Checkpoints:
         """The folder of the newest checkpoint that this attempt owns."""
         return None if self.newest is None else self._folder / self.newest.name
 
+    def look(self) -> Checkpoint | None:
+        """Find the newest checkpoint that this attempt has saved, in whichever of its processes."""
+        mine = (self._rung, self._attempt)
+        found = [each for each in self._whole() if (each.rung, each.attempt) == mine]
+        self.newest = max(found, default=self.newest)
+        return self.newest
+
     @contextmanager
     def save(self, resource: int) -> Iterator[Path]:
         """Give a folder to write into: the newest checkpoint, once the block has ended well.

@@ -8,6 +8,7 @@ When the run drains, the objective is to leave by Suspend, which `checkpoint` ra
 
 import copy
 import functools
+import mmap
 import os
 import threading
 import time
@@ -86,7 +87,7 @@ class Trial:
         self._args = welcome.args
         self._origin = welcome.origin
         self._metric = welcome.metric
-        self._suspended = False
+        self._suspended = mmap.mmap(-1, 1)  # shared with what is forked: that may have to leave
         self._ended = False
         self._speaking = threading.RLock()
         self._saved_at = time.monotonic()
@@ -153,15 +154,15 @@ class Trial:
         newest = self._checkpoints.newest
         if newest is None or newest.resource < resource:  # there was no room for it
             return
-        if self._suspended or (newest.resource < self.stop and self._asked()):
-            self._suspended = True
+        if self._suspended[0] or (newest.resource < self.stop and self._asked()):
+            self._suspended[0] = 1
             raise Suspend(newest.resource)
 
     def end(self) -> bool:
         """Have no more to do with the job from now on; true if its objective was to leave it."""
         with self._speaking:  # who reports meanwhile has done so before the answer
             self._ended = True
-        return self._suspended
+        return bool(self._suspended[0])
 
     def _asked(self) -> bool:
         """Look whether the run drains."""

@@ -81,6 +81,8 @@ def number(value: object) -> float | None:
     if type(value) is float:  # as most are, and the others take ten times as long
         return value
     try:
+        if is_masked(value):
+            return None
         if hasattr(value, "item") and not isinstance(value, numbers.Number):
             value = value.item()
         if isinstance(value, numbers.Complex) and not isinstance(value, numbers.Real):
@@ -90,6 +92,12 @@ def number(value: object) -> float | None:
         return -math.inf if abs(value) != value else math.inf  # type: ignore[arg-type]
     except Exception:  # noqa: BLE001 - the user's own types, and all that arrays may raise
         return None
+
+
+def is_masked(value: object) -> bool:
+    """Tell what numpy has in place of a number that is missing, though it passes for 0."""
+    any_of = getattr(getattr(value, "mask", None), "any", None)
+    return any_of is not None and bool(any_of())
 
 
 def no_number(name: str, value: object) -> str:

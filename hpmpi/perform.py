@@ -164,22 +164,19 @@ class Attempts:
         if not self._timed:
             signal.setitimer(signal.ITIMER_REAL, 0.0)
         suspended = trial.end()
-        saved = checkpoints.newest.resource if checkpoints.newest else 0
-        if isinstance(came, handle.Suspend):  # it may be from a process that has saved
-            return Suspended(*job, max(saved, came.saved))
-        if suspended:
+        newest = checkpoints.look() if suspended else checkpoints.newest
+        saved = newest.resource if newest else 0
+        if suspended:  # and it may have caught what told it so, in any of its processes
             return Suspended(*job, saved)
         if isinstance(came, Mishap):
             return Failed(*job, came.kind, came.error, used)
         return Finished(*job, came, saved)
 
-    def _call(self, order: Assign, trial: handle.Trial) -> Metrics | Mishap | handle.Suspend:
+    def _call(self, order: Assign, trial: handle.Trial) -> Metrics | Mishap:
         pid = os.getpid()
         try:
             with handle.working_folder(trial, own=self._welcome.own_folder):
                 return check(self._function(order.config, trial), self._welcome.metric)
-        except handle.Suspend as suspend:
-            return suspend
         except ObjectiveError as error:
             return Mishap(FailureKind.BAD_VALUE, str(error))
         except Ended:

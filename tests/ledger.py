@@ -402,7 +402,9 @@ class Ledger:
         last = last or failure.kind is FailureKind.BAD_VALUE
         assert failure.final == last
         if last:
-            self._given_up.append(f"{failure.kind} {failure.error.splitlines()[-1]}")
+            no_result = failure.kind is FailureKind.BAD_VALUE
+            said = "" if no_result else failure.error.splitlines()[-1]
+            self._given_up.append(f"{failure.kind} {said}")
             self._close(key, WORST)
 
     def _hear_of(self, decision: Joined | Refused | Lost | Back) -> None:

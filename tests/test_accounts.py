@@ -115,6 +115,8 @@ def test_the_parts_of_a_group_and_the_first_note_are_told() -> None:
         ("worker pid=17 died", "worker pid=18123 died"),
         ("Process 17 has ended", "Process 19 has ended"),
         ("/scratch/tmpab12cd34/w.pt is gone", "/scratch/tmpz_9x8y7w/w.pt is gone"),
+        ("no /r/trials/0/0.1/input.dat", "no /r/trials/12/0.2/input.dat"),
+        ("no /r/checkpoints/0/.1-0.1/w", "no /r/checkpoints/3/9-2.1/w"),
         ("[12:00:01] /src/a.cc:41: no", "[23:59:59] /src/a.cc:41: no"),
         ("2026-11-30 12:00:01,123 no", "2026-11-30 12:00:02,999 no"),
     ],

@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -91,8 +92,33 @@ def returns_no_number(_config: Config, trial: Trial) -> object:
     return "diverged"
 
 
+def forked(trial: Trial) -> int:
+    """Save in a process of its own, which ends as the runtime of another language would."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of later Pythons, where there are threads
+        pid = os.fork()
+    if pid == 0:
+        try:
+            save(trial, 3)
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def saves_in_a_fork(_config: Config, trial: Trial) -> object:
+    forked(trial)
+    return 1e9
+
+
+def raises_for_its_fork(_config: Config, trial: Trial) -> object:
+    if forked(trial):
+        raise RuntimeError("a worker has died")
+    return 0.0
+
+
 SWALLOWS = [
     *(catches_all, returns_finally, raises_another, leaves, saves_in_a_thread, returns_no_number),
+    *(saves_in_a_fork, raises_for_its_fork),
 ]
 
 
