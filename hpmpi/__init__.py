@@ -3,9 +3,9 @@
 The map of the package; imports go down the list, never up:
 
 - front doors: `cli` (the command line), `commands` (whether it is one for ranks), `folders` (what
-  a DIR is), `show`, `watch`, `export`, `replay`, `plot` and its `figures`, `launch` (starts the
-  ranks, and sees it through) and its `signals`, `submission` (has Slurm do so), made of `needs` and
-  `batch`
+  a DIR is), `show`, `watch`, `export`, `replay`, and their `answer` on stdout, `plot` and its
+  `figures`, `launch` (starts the ranks, and sees it through) and its `signals`, `submission` (has
+  Slurm do so), made of `needs` and `batch`
 - a run: `settings` (one study file, checked), read by `toml`, and the `candidates` it names,
   `changes` (what of it may differ from the run that is there), `run` (as rank 0 leads it),
   `leader` (its loop), `summons` (what ends it), `service` (what the others do), `resume` (where a

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import NoReturn
 
 from hpmpi import __version__, export, folders, launch, replay, run, service, show, watch
+from hpmpi.answer import say, say_last
 from hpmpi.commands import wants_ranks
-from hpmpi.errors import HpmpiError, TransportError
+from hpmpi.errors import HpmpiError, OutputError, TransportError
 from hpmpi.messages import Outcome
 from hpmpi.standby import stand_by
 from hpmpi.summary import look
 
 DIFFERENT = 1
+UNSAID = 1
 INTERRUPTED = 128 + signal.SIGINT
 
 Command = Callable[[argparse.Namespace], int]
@@ -41,6 +43,9 @@ def main(arguments: list[str]) -> int:
         return int(left.code or 0)
     try:
         code: int = options.do(options)
+    except OutputError as error:
+        print(f"hpmpi: {error}", file=sys.stderr)
+        return UNSAID
     except HpmpiError as error:
         print(f"hpmpi: {show.printable(str(error))}", file=sys.stderr)
         if error.may_pass:
@@ -215,7 +220,7 @@ def do_run(options: argparse.Namespace) -> int:
         refusal = show.printable(summary.refusal)
         print(f"hpmpi: no rank can work:\n{refusal}", file=sys.stderr)
     else:
-        print(show.text(summary, top=10))
+        say_last(show.text(summary, top=10))
     return run.exit_code(summary)
 
 
@@ -238,12 +243,12 @@ def do_show(options: argparse.Namespace) -> int:
     """Print how a run stands, once or until it has ended; of several, a line each."""
     several = folders.runs_in(options.folder)
     if several and not options.watch:
-        print(folders.as_json(several) if options.json else folders.text(several))
+        say(folders.as_json(several) if options.json else folders.text(several))
         return 0
     folder = folders.run_at(options.folder)
     if not options.watch:
         tell = show.as_json if options.json else show.text
-        print(tell(look(folder), options.top))
+        say(tell(look(folder), options.top))
         return 0
     again = partial(show.as_json, indent=None) if options.json else watch.page
     try:
@@ -256,14 +261,14 @@ def do_show(options: argparse.Namespace) -> int:
 def do_replay(options: argparse.Namespace) -> int:
     """Print what came of deriving a run again."""
     verdict = replay.replay(folders.run_at(options.folder), trust=options.trust)
-    print(show.printable(replay.text(verdict)))
+    say(show.printable(replay.text(verdict)))
     return 0 if verdict.difference is None else DIFFERENT
 
 
 def do_export(options: argparse.Namespace) -> int:
     """Print the trials or the best configuration."""
     text = export.FORMATS[options.format](look(folders.run_at(options.folder)))
-    print(show.printable(text) if sys.stdout.isatty() else text, end="")
+    say(show.printable(text) if sys.stdout.isatty() else text, end="")
     return 0
 
 
@@ -274,7 +279,7 @@ def do_plot(options: argparse.Namespace) -> int:
     runs = [folders.run_at(folder) for folder in options.folders]
     report = partial(print, "hpmpi:", file=sys.stderr)
     for file in plot.plot(runs, options.out, options.format, report):
-        print(show.printable(str(file)), flush=True)
+        say(show.printable(str(file)))
     return 0
 
 
@@ -288,14 +293,14 @@ def do_submit(options: argparse.Namespace) -> int:
         options.study, options.set, options.out, asked, fresh=options.fresh
     )
     if options.dry_run:
-        print(batch.Batch(request).script(), end="")
+        say(batch.Batch(request).script(), end="")
         return 0
     jobs = batch.send(request)
     number = jobs[0].job_id.partition("_")[0]
-    print(number, flush=True)
     log = str(request.log).replace("%j", number).replace("%A", number)
     folders = ", ".join(str(request.folder_of(job.job_id)) for job in jobs)
     print(f"hpmpi: the results will be in {folders}; the log in {log}", file=sys.stderr)
+    say(number)
     return submission.follow(request, jobs) if options.wait else 0
 
 

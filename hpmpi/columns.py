@@ -24,6 +24,7 @@ class Column:
         self._places: dict[str, int] = {}
         self._has_numbers = False
         self.has_dates = False
+        self.alike: list[str] = []
 
     @property
     def is_mixed(self) -> bool:
@@ -63,6 +64,7 @@ class Column:
     def labels(self, values: Array) -> Array:
         """Say what all that was read is to be predicted: numbers, or words as they are.
 
+        Words of digits that would become one number, as codes, stay words, and are `alike`.
         Raises ValueError where a row has nothing.
         """
         if not self._places:
@@ -72,7 +74,9 @@ class Column:
             raise ValueError(f"row {1 + int(np.argmax(unknown))} has nothing to predict")
         words = np.array(list(self._places))
         meant = figures(words)
-        return np.asarray((words if meant is None else meant)[values.astype(int)])
+        self.alike = [] if meant is None else merged(words, meant)
+        kept = words if meant is None or self.alike else meant
+        return np.asarray(kept[values.astype(int)])
 
     def _spelt(self, piece: Any) -> Array:
         try:
@@ -102,6 +106,17 @@ def figures(words: Array) -> Array | None:
     """Read numbers; None where there are others."""
     texts = [str(word) for word in words]
     return np.array(list(map(float, texts))) if all(map(is_number, texts)) else None
+
+
+def merged(words: Array, numbers: Array) -> list[str]:
+    """List the words of digits that are others as words, and not as numbers.
+
+    >>> merged(np.array(["01", "1", "2", "2.0"]), np.array([1.0, 1.0, 2.0, 2.0]))
+    ['01', '1']
+    """
+    digits = np.char.isdigit(np.char.lstrip(words, "-"))  # 1 and 1.0 are spellings of a number
+    _, places, counts = np.unique(numbers[digits], return_inverse=True, return_counts=True)
+    return [str(word) for word in np.sort(words[digits][counts[places] > 1])]
 
 
 def dates(words: Array) -> Array | None:

@@ -180,6 +180,8 @@ def is_number(text: str, decimal: str = ".") -> bool:
     >>> [is_number(text) for text in ("-1e3", "nan", "age", "")], is_number("1,5", ",")
     ([True, True, False, False], True)
     """
+    if "_" in text:  # one for Python, a code for all others
+        return False
     try:
         float(text.replace(decimal, "."))
     except ValueError:

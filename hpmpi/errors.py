@@ -35,6 +35,10 @@ class SearcherError(HpmpiError):
     """A searcher or a scheduler that has raised."""
 
 
+class OutputError(HpmpiError):
+    """What was asked for can't be written to stdout: the disk is full, say."""
+
+
 class StoreError(HpmpiError):
     """A run folder that can't be read, written or continued."""
 

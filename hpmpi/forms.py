@@ -15,6 +15,9 @@ Table = dict[str, Any]
 Homes = Mapping[str, Sequence[str]]
 """By a key, where it is at home: the whole names of the settings that are called so."""
 
+CLOSE_ELSEWHERE = 0.75
+"""How close a key of another table must be to be meant, by difflib's ratio; 0.6 in its own."""
+
 Form = TypeVar("Form", bound=msgspec.Struct)
 
 
@@ -114,7 +117,8 @@ def unknown(where: str, key: str, valid: Sequence[str], homes: Homes) -> str:
     """
     close = [*homes.get(key, ()), *difflib.get_close_matches(key, valid, n=1)]
     if not close:
-        close = [name for it in difflib.get_close_matches(key, homes, n=1) for name in homes[it]]
+        alike = difflib.get_close_matches(key, homes, n=1, cutoff=CLOSE_ELSEWHERE)
+        close = [name for it in alike for name in homes[it]]
     hint = f"did you mean {' or '.join(close)}? " if close else ""
     table = f"[{where}]" if where else "the top level"
     return f"{dotted(where, key)} is not a setting; {hint}{table} has: {', '.join(valid)}"

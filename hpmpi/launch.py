@@ -24,7 +24,6 @@ import os
 import secrets
 import signal
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -44,6 +43,7 @@ from hpmpi import (
     team,
     variables,
 )
+from hpmpi.answer import say_last
 from hpmpi.blame import MAX_LOSSES
 from hpmpi.decisions import Decision
 from hpmpi.family import children_of
@@ -116,7 +116,7 @@ def launch(order: Order) -> int:
     plan = run.prepare(order.study, order.changes, order.out, fresh=fresh)
     if run.is_complete(plan):
         summary = sum_up(plan.study, plan.saved.decisions)
-        sys.stdout.write(f"{show.text(summary, top=10)}\n")
+        say_last(show.text(summary, top=10))
         return run.exit_code(summary)
     means = find_means(order, ours)
     try:

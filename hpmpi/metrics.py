@@ -48,22 +48,20 @@ def check(returned: object, metric: str | None) -> Metrics:
 def all_numbers(values: Mapping[Any, object], metric: str | None) -> Metrics:
     """Turn metrics into floats by name, and leave out what is no number, which is said once.
 
-    Raises ObjectiveError where that is the studied `metric`, or there are too many.
+    So is what has too long a name. Raises ObjectiveError where it is the studied `metric` that is
+    no number, or there are too many.
     """
     if len(values) > MOST_METRICS:
         raise ObjectiveError(f"{len(values)} metrics are too many: return {MOST_METRICS} at most")
-    names = {value: written(value) for value in values}
-    if long := next((name for name in names.values() if len(name) > MOST_CHARACTERS), None):
-        raise ObjectiveError(f"the name of the metric {long[:20]!r}... is too long")
     found: Metrics = {}
     for key, value in values.items():
-        as_float = number(value)
-        if as_float is not None:
-            found[names[key]] = as_float
+        name, as_float = written(key), number(value)
+        if as_float is not None and len(name) <= MOST_CHARACTERS:
+            found[name] = as_float
         elif key == (metric or "loss"):
-            raise ObjectiveError(no_number(names[key], value))
+            raise ObjectiveError(no_number(name, value))
         else:
-            leave_out(names[key], value)
+            leave_out(name, value)
     return found
 
 
@@ -108,8 +106,11 @@ def no_number(name: str, value: object) -> str:
 
 def leave_out(name: str, value: object) -> None:
     """Say that a value is no metric, once for each name, and for so many names."""
+    is_long, name = len(name) > MOST_CHARACTERS, name[:MOST_CHARACTERS]
     if name in LEFT_OUT or len(LEFT_OUT) >= MOST_LEFT_OUT:
         return
     LEFT_OUT.add(name)
     with contextlib.suppress(Exception):  # whatever the objective has put in its place
-        sys.stderr.write(f"left out: {written(no_number(name, value))}\n")
+        long = f"the name of the metric {name[:20]!r}... has more than {MOST_CHARACTERS} characters"
+        said = long if is_long else no_number(name, value)
+        sys.stderr.write(f"left out: {written(said)}\n")

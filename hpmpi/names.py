@@ -25,6 +25,13 @@ def find(name: str, package: ModuleType) -> object:
                 "or an import path such as 'package.module:Class'"
             )
         module, attribute = f"{package.__name__}.{name}", name.title().replace("_", "")
+    if module.endswith(".py"):
+        *folders, file = module.split("/")
+        where = f"{'/'.join(folders)}/" if folders else "its folder"
+        raise NameNotFoundError(
+            f"{name!r} names a file; name a module: '{file.removesuffix('.py')}:{attribute}', "
+            f"with {where} the current folder (of python -m hpmpi), or in PYTHONPATH"
+        )
     if not all(part.isidentifier() for part in module.split(".")):
         raise NameNotFoundError(f"{name!r} can't be imported: {module!r} names no module")
     try:

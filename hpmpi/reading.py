@@ -145,9 +145,13 @@ def to_table(
     """Make arrays of what was read; raises ValueError."""
     names, columns = found.names, found.columns
     to_predict = place_of(names, target)
-    y = columns[to_predict].labels(found.values(to_predict))
-    if len(y) == 0:
+    values = found.values(to_predict)
+    if len(values) == 0:
         raise ValueError("it has no rows")
+    if np.isnan(values).all():
+        called = names[to_predict] or to_predict + 1
+        raise ValueError(f"the column {called!r} has nothing to predict in any row: name another")
+    y = columns[to_predict].labels(values)
     others, together = {to_predict}, None
     if groups is not None:
         place = place_of(names, groups)
@@ -168,6 +172,8 @@ def to_table(
     said = [
         *notes,
         *of_indices([str(names[place]) for place in sorted(indices)]),
+        *of_twins(names, places),
+        *of_labels(columns[to_predict].alike),
         *of_features(dates, [shown[number] for number in words]),
     ]
     kept = [] if None in names else unlike(shown)
@@ -178,10 +184,21 @@ def place_of(names: Sequence[str | None], wanted: str | None) -> int:
     """Find a column; without a name, the last that may have one. Raises ValueError."""
     there_is = [name for name in names if name]
     if wanted is None:
-        return max((place for place, name in enumerate(names) if name != ""), default=0)
+        last = max((place for place, name in enumerate(names) if name != ""), default=0)
+        wanted = names[last]
+        if not wanted:
+            return last
     if wanted not in there_is:
         raise ValueError(f"there is no column {wanted!r}: {', '.join(there_is)}")
-    return names.index(wanted)
+    places = [place for place, name in enumerate(names) if name == wanted]
+    if len(places) > 1:  # one would be a feature, and tell what is to be predicted
+        raise ValueError(f"{of_places(places)} have the same name, {wanted!r}: leave one of them")
+    return places[0]
+
+
+def of_places(places: list[int]) -> str:
+    """Say where columns stand, as people count."""
+    return f"columns {', '.join(str(place + 1) for place in places)}"
 
 
 def is_index(name: str | None, found: Gathered, place: int) -> bool:
@@ -201,6 +218,20 @@ def of_indices(names: list[str]) -> Iterator[str]:
         yield f"{columns} without a name, as an index has none: left out"
     if named := [name for name in names if name]:
         yield f"what counts the rows, as an index does: left out: {told(named)}"
+
+
+def of_twins(names: Sequence[str | None], places: list[int]) -> Iterator[str]:
+    """Say which features have the same name."""
+    for name in dict.fromkeys(names[place] for place in places):
+        twins = [place for place in places if names[place] == name]
+        if name is not None and len(twins) > 1:
+            yield f"{of_places(twins)} have the same name, and are a feature each: {name}"
+
+
+def of_labels(alike: list[str]) -> Iterator[str]:
+    """Say that digits are words."""
+    if alike:
+        yield f"what is to be predicted is words, as some would be one number: {told(alike)}"
 
 
 def of_features(dates: list[str], words: list[str]) -> Iterator[str]:

@@ -292,8 +292,25 @@ def check_method(
         problems.append(f"{name}.method: {error}")
         return {}
     more = ("method", "first") if package is hpmpi.searchers else ("method",)
+    table = without_others(name, method, table, package, problems)
     options = fill_keywords(kind, table, name, problems, more) or {}
     return {"method": method, **options}
+
+
+def without_others(
+    name: str, method: str, table: Table, package: ModuleType, problems: list[str]
+) -> Table:
+    """Leave out, and say, what are settings of other methods than the one that is named."""
+    has = keywords(found(method, package))
+    rest = dict(table)
+    for key in [key for key in table if key not in has]:
+        others = [it for it in builtin(package) if key in keywords(found(it, package))]
+        if others:
+            del rest[key]
+            of = " or ".join(f'"{other}"' for other in others)
+            said = f"{name}.{key} is a setting of method = {of}, and this is {method!r}"
+            problems.append(f"{said}, which has: {', '.join(has) or 'none'}")
+    return rest
 
 
 def found(method: object, package: ModuleType) -> Callable[..., Any]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hpmpi import show
+from hpmpi.answer import say
 from hpmpi.messages import Outcome
 from hpmpi.summary import Summary, look
 
@@ -39,8 +40,7 @@ def watch(folder: Path, tell: Callable[[Summary], str]) -> None:
         took_s = time.monotonic() - began_at
         before, told = told, tell(summary)
         if told != before:
-            sys.stdout.write(f"{clear}{told}\n")
-            sys.stdout.flush()
+            say(f"{clear}{told}")
         if summary.outcome in OVER:
             return
         time.sleep(max(WATCH_S, took_s / WATCH_SHARE))

@@ -415,6 +415,33 @@ def test_bad_input_is_one_message_and_exit_code_2(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("buffered", ["", "1"])
+@pytest.mark.parametrize("words", [("show",), ("show", "--watch"), ("export",), ("replay",)])
+def test_what_can_not_be_written_is_said_in_a_line(
+    complete: Study, words: tuple[str, ...], buffered: str
+) -> None:
+    command = [sys.executable, "-m", "hpmpi", *words, str(complete.out)]
+    with Path("/dev/full").open("w") as full:
+        environment = {**os.environ, "PYTHONUNBUFFERED": buffered}
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False
+        )
+    said = "hpmpi: the output can't be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+@pytest.mark.parametrize("command", ["run", "launch"])
+def test_a_run_ends_as_it_has_though_its_end_can_not_be_written(
+    complete: Study, command: str
+) -> None:
+    words = [sys.executable, "-m", "hpmpi", command, str(complete.file), "--out", str(complete.out)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "can't be written: No space left on device; `hpmpi show` has it" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_folders_are_made_under_the_users_umask(tmp_path: Path) -> None:
     study = Study(tmp_path, epoch_s=0.0)
     command = study.command("--workers", "1", "--set", "stop.max_trials=1")

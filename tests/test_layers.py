@@ -45,7 +45,7 @@ LAYERS = {
         )
     ],
     "front doors": [
-        *("cli", "folders", "show", "watch", "export", "replay", "__main__"),
+        *("answer", "cli", "folders", "show", "watch", "export", "replay", "__main__"),
         *("commands", "launch", "signals", "needs", "batch", "submission", "plot", "figures"),
     ],
 }

@@ -175,6 +175,15 @@ def test_that_it_is_left_out_is_said_once(capsys: pytest.CaptureFixture[str]) ->
     assert lines[0] == "left out: the metric 'status' must be a number and is 'ok 0' of type str"
 
 
+def test_a_metric_of_too_long_a_name_is_left_out_and_that_is_said_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for _ in range(2):
+        assert check({"loss": 0.5, "x" * 200: 1, "y" * 201: 2}, None) == {"loss": 0.5, "x" * 200: 1}
+    said = f"left out: the name of the metric {'y' * 20!r}... has more than 200 characters\n"
+    assert capsys.readouterr().err == said
+
+
 def test_that_names_are_left_out_is_said_of_some(capsys: pytest.CaptureFixture[str]) -> None:
     check({"loss": 0.5, **dict.fromkeys(map(str, range(9000)), "x")}, None)
     assert len(capsys.readouterr().err.splitlines()) == metrics.MOST_LEFT_OUT

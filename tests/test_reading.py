@@ -186,6 +186,61 @@ def test_names_are_told_from_the_first_row(
     assert found.x[0].tolist() == first
 
 
+@pytest.mark.parametrize(
+    ("header", "said", "more"),
+    [
+        ("noise,n2,kind,kind", "columns 3, 4 have the same name, 'kind'", {"target": "kind"}),
+        ("noise,n2,kind,kind", "columns 3, 4 have the same name, 'kind'", {}),
+        ("kind,n2,who, kind ", "columns 1, 4 have the same name, 'kind'", {}),
+        ("who,n2,who,kind", "columns 1, 3 have the same name, 'who'", {"groups": "who"}),
+    ],
+)
+def test_no_column_of_the_name_of_the_target_or_the_groups_is_a_feature(
+    tmp_path: Path, header: str, said: str, more: dict[str, str]
+) -> None:
+    assert said in refusal(tmp_path, f"{header}\n1,2,3,4\n5,6,7,8\n", **more)
+
+
+def test_features_of_the_same_name_are_said(tmp_path: Path) -> None:
+    found = read(tmp_path, "a,b,a,kind\n1,2,3,x\n4,5,6,y\n")
+    assert found.names == ["a", "b", "a.1"]
+    assert list(found.notes) == ["columns 1, 3 have the same name, and are a feature each: a"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "kept"),
+    [
+        (["01", "1", "2", "-2"], ["01", "1"]),
+        (["-01", "-1", "01", "2"], ["-01", "-1"]),
+        (["9007199254740993", "9007199254740992", "1", "2"], ["9007199254740992", "...3"]),
+    ],
+)
+def test_labels_that_would_be_one_number_stay_words_and_that_is_said(
+    tmp_path: Path, labels: list[str], kept: list[str]
+) -> None:
+    found = read(tmp_path, "a,kind\n" + "".join(f"7,{label}\n" for label in labels))
+    assert found.y.tolist() == labels
+    (note,) = found.notes
+    assert note.startswith("what is to be predicted is words, as some would be one number: ")
+    assert kept[0] in note
+
+
+@pytest.mark.parametrize(
+    ("labels", "numbers"),
+    [(["1", "1.0", "1e0", "2"], [1, 1, 1, 2]), (["01", "02", "10"], [1, 2, 10])],
+)
+def test_spellings_of_a_number_are_that_number(
+    tmp_path: Path, labels: list[str], numbers: list[float]
+) -> None:
+    found = read(tmp_path, "a,kind\n" + "".join(f"7,{label}\n" for label in labels))
+    assert (found.y.tolist(), list(found.notes)) == (numbers, [])
+
+
+def test_a_code_of_digits_with_a_line_below_is_a_word(tmp_path: Path) -> None:
+    found = read(tmp_path, "a,kind\n1_0,1_0\n10,10\n")
+    assert (found.words, found.y.tolist()) == ({0: ["10", "1_0"]}, ["1_0", "10"])
+
+
 def test_what_is_written_is_read_from_parquet(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     frame = pd.DataFrame(
@@ -231,6 +286,7 @@ def test_groups_are_a_column_that_is_no_feature(tmp_path: Path) -> None:
         ("a,b\n", "it has no rows"),
         (",label\n0,x\n1,y\n", "there must be a feature beside the target"),
         ("a,b\n1,x\n3, \n", "row 2 has nothing to predict"),
+        ("a,b\n1,\n3, \n", "the column 'b' has nothing to predict in any row"),
         ("1,2\n3,4,5\n", "Expected 2 fields in line 2, saw 3"),
         ("a;b\n1,5;2\n1.5;2\n", "some of its numbers have a decimal comma, and some a point"),
         ("a,b\0\n1,2\n", "it is no text"),

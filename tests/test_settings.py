@@ -278,6 +278,38 @@ def test_a_wrong_set_is_told_with_what_may_be_meant(tmp_path: Path, change: str,
     assert [each for each in found if said in each], found
 
 
+@pytest.mark.parametrize(
+    ("method", "key", "said"),
+    [
+        (
+            "scheduler.method=full",
+            "scheduler.min_resource=1",
+            """scheduler.min_resource is a setting of method = "asha", and this is 'full', which""",
+        ),
+        ("searcher.method=random", "searcher.resolution=5", 'is a setting of method = "grid", and'),
+        (
+            "scheduler.method=asha",
+            "scheduler.brackets=1",
+            "scheduler.brackets is not a setting; [scheduler] has: ",
+        ),
+        (
+            "searcher.method=ses.py:S",
+            "seed=1",
+            "searcher.method: 'ses.py:S' names a file; name a module: 'ses:S', with its folder the",
+        ),
+        ("searcher.method=a/ses.py:S", "seed=1", "name a module: 'ses:S', with a/ the current fo"),
+    ],
+)
+def test_what_another_method_has_and_a_file_of_a_method_are_told(
+    tmp_path: Path, method: str, key: str, said: str
+) -> None:
+    study = STUDY.partition("[scheduler]")[0]
+    found = problems(tmp_path, study, [method, key, "scheduler.max_resource=9"])
+    assert len(found) == 1
+    assert said in found[0]
+    assert "did you mean" not in found[0]
+
+
 def test_a_key_of_set_may_have_quotes(tmp_path: Path) -> None:
     study = settings.read(write(tmp_path), ['objective_args."a.b".c=3'])
     assert study.objective_args == {"a.b": {"c": 3}}

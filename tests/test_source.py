@@ -213,6 +213,15 @@ def test_a_table_is_numbers_with_its_words_groups_and_notes_beside(tmp_path: Pat
     ]
 
 
+@pytest.mark.parametrize("target", ["kind", None])
+def test_a_table_with_two_columns_of_the_name_of_the_target_is_refused(
+    tmp_path: Path, target: str | None
+) -> None:
+    (tmp_path / "all.csv").write_text("noise,kind,kind\n1,0,0\n2,1,1\n")
+    said = refusal(Source("all.csv", target=target), tmp_path)
+    assert "columns 2, 3 have the same name, 'kind'" in said
+
+
 def test_data_without_notes_have_none(tmp_path: Path) -> None:
     np.save(tmp_path / "one.npy", np.ones(2))
     assert laid_down(Source("one.npy"), tmp_path).notes == []

@@ -379,6 +379,7 @@ def test_the_default_has_nothing_tuned_and_all_folds(tmp_path: Path) -> None:
         ),
         ({"resource": "epoch"}, "accuracy", "there is: 'epochs', 'trees', 'rows', 'folds', 'none'"),
         ({"resource": "epochs"}, "accuracy", "'epochs' is nothing for RandomForestClassifier"),
+        ({}, None, "the study has no metric; set `metric` to one of: accuracy, fit_s, score_s, "),
         ({}, "acuracy", "metric = 'acuracy' is none; there is: accuracy, fit_s, score_s, "),
     ],
 )

@@ -84,7 +84,9 @@ class Trainable(msgspec.Struct, frozen=True):
         if metric in there_is:
             there_is = rehearsed([training, *possible(self, examples, given)])
         if metric not in there_is:
-            raise ObjectiveError(f"metric = {metric!r} is none; there is: {', '.join(there_is)}")
+            wrong = f"metric = {metric!r} is none; there is"
+            said = "the study has no metric; set `metric` to one of" if metric is None else wrong
+            raise ObjectiveError(f"{said}: {', '.join(there_is)}")
         return training.notes
 
     def paths(self, options: Options, task: Task | None) -> Sequence[str]:
