@@ -10,6 +10,7 @@ import copy
 import functools
 import mmap
 import os
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -32,6 +33,8 @@ SAVE_PAUSE_S = 10.0
 SAVE_SHARE = 0.05
 """Greatest share of a job's time that may go into checkpoints between."""
 
+NUMBER = struct.Struct("=Q")
+
 TRIALS = "trials"
 """The folder in the run folder that has those of trials."""
 
@@ -49,6 +52,37 @@ class Suspend(BaseException):
         self.saved = saved
 
 
+class Told:
+    """Which attempt of this process was told to leave, by its number: for it and what it forks.
+
+    There is one for all attempts, as to have memory shared takes as long as to do a small job. What
+    an earlier one has left running knows a smaller number, and changes nothing.
+    """
+
+    def __init__(self) -> None:
+        """Share memory with all that is forked from now on."""
+        self._memory = mmap.mmap(-1, NUMBER.size)
+        self._begun = 0
+
+    def begin(self) -> int:
+        """Take the number of another attempt."""
+        self._begun += 1
+        return self._begun
+
+    def tell(self, number: int) -> None:
+        """Note that an attempt is to leave."""
+        if self._newest() < number:
+            NUMBER.pack_into(self._memory, 0, number)
+
+    def is_told(self, number: int) -> bool:
+        """Look whether that was noted, in whichever process."""
+        return self._newest() == number
+
+    def _newest(self) -> int:
+        newest: int = NUMBER.unpack_from(self._memory)[0]
+        return newest
+
+
 class Trial:
     """What an objective is given beside its configuration.
 
@@ -63,13 +97,15 @@ class Trial:
     ended: what is reported then is dropped.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that an attempt is made of
         self,
         welcome: Welcome,
         order: Assign,
         checkpoints: Checkpoints,
         publish: Publish,
         drains: Drains,
+        *,
+        told: Told,
     ) -> None:
         """Take over the trial's newest checkpoint."""
         self.number = order.trial
@@ -87,7 +123,8 @@ class Trial:
         self._args = welcome.args
         self._origin = welcome.origin
         self._metric = welcome.metric
-        self._suspended = mmap.mmap(-1, 1)  # shared with what is forked: that may have to leave
+        self._told = told
+        self._number = told.begin()
         self._ended = False
         self._speaking = threading.RLock()
         self._saved_at = time.monotonic()
@@ -154,15 +191,16 @@ class Trial:
         newest = self._checkpoints.newest
         if newest is None or newest.resource < resource:  # there was no room for it
             return
-        if self._suspended[0] or (newest.resource < self.stop and self._asked()):
-            self._suspended[0] = 1
+        told = self._told.is_told(self._number)
+        if told or (newest.resource < self.stop and self._asked()):
+            self._told.tell(self._number)
             raise Suspend(newest.resource)
 
     def end(self) -> bool:
         """Have no more to do with the job from now on; true if its objective was to leave it."""
         with self._speaking:  # who reports meanwhile has done so before the answer
             self._ended = True
-        return bool(self._suspended[0])
+        return self._told.is_told(self._number)
 
     def _asked(self) -> bool:
         """Look whether the run drains."""
@@ -191,13 +229,16 @@ def working_folder(trial: Trial, *, own: bool) -> Iterator[None]:
 
 
 def open_trial(
-    welcome: Welcome, order: Assign, publish: Publish, drains: Drains
+    welcome: Welcome, order: Assign, publish: Publish, drains: Drains, told: Told | None = None
 ) -> tuple[Trial, Checkpoints]:
-    """Make the handle for an attempt, and what keeps its checkpoints."""
+    """Make the handle for an attempt, and what keeps its checkpoints.
+
+    `told` is that of the process, for who makes more than one attempt in it.
+    """
     checkpoints = Checkpoints(
         trial_folder(welcome.folder, order.trial),
         order.rung,
         order.attempt,
         keep_all=welcome.keep_all,
     )
-    return Trial(welcome, order, checkpoints, publish, drains), checkpoints
+    return Trial(welcome, order, checkpoints, publish, drains, told=told or Told()), checkpoints

@@ -145,6 +145,7 @@ class Attempts:
         """Load the objective, and keep its `notes`; whatever the user's module raises comes out."""
         self._welcome = welcome
         self._function, self.notes = objective.prepare(welcome)
+        self._told = handle.Told()
         self._used = False
         self._timed = signal.getitimer(signal.ITIMER_REAL)[0] > 0.0
 
@@ -157,7 +158,9 @@ class Attempts:
             say(Progress(*job, [point]))
 
         try:
-            trial, checkpoints = handle.open_trial(self._welcome, order, publish, drains)
+            trial, checkpoints = handle.open_trial(
+                self._welcome, order, publish, drains, self._told
+            )
         except BaseException as error:  # noqa: BLE001 - a file system
             return Failed(*job, FailureKind.EXCEPTION, told(error), used)
         came = self._call(order, trial)

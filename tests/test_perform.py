@@ -130,6 +130,25 @@ def test_a_job_that_was_told_to_suspend_is_suspended_whatever_it_does(
     assert once.make(order(7, 9), ignore, always) == Suspended(7, 0, 1, 3)
 
 
+def test_that_one_job_was_suspended_is_not_said_of_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before: list[Trial] = []
+
+    def saves(_config: Config, trial: Trial) -> object:
+        before.append(trial)
+        if len(before) > 1:  # a thread of the one before may go on
+            with contextlib.suppress(BaseException):
+                save(before[0], 4)
+        else:
+            save(trial, 3)
+        return 0.5
+
+    once = attempts(tmp_path, monkeypatch, saves)
+    assert isinstance(once.make(order(7, 9), ignore, always), Suspended)
+    assert isinstance(once.make(order(8, 9), ignore, never), Finished)
+
+
 def test_who_goes_on_is_told_to_suspend_again_and_its_newest_checkpoint_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
