@@ -5,8 +5,23 @@ from collections.abc import Mapping
 from hpmpi import store
 from hpmpi.jobs import JobsState
 from hpmpi.journal import ENCODE, line_of
+from hpmpi.pace import PaceState
 from hpmpi.store import Store
 from hpmpi.tables import Columns
+
+STATE = JobsState(
+    scheduler={"n": 1},
+    trials=1,
+    open_jobs=[],
+    waiting=[],
+    saved={},
+    incumbent=None,
+    least=[None],
+    succeeded=False,
+    interrupted=[],
+    pace=PaceState([[]], saves=False, deadline=None),
+)
+"""Of jobs that nothing waits of."""
 
 
 def checkpoint(

@@ -16,27 +16,13 @@ from hpmpi import files, lifeline, lock, results, store
 from hpmpi.checkpoints import Checkpoints
 from hpmpi.decisions import Assigned, Decision, Lost, Result, Started
 from hpmpi.errors import DiskError, StoreError
-from hpmpi.jobs import JobsState
 from hpmpi.lifeline import Lifeline
-from hpmpi.pace import PaceState
 from hpmpi.store import JOURNAL, PREVIOUS, RESULTS, STATUS, Store
 from tests.crash import Disk, watched
-from tests.shelf import checkpoint
+from tests.shelf import STATE, checkpoint
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="files are read by /proc")
 
-STATE = JobsState(
-    scheduler={"n": 1},
-    trials=1,
-    open_jobs=[],
-    waiting=[],
-    saved={},
-    incumbent=None,
-    least=[None],
-    succeeded=False,
-    interrupted=[],
-    pace=PaceState([[]], saves=False, deadline=None),
-)
 DECISIONS: list[Decision] = [
     Started(0.0, "0.1", "", "cafe", 2, format=store.FORMAT),
     Assigned(0.5, 0, 0, 1, 3, 1, {"rate": 0.1}),

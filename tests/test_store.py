@@ -20,28 +20,13 @@ import pytest
 from hpmpi import files, lock, results, store, tables
 from hpmpi.decisions import Assigned, Curve, Decision, Failure, Joined, Lost, Result, Started
 from hpmpi.errors import DiskError, StoreError
-from hpmpi.jobs import JobsState
 from hpmpi.journal import CHECKSUM, line_of
 from hpmpi.leaderboard import Leaderboard
 from hpmpi.messages import FailureKind, Point
-from hpmpi.pace import PaceState
 from hpmpi.store import Saved, Store, read
 from hpmpi.trial import Config, Goal
 from tests.runs import ROOT
-from tests.shelf import checkpoint
-
-STATE = JobsState(
-    scheduler={"n": 1},
-    trials=1,
-    open_jobs=[],
-    waiting=[],
-    saved={},
-    incumbent=None,
-    least=[None],
-    succeeded=False,
-    interrupted=[],
-    pace=PaceState([[]], saves=False, deadline=None),
-)
+from tests.shelf import STATE, checkpoint
 
 DECISIONS: list[Decision] = [
     Started(0.0, "0.1", "", "cafe", 2),
