@@ -13,6 +13,7 @@ checkpoint: a link or a file with the name of one is removed, and a link never f
 
 import contextlib
 import errno
+import functools
 import os
 import re
 import sys
@@ -51,17 +52,24 @@ def parsed(name: str) -> Checkpoint | None:
     return Checkpoint(*map(int, match.groups())) if match else None
 
 
+def trial_path(run_folder: Path | str, trial: int) -> str:
+    """Name the folder that has the checkpoints of a trial; a Path would take as long as a job."""
+    return f"{run_folder}/checkpoints/{trial}"
+
+
 def trial_folder(run_folder: Path | str, trial: int) -> Path:
-    """Name the folder that has the checkpoints of a trial."""
-    return Path(f"{run_folder}/checkpoints/{trial}")  # parsed once: it is done for each job
+    """Name it as a Path."""
+    return Path(trial_path(run_folder, trial))
 
 
 class Checkpoints:
     """The checkpoints of one trial, in the hands of one attempt."""
 
-    def __init__(self, folder: Path, rung: int, attempt: int, *, keep_all: bool = False) -> None:
-        """Name the attempt; nothing is touched before `claim`."""
-        self._folder = folder
+    def __init__(
+        self, path: Path | str, rung: int, attempt: int, *, keep_all: bool = False
+    ) -> None:
+        """Name the trial's folder and the attempt; nothing is touched before `claim`."""
+        self._path = path
         self._rung = rung
         self._attempt = attempt
         self._keep_all = keep_all
@@ -72,8 +80,8 @@ class Checkpoints:
 
         Waits a little for one of the resource that was `heard_of`.
         """
-        if not heard_of and not os.path.lexists(self._folder):
-            return None
+        if not heard_of and not os.path.lexists(self._path):
+            return None  # as for most jobs: each pays for it
         if not is_folder(self._folder):
             remove(self._folder)  # what has its name by mistake
         patience_ends = time.monotonic() + PATIENCE_S
@@ -88,6 +96,10 @@ class Checkpoints:
                 break
         self._remove_others()
         return self.path
+
+    @functools.cached_property
+    def _folder(self) -> Path:
+        return Path(self._path)
 
     @property
     def path(self) -> Path | None:
@@ -230,7 +242,7 @@ def reached(run_folder: Path, trial: int) -> int:
 def discard(run_folder: Path, trial: int) -> None:
     """Remove the checkpoints of a trial that nobody will go on from."""
     # Many a trial has none, and to find that out must cost next to nothing.
-    if os.path.lexists(f"{run_folder}/checkpoints/{trial}"):
+    if os.path.lexists(trial_path(run_folder, trial)):
         remove(trial_folder(run_folder, trial))
 
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from hpmpi.checkpoints import Checkpoints, trial_folder
+from hpmpi.checkpoints import Checkpoints, trial_path
 from hpmpi.data import data_in
 from hpmpi.files import remove
 from hpmpi.messages import Assign, Point, Welcome
@@ -236,7 +236,7 @@ def open_trial(
     `told` is that of the process, for who makes more than one attempt in it.
     """
     checkpoints = Checkpoints(
-        trial_folder(welcome.folder, order.trial),
+        trial_path(welcome.folder, order.trial),
         order.rung,
         order.attempt,
         keep_all=welcome.keep_all,

@@ -29,7 +29,6 @@ from hpmpi.events import (
     Event,
     Heard,
     Interrupted,
-    Leave,
     Record,
     Tell,
     Tick,
@@ -42,6 +41,7 @@ from hpmpi.narrator import Narrator
 from hpmpi.resume import rules_of, trouble
 from hpmpi.roster import Roster, beat_s
 from hpmpi.scribe import Scribe
+from hpmpi.seeds import seed_of
 from hpmpi.settings import Settings
 from hpmpi.space_table import make_space
 from hpmpi.store import FORMAT, STATUS, UNWRITTEN
@@ -49,7 +49,6 @@ from hpmpi.summary import baseline_of, board_of
 from hpmpi.summons import Summons
 from hpmpi.supply import supplied
 from hpmpi.transports import LEADER, Transport
-from hpmpi.trial import seed_of
 
 TICK_S = 0.1
 """How often silence and signals are looked at."""
@@ -218,7 +217,7 @@ class Leader:
                 self._handle(Tick())
                 if baseline is not None and self._awaits(baseline):
                     self._watch(baseline)
-            self._patiently(self._store.sync)
+                self._patiently(self._store.sync)
         return self._master.outcome
 
     def _look_around(self) -> None:
@@ -234,24 +233,25 @@ class Leader:
         now = self._now()
         with self._thoughts:
             commands = [each for event in events for each in self._master.handle(event, now)]
-        decisions = [each.decision for each in commands if isinstance(each, Record)]
+        decisions: list[Decision] = []
+        orders: list[Tell] = []
+        others: list[Command] = []
+        for command in commands:
+            if isinstance(command, Record):  # a match takes longer, and each result pays for it
+                decisions.append(command.decision)
+            elif isinstance(command, Tell):
+                orders.append(command)
+            else:
+                others.append(command)
         if decisions:
             self._patiently(lambda: self._store.append(*decisions))
-        for command in commands:
-            if isinstance(command, Tell):
-                self._send(command.rank, command.order)
-        for command in commands:
-            self._perform(command)
-
-    def _perform(self, command: Command) -> None:
-        match command:
-            case Record(decision):
-                self._tell(decision)
-            case Discard(trial):
-                if self._study.run.keep == "incumbent":
-                    discard(self._store.folder, trial)
-            case Tell() | Leave():
-                pass
+        for order in orders:
+            self._send(order.rank, order.order)
+        for decision in decisions:
+            self._tell(decision)
+        for command in others:
+            if isinstance(command, Discard) and self._study.run.keep == "incumbent":
+                discard(self._store.folder, command.trial)
 
     def _record(self, decision: Decision) -> None:
         self._patiently(lambda: self._store.append(decision))

@@ -68,7 +68,8 @@ from hpmpi.messages import (
 )
 from hpmpi.roster import Roster
 from hpmpi.rules import Rules
-from hpmpi.trial import Held, JobKey, seed_of
+from hpmpi.seeds import seed_of
+from hpmpi.trial import Held, JobKey
 
 LEAVE_S = 10.0
 """How long before the allocation ends a run leaves at the latest: to write all, and be gone."""

@@ -60,13 +60,15 @@ class Roster:
     def heard(self, rank: int, now: float) -> bool:
         """Take note of a sign of life; true if the rank had been lost."""
         worker = self.workers[rank]
-        came_back = worker.lost
-        worker.lost = False
-        self._awaited.pop(rank, None)
         self._heard_at[rank] = now
         self._heard_at.move_to_end(rank)
+        if self._awaited:
+            self._awaited.pop(rank, None)
+        if not worker.lost:
+            return False
+        worker.lost = False
         self._sort(rank)
-        return came_back
+        return True
 
     def ready(self, rank: int) -> None:
         """Let the rank be given work."""

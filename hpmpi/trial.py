@@ -68,15 +68,3 @@ class Goal(msgspec.Struct, frozen=True):
         if not math.isfinite(value):
             return WORST
         return -value if self.mode == "max" else value
-
-
-def seed_of(study_seed: int, trial: int) -> int:
-    """Derive the seed of a trial: 32 bits, the same for every attempt at every job of it.
-
-    >>> seed_of(0, 1) == seed_of(0, 1) != seed_of(0, 2)
-    True
-    """
-    import hashlib  # noqa: PLC0415 - loads OpenSSL, and only rank 0 derives seeds
-
-    digest = hashlib.blake2b(f"{study_seed}/{trial}".encode(), digest_size=4).digest()
-    return int.from_bytes(digest, "big")

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = {
     "words": [
         *("errors", "trial", "values", "messages", "decisions", "events", "dimensions", "space"),
-        *("names", "forms", "space_table", "shuffle"),
+        *("names", "forms", "space_table", "shuffle", "seeds"),
     ],
     "decisions": [
         *("roster", "searchers", "schedulers", "jobs", "master", "leaderboard", "tables"),

@@ -42,8 +42,9 @@ from hpmpi.messages import (
 )
 from hpmpi.schedulers.full import Full
 from hpmpi.searchers.random import Random
+from hpmpi.seeds import seed_of
 from hpmpi.shield import RAISED
-from hpmpi.trial import Config, JobKey, seed_of
+from hpmpi.trial import Config, JobKey
 from tests.build import SPACE, Elsewhere, Study
 from tests.play import command_line
 

@@ -45,7 +45,7 @@ def of(*names: str) -> list[str]:
 CHECKS = [
     Check(  # the decisions: told as plays, as laws, and simulated
         {"asha", "blame", "full", "jobs", "leaderboard", "master", "pace", "random", "roster"}
-        | {"rules", "shield", "trial", "trials"},
+        | {"rules", "seeds", "shield", "trial", "trials"},
         [
             ["tests.simulate", "--world", "everything", "--world", "queue", "--seeds", "40"],
             of("traces", "master", "roster", "leaderboard"),

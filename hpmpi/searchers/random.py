@@ -46,7 +46,7 @@ class Random:
         """Draw the next configuration; None when all were given."""
         if self._size is None:
             self._turn += 1
-            return next(self._draws(self._turn - 1))
+            return self._draw(self._turn - 1, self._generator(self._turn - 1))
         while len(self._given) < self._size:
             draws, is_first = self._draws(self._turn), self._turn < len(self._first)
             self._turn += 1
@@ -71,13 +71,18 @@ class Random:
             pass
         self._turn = turn
 
-    def _draws(self, turn: int) -> Iterator[Config]:
+    def _generator(self, turn: int) -> Generator:
+        return Generator(f"{self._seed}/{turn}")  # noqa: S311 - not for secrets
+
+    def _draw(self, turn: int, generator: Generator) -> Config:
         # Only random() is promised to give the same numbers in every version of Python.
-        draw = Generator(f"{self._seed}/{turn}").random  # noqa: S311 - not for secrets
-        given = self._first[turn] if turn < len(self._first) else {}
+        config = self._space.at([generator.random() for _ in self._space.dimensions])
+        return config | self._first[turn] if turn < len(self._first) else config
+
+    def _draws(self, turn: int) -> Iterator[Config]:
+        generator = self._generator(turn)
         while True:
-            config = self._space.at([draw() for _ in self._space.dimensions])
-            yield config | given if given else config
+            yield self._draw(turn, generator)
 
     def _shuffled(self, size: int) -> Iterator[Config]:
         for number in range(size):
