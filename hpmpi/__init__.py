@@ -6,7 +6,7 @@ The map of the package; imports go down the list, never up:
   a DIR is), `show`, `watch`, `export`, `replay`, and their `answer` on stdout, `plot` and its
   `figures`, `launch` (starts the ranks, and sees it through) and its `signals`, `submission` (has
   Slurm do so), made of `needs` and `batch`
-- a run: `settings` (one study file, checked), read by `toml`, and the `candidates` it names,
+- a run: `settings` (one study file, checked), read by `toml`, and the `candidates` it names, `data_table`,
   `changes` (what of it may differ from the run that is there), `run` (as rank 0 leads it),
   `leader` (its loop), `summons` (what ends it), `service` (what the others do), `resume` (where a
   folder says that a study is), `summary` (what a run came to), `book` (the process that writes

@@ -17,12 +17,10 @@ from hpmpi.decisions import (
 )
 from hpmpi.leaderboard import Leaderboard
 from hpmpi.messages import FailureKind, Outcome, escaped, gist
+from hpmpi.summary import MENDED
 
 MOST_LINES = 50
 """How many results have a line in a second; those of incumbents always have one."""
-
-MENDED = "mend that, and the same command goes on with the other trials, or --fresh with all"
-"""What to do about trials that fail alike."""
 
 log = logging.getLogger("hpmpi")
 

@@ -18,12 +18,12 @@ import msgspec
 import hpmpi.schedulers
 import hpmpi.searchers
 from hpmpi import candidates
+from hpmpi.data_table import SUFFIXES, Source
 from hpmpi.errors import HpmpiError, SettingsError, SpaceError
 from hpmpi.forms import Problems, Table, fill_keywords, fill_struct, keywords
 from hpmpi.names import NameNotFoundError, builtin, find
 from hpmpi.schedulers import Scheduler
 from hpmpi.searchers import Checked, Searcher
-from hpmpi.source import SUFFIXES, Source
 from hpmpi.space import Space
 from hpmpi.space_table import entries, make_space, name_problems
 from hpmpi.toml import apply, dump, load

@@ -20,10 +20,9 @@ from hpmpi.decisions import Failure
 from hpmpi.leaderboard import Standing
 from hpmpi.lock import Sign
 from hpmpi.messages import Outcome, escaped, gist
-from hpmpi.narrator import MENDED
 from hpmpi.progress import RankState
 from hpmpi.shield import RAISED
-from hpmpi.summary import Summary
+from hpmpi.summary import MENDED, Summary
 from hpmpi.trial import Value
 from hpmpi.values import text_of
 

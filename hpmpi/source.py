@@ -9,24 +9,16 @@ import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from hpmpi import data, rooms
+from hpmpi.data_table import HDF5, Source
 from hpmpi.errors import ObjectiveError
 from hpmpi.handle import Trial
 from hpmpi.objective import load
 from hpmpi.transports import LEADER
-
-NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
-
-HDF5 = (".h5", ".hdf5")
-TEXTS = tuple(
-    kind + packed for kind in (".csv", ".tsv") for packed in ("", ".gz", ".bz2", ".xz", ".zip")
-)
-TABLES = (*TEXTS, ".parquet", ".pq")
-SUFFIXES = (".npy", ".npz", *TABLES, *HDF5)
 
 ONLY = "data"
 """What a single array is called."""
@@ -39,45 +31,6 @@ HEADER_BYTES = 1 << 12
 
 UNREADABLE = (ValueError, EOFError, zipfile.BadZipFile)
 """What is raised for a file that is not what its name says."""
-
-
-class Source(msgspec.Struct, frozen=True):
-    """`[data]`: what is laid down on each node, and where.
-
-    `key`: a group or data set of an HDF5 file; of a table, `target`: the column to predict, and
-    `groups`: one that says which rows belong together; `folder`: of each node, instead of memory.
-    """
-
-    source: NonEmpty | None = None
-    key: NonEmpty | None = None
-    target: NonEmpty | None = None
-    groups: NonEmpty | None = None
-    folder: NonEmpty | None = None
-
-    @property
-    def is_function(self) -> bool:
-        """Whether a function returns the data."""
-        return self.source is not None and not self.source.lower().endswith(SUFFIXES)
-
-    @property
-    def parents(self) -> list[str]:
-        """Where on a node the data may lie."""
-        return list(rooms.PARENTS) if self.folder is None else [self.folder]
-
-    def problems(self, origin: Path | None) -> list[str]:
-        """Say what is wrong; what a function is worth is looked at elsewhere."""
-        if self.source is None:
-            return [] if self == Source() else ["data.source is missing; it must be given"]
-        found = []
-        for name, suffixes in (("key", HDF5), ("target", TABLES), ("groups", TABLES)):
-            if getattr(self, name) is not None and not self.source.lower().endswith(suffixes):
-                kinds = " or ".join(each for each in suffixes if each.count(".") == 1)
-                found.append(f"data.{name} is for {kinds}, and data.source = {self.source!r}")
-        if self.folder is not None and not self.folder.startswith(("/", "$")):
-            found.append(f"data.folder = {self.folder!r} must begin with / or a variable")
-        if origin is not None and not self.is_function and not is_file(origin / self.source):
-            found.append(f"data.source = {self.source!r}: there is no file {origin / self.source}")
-        return found
 
 
 class Piece(NamedTuple):
@@ -231,11 +184,3 @@ def copy_dataset(file: Path, key: str, path: Path) -> None:
         step = max(1, SLICE_BYTES * len(rows) // rows.nbytes)
         for start in range(0, len(rows), step):
             copy.write(rows[start : start + step].tobytes())
-
-
-def is_file(path: Path) -> bool:
-    """Tell whether a file is there, whatever its name."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False

@@ -19,6 +19,9 @@ from hpmpi.progress import Progress, Rung
 from hpmpi.settings import Settings
 from hpmpi.trial import WORST, Metrics
 
+MENDED = "mend that, and the same command goes on with the other trials, or --fresh with all"
+"""What to do about trials that fail alike."""
+
 
 class Summary(msgspec.Struct, frozen=True):
     """A run; without an outcome it goes on, or died.

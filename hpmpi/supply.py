@@ -19,6 +19,7 @@ import msgspec
 
 from hpmpi import data, rooms
 from hpmpi.child import Child
+from hpmpi.data_table import Source
 from hpmpi.messages import (
     Assign,
     Chunk,
@@ -34,8 +35,8 @@ from hpmpi.messages import (
     Welcome,
 )
 from hpmpi.place import Share
-from hpmpi.rooms import Rooms
-from hpmpi.source import Source, Task
+from hpmpi.rooms import PARENTS, Rooms
+from hpmpi.source import Task
 from hpmpi.transports import Transport
 
 log = logging.getLogger("hpmpi")
@@ -63,12 +64,13 @@ class Supply:
         self.underway = transport.underway
         self._transport = transport
         self._source = source.source
-        self._rooms = Rooms(source.parents, welcome.start)
+        parents = list(PARENTS) if source.folder is None else [source.folder]
+        self._rooms = Rooms(parents, welcome.start)
         self._nodes: dict[str, list[int]] = {}
         self._sizes: dict[str, int] = {}
         self._error: str | None = None
         self._child: Child | None = None
-        self.welcome = msgspec.structs.replace(welcome, rooms=source.parents)
+        self.welcome = msgspec.structs.replace(welcome, rooms=parents)
         if self._rooms.home is None:
             self._error = f"{os.uname().nodename}: {self._rooms.trouble}"
             return

@@ -12,10 +12,10 @@ import pytest
 
 from hpmpi import rooms
 from hpmpi.data import CHUNK_BYTES, Data
+from hpmpi.data_table import Source
 from hpmpi.delivery import WINDOW, Delivery
 from hpmpi.messages import Beat, Chunk, Need, NoData, Order, Receive, Report, Unfit, Want
 from hpmpi.place import Share
-from hpmpi.source import Source
 from hpmpi.supply import Supply
 from hpmpi.transports import Traffic
 from tests.drive import welcome

@@ -22,12 +22,12 @@ LAYERS = {
     "I/O": [
         *("family", "guard", "frames", "transports", "checkpoints", "handle", "objective"),
         *("perform", "metrics", "accounts"),
-        *("output", "child", "worker", "baseline", "journal", "store", "narrator", "trainables"),
+        *("output", "child", "worker", "baseline", "journal", "store", "trainables"),
         *("files", "lock", "place", "results", "squeue", "allocation", "step", "lifeline", "team"),
         *("launchers", "vigil", "standby", "starts", "memory", "bare", "scribe", "head"),
         *("connections", "rooms", "data", "source", "supply", "delivery", "ending"),
         *("environment", "streams", "variables", "keeper", "vitals"),
-        *("sheets", "dialect", "columns", "reading"),
+        *("sheets", "dialect", "columns", "reading", "data_table"),
     ],
     "a run": [
         *(
@@ -36,6 +36,7 @@ LAYERS = {
             "settings",
             "changes",
             "summary",
+            "narrator",
             "resume",
             "service",
             "book",

@@ -30,11 +30,10 @@ from hpmpi.decisions import (
 from hpmpi.journal import line_of
 from hpmpi.lock import SILENCE_S, Lease, Sign
 from hpmpi.messages import FailureKind, Outcome
-from hpmpi.narrator import MENDED
 from hpmpi.settings import Settings
 from hpmpi.shield import RAISED
 from hpmpi.show import as_json, printable, text
-from hpmpi.summary import Summary, look, sum_up
+from hpmpi.summary import MENDED, Summary, look, sum_up
 from tests.runs import LIMIT_S, ROOT, Study, finish
 
 TRACEBACK = (

@@ -11,9 +11,10 @@ import pytest
 
 from hpmpi import data, rooms, source
 from hpmpi.data import Data
+from hpmpi.data_table import Source
 from hpmpi.errors import ObjectiveError
 from hpmpi.handle import open_trial
-from hpmpi.source import Source, lay_down, read
+from hpmpi.source import lay_down, read
 from tests.drive import order, welcome
 
 ARRAYS: dict[str, Any] = {
