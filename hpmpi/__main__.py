@@ -7,7 +7,8 @@ import sys
 import traceback
 from typing import NoReturn
 
-from hpmpi import commands, guard, streams
+from hpmpi import commands
+from hpmpi.guard import guard, streams
 
 
 def main() -> None:
@@ -19,10 +20,10 @@ def main() -> None:
         leave(code)
     guard.bind_to_guard()
     try:
-        from hpmpi import service  # noqa: PLC0415 - the guard does without
+        from hpmpi.worker import entry  # noqa: PLC0415 - the guard does without
 
-        if service.serves():
-            leave(service.serve() if for_ranks or service.is_local() else 0)
+        if entry.serves():
+            leave(entry.serve() if for_ranks or entry.is_local() else 0)
         from hpmpi import cli  # noqa: PLC0415 - and so does who serves
 
         leave(cli.main(arguments))

@@ -10,13 +10,17 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from hpmpi import __version__, export, folders, launch, replay, run, service, show, watch
-from hpmpi.answer import say, say_last
+from hpmpi import __version__, folders
 from hpmpi.commands import wants_ranks
 from hpmpi.errors import HpmpiError, OutputError, TransportError
-from hpmpi.messages import Outcome
-from hpmpi.standby import stand_by
-from hpmpi.summary import look
+from hpmpi.launch import launch
+from hpmpi.launch.standby import stand_by
+from hpmpi.leader import run
+from hpmpi.model.messages import Outcome
+from hpmpi.views import export, replay, show, watch
+from hpmpi.views.run_view import look
+from hpmpi.views.stdout import say, say_last
+from hpmpi.worker import entry
 
 DIFFERENT = 1
 UNSAID = 1
@@ -52,7 +56,7 @@ def main(arguments: list[str]) -> int:
             print("hpmpi: the same command goes on from here", file=sys.stderr)
             return run.TRY_AGAIN
         apart = isinstance(error, TransportError) and getattr(options, "launched", None) is not None
-        return run.NO_WORLD if apart else service.BAD_INPUT
+        return run.NO_WORLD if apart else entry.BAD_INPUT
     return code
 
 
@@ -90,7 +94,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
 def leave(said: str) -> NoReturn:
     """Leave as argparse does."""
     print(f"hpmpi: {show.printable(said)}", file=sys.stderr)
-    raise SystemExit(service.BAD_INPUT)
+    raise SystemExit(entry.BAD_INPUT)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -274,7 +278,7 @@ def do_export(options: argparse.Namespace) -> int:
 
 def do_plot(options: argparse.Namespace) -> int:
     """Draw figures; print the files."""
-    from hpmpi import plot  # noqa: PLC0415 - matplotlib is not everywhere
+    from hpmpi.views import plot  # noqa: PLC0415 - matplotlib is not everywhere
 
     runs = [folders.run_at(folder) for folder in options.folders]
     report = partial(print, "hpmpi:", file=sys.stderr)
@@ -285,9 +289,10 @@ def do_plot(options: argparse.Namespace) -> int:
 
 def do_submit(options: argparse.Namespace) -> int:
     """Submit a study; print the id that Slurm gives it."""
-    from hpmpi import batch, needs, submission  # noqa: PLC0415 - submitit is not everywhere
+    from hpmpi.launch import batch, submission  # noqa: PLC0415 - submitit is not everywhere
+    from hpmpi.slurm import sbatch_options  # noqa: PLC0415
 
-    given = {name: getattr(options, name) for name in needs.Needs.__struct_fields__}
+    given = {name: getattr(options, name) for name in sbatch_options.Needs.__struct_fields__}
     asked = {name: value for name, value in given.items() if value is not None}
     request = submission.prepare(
         options.study, options.set, options.out, asked, fresh=options.fresh

@@ -4,12 +4,13 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from hpmpi import show, store
 from hpmpi.errors import HpmpiError, SettingsError, StoreError
-from hpmpi.messages import escaped
-from hpmpi.run import RESULTS
-from hpmpi.summary import look
-from hpmpi.toml import load
+from hpmpi.leader.run import RESULTS
+from hpmpi.model.messages import escaped
+from hpmpi.storage import run_folder
+from hpmpi.study.toml import load
+from hpmpi.views import show
+from hpmpi.views.run_view import look
 
 MOST_NAMED = 10
 """How many runs are named of a folder that has more."""
@@ -65,7 +66,7 @@ def runs_in(folder: Path) -> list[Path]:
 def holds_run(folder: Path) -> bool:
     """Tell whether a folder is that of a run, as far as can be seen."""
     try:
-        return store.holds_run(folder)
+        return run_folder.holds_run(folder)
     except OSError:
         return False
 

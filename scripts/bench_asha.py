@@ -30,19 +30,19 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 from sleepers import UNIT_S, expected, loss
 
-from hpmpi.dimensions import Float
-from hpmpi.events import Heard, Tell
-from hpmpi.jobs import Jobs
-from hpmpi.master import Master
-from hpmpi.messages import Assign, Finished, Ready, Report
-from hpmpi.roster import Roster
-from hpmpi.rules import Rules
-from hpmpi.schedulers import Scheduler
-from hpmpi.schedulers.asha import Asha
-from hpmpi.schedulers.full import Full
-from hpmpi.searchers.random import Random
-from hpmpi.space import Space
-from hpmpi.trial import Goal, Job
+from hpmpi.master.jobs import Jobs
+from hpmpi.master.master import Master
+from hpmpi.master.roster import Roster
+from hpmpi.master.rules import Rules
+from hpmpi.master.schedulers import Scheduler
+from hpmpi.master.schedulers.asha import Asha
+from hpmpi.master.schedulers.full import Full
+from hpmpi.master.searchers.random import Random
+from hpmpi.model.dimensions import Float
+from hpmpi.model.events import Heard, Tell
+from hpmpi.model.messages import Assign, Finished, Ready, Report
+from hpmpi.model.space import Space
+from hpmpi.model.trial import Goal, Job
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - where memory is a folder
 COST_S = 0.09e-3

@@ -34,12 +34,12 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 from sleepers import loss
 
-from hpmpi import run
-from hpmpi.leader import Leader
-from hpmpi.messages import Assign, Beat, Finished, Goodbye, Order, Ready, Report, Stop
-from hpmpi.place import Share
-from hpmpi.scribe import Scribe
+from hpmpi.leader import run
+from hpmpi.leader.loop import Leader
+from hpmpi.leader.results_writer import Scribe
+from hpmpi.model.messages import Assign, Beat, Finished, Goodbye, Order, Ready, Report, Stop
 from hpmpi.transports import Traffic
+from hpmpi.transports.resources import Share
 
 STUDY = """
 objective = "sleepers.py:listed"

@@ -32,20 +32,20 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 from bench_flat import METHODS, measure
 from sleepers import loss
 
-from hpmpi.dimensions import Float
-from hpmpi.events import Heard, Tell
-from hpmpi.jobs import Jobs
-from hpmpi.master import Master
-from hpmpi.messages import Assign, Beat, Finished, Ready, Report
-from hpmpi.roster import BEAT_SHARE, Roster, beat_s
-from hpmpi.rules import Rules
-from hpmpi.schedulers import Scheduler
-from hpmpi.schedulers.asha import Asha
-from hpmpi.schedulers.full import Full
-from hpmpi.searchers.random import Random
-from hpmpi.space import Space
+from hpmpi.master.jobs import Jobs
+from hpmpi.master.master import Master
+from hpmpi.master.roster import BEAT_SHARE, Roster, beat_s
+from hpmpi.master.rules import Rules
+from hpmpi.master.schedulers import Scheduler
+from hpmpi.master.schedulers.asha import Asha
+from hpmpi.master.schedulers.full import Full
+from hpmpi.master.searchers.random import Random
+from hpmpi.model.dimensions import Float
+from hpmpi.model.events import Heard, Tell
+from hpmpi.model.messages import Assign, Beat, Finished, Ready, Report
+from hpmpi.model.space import Space
+from hpmpi.model.trial import Goal
 from hpmpi.transports import Transport
-from hpmpi.trial import Goal
 
 TRIALS = 10_000
 """How many there are in the studies that costs are measured with, besides one for each rank."""

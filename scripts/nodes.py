@@ -20,11 +20,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import hpmpi
-from hpmpi import show
-from hpmpi.decisions import Assigned, Result
 from hpmpi.errors import HpmpiError
-from hpmpi.store import read
-from hpmpi.summary import look
+from hpmpi.model.records import Assigned, Result
+from hpmpi.storage.run_folder import read
+from hpmpi.views import show
+from hpmpi.views.run_view import look
 from tests.slurm.allocations import as_user
 from tests.slurm.cluster import missing, temporary
 

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from random import Random
 
-from hpmpi.handle import Trial
+from hpmpi.worker.handle import Trial
 
 UNIT_S = 5e-3
 MEAN_S = 50e-3

@@ -20,8 +20,8 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from hpmpi.decisions import Started
-from hpmpi.guard import die_with_parent
+from hpmpi.guard.guard import die_with_parent
+from hpmpi.model.records import Started
 from tests.simulate import WORLDS, simulate
 
 

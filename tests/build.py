@@ -5,18 +5,18 @@ from typing import Literal
 
 import msgspec
 
-from hpmpi.dimensions import Choice, Float, Int
-from hpmpi.jobs import Jobs
-from hpmpi.master import Master
-from hpmpi.roster import Roster
-from hpmpi.rules import Rules
-from hpmpi.schedulers import Scheduler
-from hpmpi.schedulers.asha import Asha
-from hpmpi.schedulers.full import Full
-from hpmpi.searchers import Searcher
-from hpmpi.searchers.random import Random
-from hpmpi.space import Space
-from hpmpi.trial import Config, Goal, Metrics
+from hpmpi.master.jobs import Jobs
+from hpmpi.master.master import Master
+from hpmpi.master.roster import Roster
+from hpmpi.master.rules import Rules
+from hpmpi.master.schedulers import Scheduler
+from hpmpi.master.schedulers.asha import Asha
+from hpmpi.master.schedulers.full import Full
+from hpmpi.master.searchers import Searcher
+from hpmpi.master.searchers.random import Random
+from hpmpi.model.dimensions import Choice, Float, Int
+from hpmpi.model.space import Space
+from hpmpi.model.trial import Config, Goal, Metrics
 
 SPACE = Space(
     {

@@ -12,10 +12,10 @@ from typing import TypeVar
 import msgspec
 import pytest
 
-from hpmpi.child import Child
-from hpmpi.messages import Assign, Failed, Finished, Report, Welcome
-from hpmpi.place import Share
-from hpmpi.trial import Value
+from hpmpi.model.messages import Assign, Failed, Finished, Report, Welcome
+from hpmpi.model.trial import Value
+from hpmpi.transports.resources import Share
+from hpmpi.worker.supervisor import Child
 
 LIMIT_S = 60.0
 """How long anything may take on a machine that is busy with other things."""

@@ -9,8 +9,22 @@ import math
 
 import msgspec
 
-from hpmpi.blame import ALIKE, MAX_LOSSES
-from hpmpi.decisions import (
+from hpmpi.master.blame import ALIKE, MAX_LOSSES
+from hpmpi.master.master import LEAVE_S, NO_TIME, NOTHING_FITS, Master
+from hpmpi.master.shield import RAISED
+from hpmpi.master.time_left import NEWEST
+from hpmpi.model.events import Drain, Due, Event, Heard, Interrupted, Tick
+from hpmpi.model.messages import (
+    Assign,
+    Beat,
+    Failed,
+    FailureKind,
+    Finished,
+    Outcome,
+    Save,
+    Suspended,
+)
+from hpmpi.model.records import (
     Assigned,
     Back,
     Deadline,
@@ -26,12 +40,7 @@ from hpmpi.decisions import (
     Started,
     Suspension,
 )
-from hpmpi.events import Drain, Due, Event, Heard, Interrupted, Tick
-from hpmpi.master import LEAVE_S, NO_TIME, NOTHING_FITS, Master
-from hpmpi.messages import Assign, Beat, Failed, FailureKind, Finished, Outcome, Save, Suspended
-from hpmpi.pace import NEWEST
-from hpmpi.shield import RAISED
-from hpmpi.trial import WORST, Config, Held, JobKey
+from hpmpi.model.trial import WORST, Config, Held, JobKey
 from tests.build import Study
 
 

@@ -17,10 +17,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from hpmpi.handle import Trial
-from hpmpi.place import THREADS
+from hpmpi.model.trial import Config
 from hpmpi.transports import is_of_a_rank
-from hpmpi.trial import Config
+from hpmpi.transports.resources import THREADS
+from hpmpi.worker.handle import Trial
 
 EVER_S = 1000.0
 SULKING: list[int] = []

@@ -6,21 +6,7 @@ record assigned trial 2 rung 0 attempt 1 rank 2
 tell rank 2: train trial 2 rung 0 attempt 1 to 1
 """
 
-from hpmpi.decisions import (
-    Assigned,
-    Back,
-    Deadline,
-    Decision,
-    Draining,
-    Failure,
-    Joined,
-    Late,
-    Lost,
-    Refused,
-    Result,
-    Suspension,
-)
-from hpmpi.events import (
+from hpmpi.model.events import (
     Command,
     Discard,
     Drain,
@@ -33,7 +19,7 @@ from hpmpi.events import (
     Tell,
     Tick,
 )
-from hpmpi.messages import (
+from hpmpi.model.messages import (
     Assign,
     Beat,
     Failed,
@@ -48,7 +34,21 @@ from hpmpi.messages import (
     Suspended,
     Unfit,
 )
-from hpmpi.trial import Metrics
+from hpmpi.model.records import (
+    Assigned,
+    Back,
+    Deadline,
+    Decision,
+    Draining,
+    Failure,
+    Joined,
+    Late,
+    Lost,
+    Refused,
+    Result,
+    Suspension,
+)
+from hpmpi.model.trial import Metrics
 
 Attempt = (
     Assign

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from hpmpi import store
-from hpmpi.decisions import Assigned, Decision, Joined, Result
+from hpmpi.model.records import Assigned, Decision, Joined, Result
+from hpmpi.storage import run_folder
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -93,7 +93,7 @@ class Study:
     @property
     def decisions(self) -> list[Decision]:
         """What the journal says by now."""
-        return store.read(self.out).decisions
+        return run_folder.read(self.out).decisions
 
     @property
     def results(self) -> list[tuple[int, int]]:

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from hpmpi import store
-from hpmpi.jobs import JobsState
-from hpmpi.journal import ENCODE, line_of
-from hpmpi.pace import PaceState
-from hpmpi.store import Store
-from hpmpi.tables import Columns
+from hpmpi.history.tables import Columns
+from hpmpi.master.jobs import JobsState
+from hpmpi.master.time_left import PaceState
+from hpmpi.storage import run_folder
+from hpmpi.storage.journal import ENCODE, line_of
+from hpmpi.storage.run_folder import Store
 
 STATE = JobsState(
     scheduler={"n": 1},
@@ -32,6 +32,6 @@ def checkpoint(
 ) -> None:
     """Write all that was decided so far, and put it in place."""
     lines = [line_of(decision)[:-1] for decision in opened.decisions]
-    contents = store.Contents(lines, ENCODE(state))
-    store.write_results(opened.partial, contents, tables or {}, attributes or {})
+    contents = run_folder.Contents(lines, ENCODE(state))
+    run_folder.write_results(opened.partial, contents, tables or {}, attributes or {})
     opened.adopt()

@@ -26,8 +26,8 @@ from random import Random
 
 import msgspec
 
-from hpmpi.decisions import Assigned, Decision, Ended, Lost, Started
-from hpmpi.events import (
+from hpmpi.history.leaderboard import Leaderboard
+from hpmpi.model.events import (
     Command,
     Discard,
     Drain,
@@ -40,9 +40,7 @@ from hpmpi.events import (
     Tell,
     Tick,
 )
-from hpmpi.journal import line_of
-from hpmpi.leaderboard import Leaderboard
-from hpmpi.messages import (
+from hpmpi.model.messages import (
     Assign,
     Beat,
     Failed,
@@ -55,8 +53,10 @@ from hpmpi.messages import (
     Suspended,
     Unfit,
 )
-from hpmpi.store import JOURNAL, Store, read
-from hpmpi.trial import WORST
+from hpmpi.model.records import Assigned, Decision, Ended, Lost, Started
+from hpmpi.model.trial import WORST
+from hpmpi.storage.journal import line_of
+from hpmpi.storage.run_folder import JOURNAL, Store, read
 from tests.build import Elsewhere, draw_study
 from tests.ledger import Ledger
 from tests.play import command_line, event_line

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from hpmpi.accounts import told
-from hpmpi.ending import TAKEN
-from hpmpi.messages import OUTPUT, gist
+from hpmpi.model.messages import OUTPUT, gist
+from hpmpi.worker.ending import TAKEN
+from hpmpi.worker.error_text import told
 
 
 def tell(raises: Callable[[], object]) -> str:

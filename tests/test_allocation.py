@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi import allocation, squeue
-from hpmpi.allocation import ASK_EVERY_S, Deadline, claim, ours
 from hpmpi.errors import SlurmError
-from hpmpi.squeue import ANSWER_S, COLUMNS, Allocation, parsed
+from hpmpi.slurm import allocation, squeue
+from hpmpi.slurm.allocation import ASK_EVERY_S, Deadline, claim, ours
+from hpmpi.slurm.squeue import ANSWER_S, COLUMNS, Allocation, parsed
 
 ME, OTHER = 1000, 1001
 

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpmpi.errors import SettingsError
-from hpmpi.schedulers.asha import Asha, Rung, ladder
-from hpmpi.searchers.random import Random
-from hpmpi.trial import WORST
+from hpmpi.master.schedulers.asha import Asha, Rung, ladder
+from hpmpi.master.searchers.random import Random
+from hpmpi.model.trial import WORST
 from tests.build import SPACE
 
 etas = st.integers(2, 5)

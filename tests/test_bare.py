@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi import settings, worker
 from hpmpi.errors import SettingsError
-from hpmpi.messages import (
+from hpmpi.model.messages import (
     Beat,
     Failed,
     FailureKind,
@@ -23,7 +22,9 @@ from hpmpi.messages import (
     Suspended,
     Unfit,
 )
+from hpmpi.study import settings
 from hpmpi.transports import local
+from hpmpi.worker import agent
 from tests.drive import order, welcome
 from tests.runs import Study
 from tests.test_worker import TALK, RankRig
@@ -44,7 +45,7 @@ def save(config, trial):
 @pytest.fixture
 def rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[RankRig]:
     """Start a rank."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(worker.__file__).parents[1]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(agent.__file__).parents[2]))
     transport = local.lead(1)
     yield RankRig(transport)
     transport.leave(0.0)
@@ -131,7 +132,7 @@ def test_a_rank_that_was_held_up_by_a_job_does_not_take_rank_0_for_dead(
     rig.beating = True
     rig.begin(told)
     rig.beating = False
-    rig.tell(order(0, how="hold_gil", s=2 * worker.SILENCES * told.patience_s))
+    rig.tell(order(0, how="hold_gil", s=2 * agent.SILENCES * told.patience_s))
     rig.until(Finished)
     rig.until(Beat)  # it has looked at the silence by now, and no order has ended that
     rig.tell(order(1))

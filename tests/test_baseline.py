@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.baseline import BaselineRun
-from hpmpi.messages import Welcome
+from hpmpi.leader.baseline import BaselineRun
+from hpmpi.model.messages import Welcome
 from tests.drive import LIMIT_S, ends, welcome
 
 

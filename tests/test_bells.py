@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.transports import bells
-from hpmpi.transports.bells import Bell
+from hpmpi.transports import wakeup
+from hpmpi.transports.wakeup import Bell
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_ranks_reach_each_other_in_one_network_namespace_only(
     zero, _ = pair
     assert zero.reaches(1)
     assert not zero.reaches(2)
-    monkeypatch.setattr(bells, "NAMESPACE", str(tmp_path))
+    monkeypatch.setattr(wakeup, "NAMESPACE", str(tmp_path))
     elsewhere = hang()
     zero.learn({2: elsewhere.address})
     elsewhere.learn({0: zero.address})
@@ -79,7 +79,7 @@ def test_ranks_reach_each_other_in_one_network_namespace_only(
 def test_where_nobody_can_be_reached_no_bell_rings(
     monkeypatch: pytest.MonkeyPatch, hang: Callable[[], Bell]
 ) -> None:
-    monkeypatch.setattr(bells, "NAMESPACE", "/nowhere")
+    monkeypatch.setattr(wakeup, "NAMESPACE", "/nowhere")
     zero, one = hang(), hang()
     zero.learn({1: one.address})
     assert not zero.reaches(1)

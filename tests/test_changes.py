@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi import changes, settings
-from hpmpi.settings import Settings
-from hpmpi.toml import apply, load
+from hpmpi.study import changes, settings
+from hpmpi.study.settings import Settings
+from hpmpi.study.toml import apply, load
 
 STUDY = """
 objective = "train.py:train"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi import checkpoints
-from hpmpi.checkpoints import Checkpoints, discard, discard_all_but, reached, trial_folder
+from hpmpi.worker import checkpoints
+from hpmpi.worker.checkpoints import Checkpoints, discard, discard_all_but, reached, trial_folder
 
 ROOT = Path(__file__).parents[1]
 

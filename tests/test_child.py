@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi import child, ending, family, output
-from hpmpi.messages import OUTPUT, Failed, FailureKind, Finished, Progress, Ready, Save, Unfit
-from hpmpi.place import CUDA, HIDDEN, THREADS, Share
+from hpmpi.guard import process_tree
+from hpmpi.model.messages import OUTPUT, Failed, FailureKind, Finished, Progress, Ready, Save, Unfit
 from hpmpi.transports import PREFIXES
+from hpmpi.transports.resources import CUDA, HIDDEN, THREADS, Share
+from hpmpi.worker import ending, log_file, supervisor
 from tests.drive import (
     LIMIT_S,
     ChildRig,
@@ -113,7 +114,7 @@ def test_an_exception_is_told_with_the_users_lines_only(rig: ChildRig) -> None:
     assert failed.kind is FailureKind.EXCEPTION
     assert failed.error.splitlines()[-1] == "ValueError: no luck today"
     assert "in fail_deeply" in failed.error
-    assert os.path.dirname(child.__file__) not in failed.error  # noqa: PTH120
+    assert os.path.dirname(supervisor.__file__) not in failed.error  # noqa: PTH120
 
 
 def test_an_exception_of_megabytes_is_cut(rig: ChildRig) -> None:
@@ -238,8 +239,8 @@ def test_a_child_without_stdout_and_stderr_works(rig: ChildRig) -> None:
 def test_a_flood_of_output_is_cut_while_the_job_runs(
     rig: ChildRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(output, "MOST_BYTES", 1 << 20)
-    monkeypatch.setattr(output, "KEPT_BYTES", 1 << 16)
+    monkeypatch.setattr(log_file, "MOST_BYTES", 1 << 20)
+    monkeypatch.setattr(log_file, "KEPT_BYTES", 1 << 16)
     log, enough = tmp_path / "logs" / "rank-1.log", tmp_path / "enough"
     rig.child.assign(order(how="flood", then="vanish", code=1, file=str(enough)))
     rig.await_output("hpmpi has cut")
@@ -381,7 +382,7 @@ def test_a_result_that_was_there_before_the_limit_was_noticed_counts(tmp_path: P
 def test_what_is_raised_for_want_of_a_worker_that_the_kernel_took_is_for_memory(
     rig: ChildRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(family, "taken_by_kernel", count(1 << 40).__next__)
+    monkeypatch.setattr(process_tree, "taken_by_kernel", count(1 << 40).__next__)
     text = "BrokenProcessPool: a process was terminated abruptly"
     failed = rig.fail(how="fail", text=text)
     assert failed.kind is FailureKind.MEMORY
@@ -578,7 +579,7 @@ def test_an_objective_that_takes_for_ever_to_load_is_not_tried_for_ever(tmp_path
     (tmp_path / "slow.py").write_text(SLOW)
     with child_of(welcome(tmp_path, "slow.py:f", time_s=1.0)) as rig:
         rig.child.assign(order())
-        for number in range(child.MAX_CRASHES):
+        for number in range(supervisor.MAX_CRASHES):
             rig.await_output("ready\n" * (number + 1))
             rig.hear()
             rig.skipped_s += ending.START_S + 1
@@ -662,7 +663,7 @@ def test_the_kernel_takes_a_child_before_its_rank(rig: ChildRig) -> None:
     ours, its = (
         int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in ("self", rig.child.pid)
     )
-    assert its == min(1000, ours + family.EXPENDABLE)
+    assert its == min(1000, ours + process_tree.EXPENDABLE)
 
 
 def test_the_memory_of_its_children_counts(tmp_path: Path) -> None:
@@ -703,7 +704,7 @@ def test_an_objective_that_can_not_be_loaded_is_told_once(
         unfit = rig.until(Unfit)
         assert unfit.host == os.uname().nodename
         assert said in unfit.error
-        assert os.path.dirname(child.__file__) not in unfit.error  # noqa: PTH120
+        assert os.path.dirname(supervisor.__file__) not in unfit.error  # noqa: PTH120
         assert ends(pid)
         assert rig.hear() == []
         assert rig.child.descriptors() == [], "another child would say the same"
@@ -812,17 +813,17 @@ def test_a_rank_without_the_gpus_of_a_trial_is_unfit_and_starts_no_process(tmp_p
 
 def test_nothing_is_left_when_a_child_is_closed(tmp_path: Path) -> None:
     with child_of(welcome(tmp_path, "misbehave")) as rig:
-        family = int(rig.succeed(how="start_family").metrics["loss"])
-        assert lives(family)
+        process_tree = int(rig.succeed(how="start_family").metrics["loss"])
+        assert lives(process_tree)
         rig.child.assign(order(attempt=2, how="resist"))
         pid = rig.child.pid
-    assert ends(pid, family)
+    assert ends(pid, process_tree)
 
 
 def test_nothing_is_left_of_a_child_that_dies(rig: ChildRig) -> None:
-    family = int(rig.succeed(how="start_family").metrics["loss"])
+    process_tree = int(rig.succeed(how="start_family").metrics["loss"])
     rig.fail(how="segfault")
-    assert ends(family)
+    assert ends(process_tree)
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from hpmpi import lock, results
-from hpmpi.decisions import Baseline, Ended, Started
-from hpmpi.journal import line_of
-from hpmpi.messages import Outcome
+from hpmpi.model.messages import Outcome
+from hpmpi.model.records import Baseline, Ended, Started
+from hpmpi.storage import lock, results_file
+from hpmpi.storage.journal import line_of
 from tests.runs import ROOT, Study, finish, start
 
 if sys.version_info >= (3, 11):
@@ -649,7 +649,7 @@ def test_a_state_that_never_was_is_derived_again(tmp_path: Path) -> None:
         state = json.loads(opened["state"][()])
         state["scheduler"] = {"no": "such thing"}
         opened["state"][()] = json.dumps(state)
-    results.seal(file)
+    results_file.seal(file)
     done = study.run(study.command("--workers", "1", "--set", "stop.max_trials=3"))
     assert done.returncode == 0
     assert "all is derived again" in done.stderr

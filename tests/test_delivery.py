@@ -10,14 +10,14 @@ import msgspec
 import numpy as np
 import pytest
 
-from hpmpi import rooms
-from hpmpi.data import CHUNK_BYTES, Data
-from hpmpi.data_table import Source
-from hpmpi.delivery import WINDOW, Delivery
-from hpmpi.messages import Beat, Chunk, Need, NoData, Order, Receive, Report, Unfit, Want
-from hpmpi.place import Share
-from hpmpi.supply import Supply
+from hpmpi.data import scratch
+from hpmpi.data.mapped import CHUNK_BYTES, Data
+from hpmpi.leader.supply import Supply
+from hpmpi.model.messages import Beat, Chunk, Need, NoData, Order, Receive, Report, Unfit, Want
+from hpmpi.study.data_table import Source
 from hpmpi.transports import Traffic
+from hpmpi.transports.resources import Share
+from hpmpi.worker.delivery import WINDOW, Delivery
 from tests.drive import welcome
 
 X = np.arange(3 * 2**17 + 5.0)
@@ -253,7 +253,9 @@ def test_each_rank_of_a_node_without_room_says_so(
         run.add(rank, node)
     run.turn()
     orders = run.read()
-    monkeypatch.setattr(rooms, "free_bytes", lambda room: 10 ** (9 if "node-2" in str(room) else 3))
+    monkeypatch.setattr(
+        scratch, "free_bytes", lambda room: 10 ** (9 if "node-2" in str(room) else 3)
+    )
     run.give(orders)
     assert run.settle() == {4}
     assert run.started == [4]

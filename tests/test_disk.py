@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.decisions import Lost
-from hpmpi.store import JOURNAL
+from hpmpi.model.records import Lost
+from hpmpi.storage.run_folder import JOURNAL
 from tests.runs import LIMIT_S, Study, finish
 
 UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)

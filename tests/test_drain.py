@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi import lock
-from hpmpi.decisions import Assigned, Draining, Ended, Suspension
-from hpmpi.messages import Outcome
+from hpmpi.model.messages import Outcome
+from hpmpi.model.records import Assigned, Draining, Ended, Suspension
+from hpmpi.storage import lock
 from tests.runs import LIMIT_S, Study, finish
 
 SLEEPER = """
@@ -74,9 +74,9 @@ def test_the_second_signal_leaves_at_once(tmp_path: Path) -> None:
 
 
 PATIENT = """
-import hpmpi.summons
+import hpmpi.leader.stop_requests
 from hpmpi.__main__ import main
-hpmpi.summons.ECHO_S = 3600.0
+hpmpi.leader.stop_requests.ECHO_S = 3600.0
 main()
 """
 

@@ -12,19 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi import files, lifeline, lock, results, store
-from hpmpi.checkpoints import Checkpoints
-from hpmpi.decisions import Assigned, Decision, Lost, Result, Started
 from hpmpi.errors import DiskError, StoreError
-from hpmpi.lifeline import Lifeline
-from hpmpi.store import JOURNAL, PREVIOUS, RESULTS, STATUS, Store
+from hpmpi.model.records import Assigned, Decision, Lost, Result, Started
+from hpmpi.storage import files, heartbeat_file, lock, results_file, run_folder
+from hpmpi.storage.heartbeat_file import Lifeline
+from hpmpi.storage.run_folder import JOURNAL, PREVIOUS, RESULTS, STATUS, Store
+from hpmpi.worker.checkpoints import Checkpoints
 from tests.crash import Disk, watched
 from tests.shelf import STATE, checkpoint
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="files are read by /proc")
 
 DECISIONS: list[Decision] = [
-    Started(0.0, "0.1", "", "cafe", 2, format=store.FORMAT),
+    Started(0.0, "0.1", "", "cafe", 2, format=run_folder.FORMAT),
     Assigned(0.5, 0, 0, 1, 3, 1, {"rate": 0.1}),
     Result(2.5, 0, 0, 1, 3, 1, {"loss": 1.0}, saved=3),
     Lost(9.0, 1),
@@ -74,12 +74,12 @@ def test_what_was_synced_of_a_journal_is_there_in_its_order(disk: Disk) -> None:
     for number, decision in enumerate(DECISIONS, start=1):
         opened.append(decision)
         for each in disk.cut():
-            assert store.read(each / "results" / "run").decisions == DECISIONS[: number - 1] or (
-                store.read(each / "results" / "run").decisions == DECISIONS[:number]
-            )
+            assert run_folder.read(each / "results" / "run").decisions == DECISIONS[
+                : number - 1
+            ] or (run_folder.read(each / "results" / "run").decisions == DECISIONS[:number])
         synced(opened)
         for each in disk.cut():
-            assert store.read(each / "results" / "run").decisions == DECISIONS[:number]
+            assert run_folder.read(each / "results" / "run").decisions == DECISIONS[:number]
     opened.close()
 
 
@@ -97,9 +97,9 @@ def test_a_journal_that_is_written_anew_loses_nothing_that_was_synced(
     opened.append(DECISIONS[3])
     opened.close()
     for each in disk.cuts[before:]:
-        assert store.read(each).decisions[:3] == DECISIONS[:3]
+        assert run_folder.read(each).decisions[:3] == DECISIONS[:3]
     for each in disk.cut():
-        assert store.read(each).decisions == DECISIONS
+        assert run_folder.read(each).decisions == DECISIONS
 
 
 def refuse(number: int) -> None:
@@ -119,10 +119,10 @@ def test_there_is_a_whole_results_file_at_any_instant_after_the_first(
         checkpoint(opened, STATE)
         for each in disk.cuts[before:]:
             there = [each / name for name in (RESULTS, PREVIOUS) if (each / name).exists()]
-            assert max((results.read(file).counted for file in there), default=0) >= told - 1
+            assert max((results_file.read(file).counted for file in there), default=0) >= told - 1
         for each in disk.cut():
-            assert results.read(each / RESULTS).counted == told
-            assert store.read(each).decisions == DECISIONS[:told]
+            assert results_file.read(each / RESULTS).counted == told
+            assert run_folder.read(each).decisions == DECISIONS[:told]
     opened.close()
 
 
@@ -130,9 +130,9 @@ def test_the_status_is_there_once_it_is_said(disk: Disk) -> None:
     opened = Store(disk.root)
     for state in ("running", "complete"):
         opened.status("cafe", state)
-        assert [store.read_status(each) for each in disk.cut()] == [("cafe", state)] * 4
+        assert [run_folder.read_status(each) for each in disk.cut()] == [("cafe", state)] * 4
     opened.close()
-    states = {store.read_status(each).state for each in disk.cuts if (each / STATUS).exists()}
+    states = {run_folder.read_status(each).state for each in disk.cuts if (each / STATUS).exists()}
     assert states == {"running", "complete"}
 
 
@@ -185,7 +185,7 @@ def test_what_launch_passes_on_is_on_the_disk_once_it_was(disk: Disk) -> None:
     line = Lifeline(disk.root / "run", "7")
     line.pass_on("SIGTERM")
     for each in disk.cut()[:2]:  # likewise
-        assert lifeline.signals(each / "run") == ["SIGTERM"]
+        assert heartbeat_file.signals(each / "run") == ["SIGTERM"]
     line.close()
 
 
@@ -199,7 +199,7 @@ def test_of_a_journal_whose_lines_are_all_damaged_nothing_is_guessed(
     opened.close()
     if not own:
         other = Store(tmp_path / "other")
-        other.append(Started(0.0, "0.1", "", "beef", 2, format=store.FORMAT), *DECISIONS[1:])
+        other.append(Started(0.0, "0.1", "", "beef", 2, format=run_folder.FORMAT), *DECISIONS[1:])
         checkpoint(other, STATE)
         other.close()
         (tmp_path / "other" / RESULTS).rename(tmp_path / "run" / RESULTS)
@@ -207,5 +207,5 @@ def test_of_a_journal_whose_lines_are_all_damaged_nothing_is_guessed(
     journal.write_bytes(journal.read_bytes().replace(b'"at":', b'"at":1'))
     before = journal.read_bytes()
     with pytest.raises(StoreError, match="line 1 of"):
-        store.read(tmp_path / "run")
+        run_folder.read(tmp_path / "run")
     assert journal.read_bytes() == before

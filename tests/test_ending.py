@@ -4,9 +4,9 @@ import signal
 
 import pytest
 
-from hpmpi import ending
-from hpmpi.ending import END_S, KILL_AFTER_S, ORDER_S, START_S, TAKEN
-from hpmpi.messages import Failed, FailureKind
+from hpmpi.model.messages import Failed, FailureKind
+from hpmpi.worker import ending
+from hpmpi.worker.ending import END_S, KILL_AFTER_S, ORDER_S, START_S, TAKEN
 
 
 def failed(error: str, kind: FailureKind = FailureKind.EXCEPTION) -> Failed:

@@ -15,8 +15,8 @@ import msgspec
 import pytest
 
 from hpmpi.errors import SettingsError
-from hpmpi.handle import open_trial
-from hpmpi.messages import Point
+from hpmpi.model.messages import Point
+from hpmpi.worker.handle import open_trial
 from scripts import experiments
 from scripts.experiment import charts, report
 from scripts.experiment import matrix as matrices

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi import family
-from hpmpi.family import Family
+from hpmpi.guard import process_tree
+from hpmpi.guard.process_tree import Family
 from tests.drive import LIMIT_S, ends, lives, nobody_lives, pids_in, state
 from tests.runs import Study, finish, parent_of
 
@@ -79,7 +79,7 @@ sys.exit(count)
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[bytes], Family]]]:
     """Start the head of a family, and wait until it says that it is ready."""
-    family.adopt()
+    process_tree.adopt()
     families = []
 
     def begin(code: str, *words: str) -> tuple[subprocess.Popen[bytes], Family]:
@@ -90,7 +90,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[bytes
         gives_up_at = time.monotonic() + LIMIT_S
         while not ready.exists():
             assert time.monotonic() < gives_up_at
-            family.bury_orphans()
+            process_tree.bury_orphans()
             time.sleep(0.01)
         return head, families[-1]
 
@@ -176,20 +176,20 @@ def test_children_from_before_are_let_be() -> None:
         "assert before.poll() is None\n"
         "before.kill(); before.wait()\n"
     )
-    root = str(Path(family.__file__).parents[1])
+    root = str(Path(process_tree.__file__).parents[2])
     subprocess.run(
         [sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONPATH": root}, timeout=60
     )
 
 
 def test_an_exit_code_that_somebody_waits_for_is_left_to_him() -> None:
-    family.adopt()
+    process_tree.adopt()
     head = subprocess.Popen([sys.executable, "-c", "raise SystemExit(7)"], start_new_session=True)
     kin = Family(head)
     helper = subprocess.Popen([sys.executable, "-c", "raise SystemExit(8)"])
     for pid in (head.pid, helper.pid):
         assert ends(pid)
-    family.bury_orphans()
+    process_tree.bury_orphans()
     assert helper.wait(LIMIT_S) == 8
     assert kin.kill(LIMIT_S)
     assert head.returncode == 7
@@ -197,8 +197,8 @@ def test_an_exit_code_that_somebody_waits_for_is_left_to_him() -> None:
 
 def test_where_there_is_no_proc_ps_knows_the_same(start: Start) -> None:
     head, _ = start(NAP)
-    assert dict(family._listed())[head.pid] == os.getpid()
-    assert dict(family._living())[head.pid] == os.getpid()
+    assert dict(process_tree._listed())[head.pid] == os.getpid()
+    assert dict(process_tree._living())[head.pid] == os.getpid()
 
 
 # -- whole runs without mpirun ---------------------------------------------------------------------

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.decisions import Assigned
-from hpmpi.messages import Outcome
-from hpmpi.replay import replay
-from hpmpi.run import TRY_AGAIN
-from hpmpi.summary import look
+from hpmpi.leader.run import TRY_AGAIN
+from hpmpi.model.messages import Outcome
+from hpmpi.model.records import Assigned
+from hpmpi.views.replay import replay
+from hpmpi.views.run_view import look
 from tests.runs import Study, finish
 
 GRID = '[searcher]\nmethod = "grid"\nresolution = 20\nfirst = [{ x = 0.7 }]\n'

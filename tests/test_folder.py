@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi import store
-from hpmpi.messages import Finished
+from hpmpi.model.messages import Finished
+from hpmpi.storage import run_folder
 from tests.drive import child_of, order, welcome
 from tests.runs import Study
 
@@ -88,4 +88,4 @@ def test_a_study_says_whether_its_trials_share_a_folder(tmp_path: Path) -> None:
     done = study.run(study.command("--workers", "2", *changes))
     assert done.returncode == 0, done.stderr
     assert len(list((study.out / "trials").glob("*/*/result.dat"))) == len(study.results)
-    assert store.is_begun(study.out)
+    assert run_folder.is_begun(study.out)

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpmpi import frames
-from hpmpi.frames import CHUNK_BYTES, LENGTH, Frames
+from hpmpi.transports import framing
+from hpmpi.transports.framing import CHUNK_BYTES, LENGTH, Frames
 from tests.drive import LIMIT_S
 
 BIG = bytes(range(256)) * (10 << 12)
@@ -104,7 +104,7 @@ def test_a_message_may_have_any_size(pair: tuple[Frames, Frames], size: int) -> 
 def test_a_message_is_never_too_long(
     pair: tuple[Frames, Frames], monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    monkeypatch.setattr(frames, "MOST_BYTES", 10)
+    monkeypatch.setattr(framing, "MOST_BYTES", 10)
     here, there = pair
     for message in (BIG[:size], b"", b"next"):
         here.send(message)

@@ -18,15 +18,19 @@ import tomli_w
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import hpmpi.settings
-from hpmpi import changes, export, run, show, store, tables, toml
-from hpmpi.decisions import Curve, Decision, Ended, Failure, Joined, Lost, Result, Started
+import hpmpi.study.settings
 from hpmpi.errors import HpmpiError
-from hpmpi.jobs import Jobs
-from hpmpi.messages import FailureKind, Outcome, Point
-from hpmpi.resume import derive, jobs_of
-from hpmpi.summary import look, stored_study, sum_up
-from hpmpi.trial import Metrics
+from hpmpi.history import tables
+from hpmpi.leader import run
+from hpmpi.master.jobs import Jobs
+from hpmpi.model.messages import FailureKind, Outcome, Point
+from hpmpi.model.records import Curve, Decision, Ended, Failure, Joined, Lost, Result, Started
+from hpmpi.model.trial import Metrics
+from hpmpi.storage import run_folder
+from hpmpi.storage.recovery import derive, jobs_of
+from hpmpi.study import changes, toml
+from hpmpi.views import export, show
+from hpmpi.views.run_view import look, stored_study, sum_up
 from tests.runs import ROOT
 from tests.shelf import checkpoint
 
@@ -78,8 +82,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a run folder as a run leaves it, but for its logs and checkpoints."""
     folder = tmp_path_factory.mktemp("run")
     study = read(folder, STUDY)
-    jobs = jobs_of(study, store.Saved([]))
-    opened = store.Store(folder)
+    jobs = jobs_of(study, run_folder.Saved([]))
+    opened = run_folder.Store(folder)
     for decision in decisions(study, jobs):
         opened.append(decision)
     board = sum_up(study, opened.decisions).board
@@ -89,17 +93,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def read(folder: Path, text: str) -> hpmpi.settings.Settings:
+def read(folder: Path, text: str) -> hpmpi.study.settings.Settings:
     """Read a study file."""
     (folder / "study.toml").write_text(text, encoding="utf-8", errors="surrogateescape")
-    return hpmpi.settings.read(folder / "study.toml", [])
+    return hpmpi.study.settings.read(folder / "study.toml", [])
 
 
-def decisions(study: hpmpi.settings.Settings, jobs: Jobs) -> list[Decision]:
+def decisions(study: hpmpi.study.settings.Settings, jobs: Jobs) -> list[Decision]:
     """Lead a study of one rank, some of whose attempts fail."""
     rungs = jobs.scheduler.rungs
     made: list[Decision] = [
-        Started(0.0, "0", study.toml(), "cafe", 2, rungs, store.FORMAT),
+        Started(0.0, "0", study.toml(), "cafe", 2, rungs, run_folder.FORMAT),
         Joined(0.5, 1, "node1", 17),
     ]
     for at in range(1, 40):
@@ -127,13 +131,13 @@ def use(folder: Path) -> None:
         for write in export.FORMATS.values():
             write(summary)
     with contextlib.suppress(HpmpiError):
-        study = stored_study(store.read(folder).decisions, folder)
+        study = stored_study(run_folder.read(folder).decisions, folder)
         derive(study, run.read(folder, study))
 
 
 def put(folder: Path, name: str, content: bytes, *, alone: bool) -> None:
     """Put a file into a run folder, in which nothing else is if it is to be `alone`."""
-    for other in (store.JOURNAL, store.RESULTS):
+    for other in (run_folder.JOURNAL, run_folder.RESULTS):
         if alone:
             (folder / other).unlink(missing_ok=True)
     (folder / name).write_bytes(content)
@@ -153,7 +157,7 @@ def test_a_study_file_is_read_or_refused(tmp_path: Path, data: st.DataObject) ->
         )
     with contextlib.suppress(HpmpiError):
         study = read(tmp_path, " ".join(words))
-        assert msgspec.to_builtins(hpmpi.settings.parse(study.toml())) is not None
+        assert msgspec.to_builtins(hpmpi.study.settings.parse(study.toml())) is not None
 
 
 VALUES = st.recursive(
@@ -192,7 +196,7 @@ def test_a_table_with_any_value_anywhere_is_read_or_refused(
         except (TypeError, ValueError, RecursionError):
             return  # no TOML at all
         study = read(tmp_path, text)
-        assert changes.differences(hpmpi.settings.parse(study.toml()), study) == []
+        assert changes.differences(hpmpi.study.settings.parse(study.toml()), study) == []
 
 
 @pytest.mark.parametrize(
@@ -207,7 +211,7 @@ def test_a_table_with_any_value_anywhere_is_read_or_refused(
         STUDY.replace("hpmpi.trainables.mlp", "x" * 5000 + ".py"),
         STUDY.replace("hpmpi.trainables.mlp", ".mlp"),
         STUDY.replace("hpmpi.trainables.mlp", "a\\u0000b"),
-        STUDY.replace('"asha"', '"hpmpi.schedulers.asha:"'),
+        STUDY.replace('"asha"', '"hpmpi.master.schedulers.asha:"'),
     ],
 )
 def test_extremes_in_a_study_are_refused(tmp_path: Path, text: str) -> None:
@@ -273,21 +277,21 @@ def mutate(rows: list[bytes], draw: Callable[[st.SearchStrategy[Any]], Any]) -> 
 @settings(tried, max_examples=300)
 @given(st.data())
 def test_a_journal_is_read_or_refused(folder: Path, data: st.DataObject) -> None:
-    beside = (folder / store.RESULTS).read_bytes()
-    whole = (folder / store.JOURNAL).read_bytes()
+    beside = (folder / run_folder.RESULTS).read_bytes()
+    whole = (folder / run_folder.JOURNAL).read_bytes()
     rows = whole.split(b"\n")[:-1]
     try:
         for _ in range(data.draw(st.integers(1, 3))):
             mutate(rows, data.draw)
-        put(folder, store.JOURNAL, b"\n".join([*rows, b""]), alone=data.draw(st.booleans()))
+        put(folder, run_folder.JOURNAL, b"\n".join([*rows, b""]), alone=data.draw(st.booleans()))
         use(folder)
     finally:
-        put(folder, store.RESULTS, beside, alone=True)
-        put(folder, store.JOURNAL, whole, alone=False)
+        put(folder, run_folder.RESULTS, beside, alone=True)
+        put(folder, run_folder.JOURNAL, whole, alone=False)
 
 
 def test_the_journal_as_it_was_is_not_refused(folder: Path) -> None:
-    saved = store.read(folder)
+    saved = run_folder.read(folder)
     assert len(look(folder).board.standings) == 8
     jobs_of(stored_study(saved.decisions, folder), saved)
 
@@ -321,12 +325,12 @@ ABSURD = [
 def test_nonsense_with_the_right_checksum_is_refused(
     folder: Path, tmp_path: Path, before: str, after: str
 ) -> None:
-    rows = (folder / store.JOURNAL).read_bytes().split(b"\n")[:-1]
+    rows = (folder / run_folder.JOURNAL).read_bytes().split(b"\n")[:-1]
     place = next(
         it for it, row in enumerate(rows) if before.encode() in row and b"curve" not in row
     )
     rows[place] = resealed(rows[place].replace(before.encode(), after.encode(), 1))
-    (tmp_path / store.JOURNAL).write_bytes(b"\n".join([*rows, b""]))
+    (tmp_path / run_folder.JOURNAL).write_bytes(b"\n".join([*rows, b""]))
     with pytest.raises(HpmpiError, match="damaged"):
         look(tmp_path)
 
@@ -339,12 +343,12 @@ def test_nonsense_with_the_right_checksum_is_refused(
 def test_a_damaged_results_file_is_refused(
     folder: Path, tmp_path: Path, data: st.DataObject
 ) -> None:
-    whole = bytearray((folder / store.RESULTS).read_bytes())
+    whole = bytearray((folder / run_folder.RESULTS).read_bytes())
     for _ in range(data.draw(st.integers(1, 4))):
         whole[data.draw(st.integers(0, len(whole) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     put(
         tmp_path,
-        store.RESULTS,
+        run_folder.RESULTS,
         bytes(whole[: data.draw(st.integers(0, 2 * len(whole)))]),
         alone=True,
     )
@@ -382,7 +386,7 @@ def test_what_is_damaged_below_the_right_digest_raises_nothing_else(
                 "-c",
                 READ_MANY,
                 tmp_path,
-                folder / store.RESULTS,
+                folder / run_folder.RESULTS,
                 f"{seed}",
                 f"{last}",
             ],

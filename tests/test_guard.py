@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi import guard
+from hpmpi.guard import guard
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="guards are for Linux")
 
@@ -93,7 +93,7 @@ def launched(code: str, folder: Path, *words: str, rank: int = 1) -> Iterator[La
 
 
 def environment(rank: int) -> dict[str, str]:
-    here = Path(guard.__file__).parents[1]
+    here = Path(guard.__file__).parents[2]
     return os.environ | {"PMI_RANK": str(rank), "PYTHONPATH": str(here)}
 
 
@@ -398,7 +398,7 @@ def test_without_a_guard_nothing_is_bound_or_told(
 
 
 def test_a_guard_loads_little() -> None:
-    code = "import sys, hpmpi.guard; print(*sys.modules)"
+    code = "import sys, hpmpi.guard.guard; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment(0), capture_output=True, text=True, check=True
     )

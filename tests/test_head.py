@@ -105,7 +105,7 @@ HEAVY = {
 
 
 def test_a_worker_and_its_child_load_little_before_they_meet_the_others() -> None:
-    code = "import sys, hpmpi.__main__, hpmpi.service; print(*sys.modules)"
+    code = "import sys, hpmpi.__main__, hpmpi.worker.entry; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )

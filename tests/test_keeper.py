@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi import lock
-from hpmpi.keeper import kept
-from hpmpi.lock import LEASE_S, Lease, Lock
-from hpmpi.vitals import Vitals
+from hpmpi.leader.lock_keeper import kept
+from hpmpi.storage import lock
+from hpmpi.storage.lock import LEASE_S, Lease, Lock
+from hpmpi.worker.leader_signs import Vitals
 
 LIMIT_S = 60.0
 

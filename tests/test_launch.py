@@ -14,15 +14,16 @@ import msgspec
 import psutil
 import pytest
 
-from hpmpi import launch, lock, store
-from hpmpi.decisions import Ended, Failure, Started
-from hpmpi.launch import LOST, STUCK, Order, come_to
-from hpmpi.lock import LEASE_S
-from hpmpi.messages import FailureKind
-from hpmpi.run import DESERTED, NO_SUCCESS, NO_WORLD, TRY_AGAIN
-from hpmpi.service import BAD_INPUT
-from hpmpi.store import Status
-from hpmpi.vigil import ASK_S, LEAVE_S, START_S, Vigil
+from hpmpi.launch import launch
+from hpmpi.launch.launch import LOST, STUCK, Order, come_to
+from hpmpi.launch.watchdog import ASK_S, LEAVE_S, START_S, Vigil
+from hpmpi.leader.run import DESERTED, NO_SUCCESS, NO_WORLD, TRY_AGAIN
+from hpmpi.model.messages import FailureKind
+from hpmpi.model.records import Ended, Failure, Started
+from hpmpi.storage import lock, run_folder
+from hpmpi.storage.lock import LEASE_S
+from hpmpi.storage.run_folder import Status
+from hpmpi.worker.entry import BAD_INPUT
 from tests.drive import nobody_lives, pids_in
 from tests.runs import IS_OPEN_MPI, MPIRUN, Study, finish, left, start
 
@@ -419,7 +420,7 @@ def test_ranks_go_on_without_their_launch_and_keep_the_folder(study: Study) -> N
     assert f"a run is going on in {study.out}, of process {leader(study)} on" in done.stderr
     (study.folder / "gate").touch()
     assert study.left() == []
-    assert store.read_status(study.out).state == "complete"
+    assert run_folder.read_status(study.out).state == "complete"
     process.communicate()
 
 

@@ -6,10 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi import launchers, step
 from hpmpi.errors import SettingsError
-from hpmpi.launchers import CARRIED, EXTRA, FABRICS, Mpi, Start, by_hydra, by_prte, by_srun, choose
-from hpmpi.team import Team
+from hpmpi.launch import launchers
+from hpmpi.launch.launchers import (
+    CARRIED,
+    EXTRA,
+    FABRICS,
+    Mpi,
+    Start,
+    by_hydra,
+    by_prte,
+    by_srun,
+    choose,
+)
+from hpmpi.launch.placement import Team
+from hpmpi.slurm import step
 from tests.test_allocation import OURS, Fake, allocated
 
 MPICH = Mpi(

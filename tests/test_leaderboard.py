@@ -4,10 +4,10 @@ import math
 
 import pytest
 
-from hpmpi.decisions import Assigned, Curve, Decision, Failure, Result
-from hpmpi.leaderboard import Leaderboard, Status, curves
-from hpmpi.messages import FailureKind, Point
-from hpmpi.trial import WORST, Goal
+from hpmpi.history.leaderboard import Leaderboard, Status, curves
+from hpmpi.model.messages import FailureKind, Point
+from hpmpi.model.records import Assigned, Curve, Decision, Failure, Result
+from hpmpi.model.trial import WORST, Goal
 
 
 def assigned(trial: int, rung: int = 0) -> Assigned:

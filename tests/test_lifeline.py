@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi import lifeline
-from hpmpi.lifeline import BEAT_S, LIFE_S, NAME, WIDTH, Lifeline, Pulse, signals
+from hpmpi.storage import heartbeat_file
+from hpmpi.storage.heartbeat_file import BEAT_S, LIFE_S, NAME, WIDTH, Lifeline, Pulse, signals
 
 
 def test_what_is_asked_is_counted(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_one_that_finds_the_folder_held_takes_nothing_with_it(tmp_path: Path) ->
 def test_launch_lives_whatever_it_waits_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lifeline, "BEAT_S", 0.01)
+    monkeypatch.setattr(heartbeat_file, "BEAT_S", 0.01)
     line = Lifeline(tmp_path, "17")
     before = (tmp_path / NAME).read_bytes()
     gives_up_at = time.monotonic() + 60

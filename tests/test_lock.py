@@ -13,9 +13,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hpmpi import lock
 from hpmpi.errors import DiskError, StoreError
-from hpmpi.lock import BEAT_S, LEASE_S, SERVER_S, Guarded, Lease, Lock, Verdict, Watch
+from hpmpi.storage import lock
+from hpmpi.storage.lock import BEAT_S, LEASE_S, SERVER_S, Guarded, Lease, Lock, Verdict, Watch
 from tests.runs import ROOT
 
 HERE = Lease("here", "k1", 17, "cafe", "noon")

@@ -7,25 +7,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from hpmpi.blame import MAX_LOSSES
-from hpmpi.decisions import (
-    Assigned,
-    Curve,
-    Deadline,
-    Draining,
-    Ended,
-    Failure,
-    Joined,
-    Result,
-    Started,
-    Suspension,
-)
 from hpmpi.errors import ReplayError
-from hpmpi.events import Command, Discard, Drain, Due, Heard, Leave, Record, Tell, Tick
-from hpmpi.jobs import Jobs, JobsState
-from hpmpi.journal import DECODE
-from hpmpi.master import LEAVE_S, NO_TIME, Master
-from hpmpi.messages import (
+from hpmpi.master.blame import MAX_LOSSES
+from hpmpi.master.jobs import Jobs, JobsState
+from hpmpi.master.master import LEAVE_S, NO_TIME, Master
+from hpmpi.master.schedulers.full import Full
+from hpmpi.master.searchers.random import Random
+from hpmpi.master.seeds import seed_of
+from hpmpi.master.shield import RAISED
+from hpmpi.model.events import Command, Discard, Drain, Due, Heard, Leave, Record, Tell, Tick
+from hpmpi.model.messages import (
     Assign,
     Beat,
     Failed,
@@ -40,11 +31,20 @@ from hpmpi.messages import (
     Save,
     Suspended,
 )
-from hpmpi.schedulers.full import Full
-from hpmpi.searchers.random import Random
-from hpmpi.seeds import seed_of
-from hpmpi.shield import RAISED
-from hpmpi.trial import Config, JobKey
+from hpmpi.model.records import (
+    Assigned,
+    Curve,
+    Deadline,
+    Draining,
+    Ended,
+    Failure,
+    Joined,
+    Result,
+    Started,
+    Suspension,
+)
+from hpmpi.model.trial import Config, JobKey
+from hpmpi.storage.journal import DECODE
 from tests.build import SPACE, Elsewhere, Study
 from tests.play import command_line
 

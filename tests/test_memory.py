@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpmpi.memory import memory_of
-from hpmpi.messages import FailureKind, Finished
+from hpmpi.model.messages import FailureKind, Finished
+from hpmpi.worker.memory import memory_of
 from tests.drive import child_of, order, welcome
 
 pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="as Linux tells it")

@@ -12,9 +12,9 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
-from hpmpi import metrics
 from hpmpi.errors import ObjectiveError
-from hpmpi.metrics import all_numbers, check
+from hpmpi.worker import metrics
+from hpmpi.worker.metrics import all_numbers, check
 
 
 @pytest.fixture(autouse=True)

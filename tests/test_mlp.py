@@ -7,9 +7,9 @@ import pytest
 import skops.io
 
 from hpmpi.errors import ObjectiveError
+from hpmpi.model.trial import Config
 from hpmpi.trainables import mlp
 from hpmpi.trainables.snapshot import TRUSTED
-from hpmpi.trial import Config
 from tests.trainables import default, saved, train
 
 SMALL: Config = {"hidden": 8, "layers": 2, "batch_size": 16}

@@ -4,25 +4,25 @@ import json
 
 import pytest
 
-import hpmpi.schedulers
-import hpmpi.searchers
-from hpmpi.names import NameNotFoundError, builtin, find
-from hpmpi.schedulers.asha import Asha
+import hpmpi.master.schedulers
+import hpmpi.master.searchers
+from hpmpi.master.schedulers.asha import Asha
+from hpmpi.study.references import NameNotFoundError, builtin, find
 
 
 def test_a_name_without_a_colon_is_built_in() -> None:
-    assert find("asha", hpmpi.schedulers) is Asha
+    assert find("asha", hpmpi.master.schedulers) is Asha
 
 
 def test_a_name_with_a_colon_is_an_import_path() -> None:
-    assert find("json:dumps", hpmpi.schedulers) is json.dumps
+    assert find("json:dumps", hpmpi.master.schedulers) is json.dumps
 
 
 def test_a_built_in_thing_comes_through_the_same_door() -> None:
-    assert find("hpmpi.schedulers.asha:Asha", hpmpi.searchers) is Asha
+    assert find("hpmpi.master.schedulers.asha:Asha", hpmpi.master.searchers) is Asha
 
 
-@pytest.mark.parametrize("package", [hpmpi.schedulers, hpmpi.searchers])
+@pytest.mark.parametrize("package", [hpmpi.master.schedulers, hpmpi.master.searchers])
 def test_all_that_is_built_in_is_found(package: object) -> None:
     names = builtin(package)  # type: ignore[arg-type]
     assert names
@@ -31,7 +31,7 @@ def test_all_that_is_built_in_is_found(package: object) -> None:
 
 def test_an_unknown_name_is_told_what_there_is() -> None:
     with pytest.raises(NameNotFoundError, match="'ashes' is not known; there is: asha, full, or"):
-        find("ashes", hpmpi.schedulers)
+        find("ashes", hpmpi.master.schedulers)
 
 
 @pytest.mark.parametrize(
@@ -39,4 +39,4 @@ def test_an_unknown_name_is_told_what_there_is() -> None:
 )
 def test_a_path_that_leads_nowhere_says_so(name: str) -> None:
     with pytest.raises(NameNotFoundError, match="can't be imported"):
-        find(name, hpmpi.schedulers)
+        find(name, hpmpi.master.schedulers)

@@ -4,11 +4,11 @@ import logging
 
 import pytest
 
-from hpmpi.decisions import Assigned, Decision, Failure, Result
-from hpmpi.leaderboard import Leaderboard
-from hpmpi.messages import FailureKind
-from hpmpi.narrator import Narrator
-from hpmpi.trial import Goal
+from hpmpi.history.leaderboard import Leaderboard
+from hpmpi.leader.event_log import Narrator
+from hpmpi.model.messages import FailureKind
+from hpmpi.model.records import Assigned, Decision, Failure, Result
+from hpmpi.model.trial import Goal
 
 
 def told(caplog: pytest.LogCaptureFixture, *decisions: Decision) -> str:

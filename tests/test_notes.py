@@ -6,8 +6,8 @@ from pathlib import Path
 
 import h5py
 
-from hpmpi import store
-from hpmpi.objective import check_study
+from hpmpi.storage import run_folder
+from hpmpi.worker.objective import check_study
 from tests.drive import welcome
 from tests.runs import finish, start
 
@@ -42,7 +42,7 @@ def test_a_column_that_is_left_out_is_said_once_and_kept(tmp_path: Path) -> None
     done = run(tmp_path, "accuracy")
     assert done.returncode == 0, done.stderr
     assert done.stderr.count(note) == 1
-    with h5py.File(tmp_path / "out" / store.RESULTS) as file:
+    with h5py.File(tmp_path / "out" / run_folder.RESULTS) as file:
         assert file.attrs["notes"] == note
     command = [sys.executable, "-m", "hpmpi", "replay", str(tmp_path / "out")]
     replayed = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -54,7 +54,7 @@ def test_what_fails_in_each_trial_ends_a_run_before_the_first(tmp_path: Path) ->
     assert done.returncode == 2
     assert "pos_label=1 is not a valid label: It should be one of ['no' 'yes']" in done.stderr
     assert "Traceback" not in done.stderr
-    assert b"assigned" not in (tmp_path / "out" / store.JOURNAL).read_bytes()
+    assert b"assigned" not in (tmp_path / "out" / run_folder.JOURNAL).read_bytes()
 
 
 def test_an_objective_that_looks_at_its_study_has_examples_if_it_takes_them(tmp_path: Path) -> None:

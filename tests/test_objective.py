@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hpmpi import checkpoints
 from hpmpi.errors import ObjectiveError
-from hpmpi.handle import SAVE_PAUSE_S, SAVE_SHARE, Drains, Suspend, Trial, open_trial
-from hpmpi.messages import Point
-from hpmpi.objective import called_with_both, load, made
-from hpmpi.trial import Config
+from hpmpi.model.messages import Point
+from hpmpi.model.trial import Config
+from hpmpi.worker import checkpoints
+from hpmpi.worker.handle import SAVE_PAUSE_S, SAVE_SHARE, Drains, Suspend, Trial, open_trial
+from hpmpi.worker.objective import called_with_both, load, made
 from tests.build import never
 from tests.drive import order, welcome
 

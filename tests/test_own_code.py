@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from hpmpi.decisions import Assigned, Ended, Failure, Lost, Started
-from hpmpi.journal import line_of
-from hpmpi.messages import Outcome
-from hpmpi.worker import SILENCES
+from hpmpi.model.messages import Outcome
+from hpmpi.model.records import Assigned, Ended, Failure, Lost, Started
+from hpmpi.storage.journal import line_of
+from hpmpi.worker.agent import SILENCES
 from tests.runs import Study
 
 SEARCHER = """

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpmpi.audit import audit
-from hpmpi.decisions import Deadline, Started
 from hpmpi.errors import ReplayError
-from hpmpi.pace import NEWEST, Pace, PaceState
+from hpmpi.history.audit import audit
+from hpmpi.master.time_left import NEWEST, Pace, PaceState
+from hpmpi.model.records import Deadline, Started
 
 DEADLINE = Deadline(0.0, ends_at=130.0, drains_at=100.0, epoch_s=1.7e9)
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.handle import Trial
-from hpmpi.messages import Failed, FailureKind, Finished, Progress, Suspended, Welcome
-from hpmpi.perform import Answer, Attempts
-from hpmpi.trial import Config
+from hpmpi.model.messages import Failed, FailureKind, Finished, Progress, Suspended, Welcome
+from hpmpi.model.trial import Config
+from hpmpi.worker.handle import Trial
+from hpmpi.worker.runner import Answer, Attempts
 from tests.build import never
 from tests.drive import order, welcome
 

@@ -7,8 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpmpi import place
-from hpmpi.place import CUDA, HIDDEN, HIP, LEVEL_ZERO, ORDINAL, ROCR, VARIABLES, Place, Share
+from hpmpi.transports import resources
+from hpmpi.transports.resources import (
+    CUDA,
+    HIDDEN,
+    HIP,
+    LEVEL_ZERO,
+    ORDINAL,
+    ROCR,
+    VARIABLES,
+    Place,
+    Share,
+)
 
 WORKERS = st.integers(1, 20)
 PER_TRIAL = st.integers(1, 6)
@@ -23,11 +33,11 @@ def seeing(*gpus: str, cores: int = 4, name: str = CUDA) -> Place:
 
 def given_out(places: list[Place], gpus_per_trial: int | None, name: str = CUDA) -> list[list[str]]:
     """List what each worker rank is given of the GPUs; those that are refused come last."""
-    shares = place.divide(places)
-    refusals = [place.refusal(share, gpus_per_trial) for share in shares]
+    shares = resources.divide(places)
+    refusals = [resources.refusal(share, gpus_per_trial) for share in shares]
     fit = [share for share, said in zip(shares, refusals, strict=True) if said is None]
     assert refusals[: len(fit)] == [None] * len(fit)
-    said = [place.variables(share, gpus_per_trial) for share in fit]
+    said = [resources.variables(share, gpus_per_trial) for share in fit]
     return [each[name].split(",") if name in each else [] for each in said]
 
 
@@ -39,7 +49,7 @@ def test_ranks_never_have_more_cpus_than_there_are_unless_each_has_one(
     workers: int, cores: int, on_node: int | None, per_task: int | None
 ) -> None:
     seen = Place(frozenset(range(cores)), on_node, per_task)
-    threads = [share.threads for share in place.divide([seen] * workers)]
+    threads = [share.threads for share in resources.divide([seen] * workers)]
     assert len(set(threads)) == 1
     assert sum(threads) <= max(workers, min(cores, on_node or cores))
     assert 1 <= threads[0] <= (per_task or cores)
@@ -60,12 +70,12 @@ def test_the_least_of_affinity_and_what_slurm_says_counts(
     cores: int, on_node: int | None, per_task: int | None, workers: int, threads: int
 ) -> None:
     seen = Place(frozenset(range(cores)), on_node, per_task)
-    assert [share.threads for share in place.divide([seen] * workers)] == [threads] * workers
+    assert [share.threads for share in resources.divide([seen] * workers)] == [threads] * workers
 
 
 def test_ranks_that_are_bound_have_the_cores_that_they_are_bound_to() -> None:
     places = [Place(frozenset(cores)) for cores in ({0, 1}, {2, 3, 4}, {2, 3, 4})]
-    assert [share.threads for share in place.divide(places)] == [2, 1, 1]
+    assert [share.threads for share in resources.divide(places)] == [2, 1, 1]
 
 
 # -- GPUs ------------------------------------------------------------------------------------------
@@ -105,11 +115,11 @@ def test_no_rank_is_given_what_it_does_not_see(
     seen: list[tuple[list[str], str | None]], gpus_per_trial: int
 ) -> None:
     places = [seeing(*gpus)._replace(step_gpus=step) for gpus, step in seen]
-    for here, share in zip(places, place.divide(places), strict=True):
+    for here, share in zip(places, resources.divide(places), strict=True):
         assert share.visible == here.visible
         for number in (None, gpus_per_trial):
-            if place.refusal(share, number) is None:
-                names = place.variables(share, number).get(CUDA, "").split(",")
+            if resources.refusal(share, number) is None:
+                names = resources.variables(share, number).get(CUDA, "").split(",")
                 assert set(names) <= {*here.visible[CUDA], ""}
 
 
@@ -125,8 +135,8 @@ def test_ranks_bound_in_control_groups_see_the_same_numbers_of_other_gpus() -> N
 
 
 def test_a_rank_that_is_left_over_is_told_why() -> None:
-    shares = place.divide([seeing("0", "1", "2", "3")] * 3)
-    assert [place.refusal(share, 2) for share in shares] == [
+    shares = resources.divide([seeing("0", "1", "2", "3")] * 3)
+    assert [resources.refusal(share, 2) for share in shares] == [
         None,
         None,
         "this node has 4 GPUs: enough for 2 ranks with gpus_per_trial = 2, and this is number 3",
@@ -138,15 +148,15 @@ def test_a_rank_that_is_left_over_is_told_why() -> None:
     [(Place(frozenset([0])), "no GPU"), (seeing(), "no GPU"), (seeing("0"), "1 GPU")],
 )
 def test_where_too_few_gpus_are_seen_no_rank_is_fit(seen: Place, said: str) -> None:
-    [share] = place.divide([seen])
-    refusal = place.refusal(share, 2)
+    [share] = resources.divide([seen])
+    refusal = resources.refusal(share, 2)
     assert refusal is not None
     assert refusal.startswith(f"gpus_per_trial = 2, and this rank sees {said}: have Slurm give")
 
 
 @pytest.mark.parametrize("seen", [Place(frozenset([0]), nvidia=2), seeing()])
 def test_where_no_list_has_a_gpu_all_is_left_as_it_is(seen: Place) -> None:
-    assert [place.variables(share, None) for share in place.divide([seen] * 2)] == [{}, {}]
+    assert [resources.variables(share, None) for share in resources.divide([seen] * 2)] == [{}, {}]
 
 
 def test_gpus_that_no_list_names_are_counted_where_a_trial_needs_them() -> None:
@@ -156,8 +166,8 @@ def test_gpus_that_no_list_names_are_counted_where_a_trial_needs_them() -> None:
 
 def test_a_study_may_hide_all_gpus() -> None:
     for seen in (Place(frozenset([0])), seeing("0", "1")):
-        [share] = place.divide([seen])
-        assert place.variables(share, 0) == dict.fromkeys(VARIABLES, HIDDEN)
+        [share] = resources.divide([seen])
+        assert resources.variables(share, 0) == dict.fromkeys(VARIABLES, HIDDEN)
 
 
 @pytest.mark.parametrize(
@@ -176,8 +186,8 @@ def test_lists_of_the_same_gpus_are_divided_alike_and_no_gpu_is_filtered_twice(
     lists: dict[str, str], divided: dict[str, str]
 ) -> None:
     share = Share(visible={name: tuple(gpus) for name, gpus in lists.items()}, turn=1, turns=2)
-    assert place.variables(share, None) == divided
-    assert place.variables(share, 1) == divided
+    assert resources.variables(share, None) == divided
+    assert resources.variables(share, 1) == divided
 
 
 # -- what a process sees ---------------------------------------------------------------------------
@@ -189,14 +199,14 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "environ", {**slurm, **daemons, CUDA: "0,1", ROCR: "NoDevFiles"})
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 4})
     lists = {CUDA: ("0", "1"), ROCR: ()}
-    assert place.here() == Place(frozenset([3, 4]), 6, 3, lists, "2,3")
-    assert place.here().cpus == 2
+    assert resources.here() == Place(frozenset([3, 4]), 6, 3, lists, "2,3")
+    assert resources.here().cpus == 2
 
 
 @pytest.mark.parametrize("said", ["", "0", "(null)", "-1", "4(x2)"])
 def test_what_is_no_count_of_cpus_says_nothing(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
     monkeypatch.setattr(os, "environ", {"SLURM_CPUS_ON_NODE": said, "SLURM_CPUS_PER_TASK": said})
-    assert place.here()[1:3] == (None, None)
+    assert resources.here()[1:3] == (None, None)
 
 
 @pytest.mark.parametrize(("env", "counted"), [({}, 2), ({"SLURM_JOB_ID": "7"}, 0)])
@@ -205,4 +215,4 @@ def test_devices_are_counted_only_where_no_slurm_gives_them_out(
 ) -> None:
     monkeypatch.setattr(os, "environ", env)
     monkeypatch.setattr(Path, "glob", lambda *_: iter([Path("nvidia0"), Path("nvidia1")]))
-    assert place.here().nvidia == counted
+    assert resources.here().nvidia == counted

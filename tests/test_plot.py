@@ -14,8 +14,10 @@ from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from hpmpi import series, settings, store
-from hpmpi.decisions import (
+from hpmpi.history import series
+from hpmpi.history.series import Fate, Story
+from hpmpi.model.messages import FailureKind, Point
+from hpmpi.model.records import (
     Assigned,
     Back,
     Curve,
@@ -28,20 +30,20 @@ from hpmpi.decisions import (
     Started,
     Suspension,
 )
-from hpmpi.figures import style
-from hpmpi.figures.bins import in_work
-from hpmpi.figures.curves import curves
-from hpmpi.figures.hyperparameters import hyperparameters
-from hpmpi.figures.incumbent import incumbent
-from hpmpi.figures.ranks import ranks
-from hpmpi.figures.run import Run
-from hpmpi.figures.throughput import throughput
-from hpmpi.journal import line_of
-from hpmpi.messages import FailureKind, Point
-from hpmpi.plot import figures_of, look, named
-from hpmpi.series import Fate, Story
-from hpmpi.summary import sum_up
-from hpmpi.trial import Config, Goal
+from hpmpi.model.trial import Config, Goal
+from hpmpi.storage import run_folder
+from hpmpi.storage.journal import line_of
+from hpmpi.study import settings
+from hpmpi.views.figures import style
+from hpmpi.views.figures.bins import in_work
+from hpmpi.views.figures.curves import curves
+from hpmpi.views.figures.hyperparameters import hyperparameters
+from hpmpi.views.figures.incumbent import incumbent
+from hpmpi.views.figures.ranks import ranks
+from hpmpi.views.figures.run import Run
+from hpmpi.views.figures.throughput import throughput
+from hpmpi.views.plot import figures_of, look, named
+from hpmpi.views.run_view import sum_up
 from tests.runs import ROOT, Study, finish, start
 
 GOAL = Goal("loss", "min")
@@ -60,7 +62,7 @@ kind = { type = "choice", values = ["a", "b", 1, true] }
 
 def started(at: float = 0.0, ranks: int = 2) -> Started:
     """Write a start."""
-    return Started(at, "0", SETTINGS, f"start-{at}", ranks, (1, 3), store.FORMAT)
+    return Started(at, "0", SETTINGS, f"start-{at}", ranks, (1, 3), run_folder.FORMAT)
 
 
 def assigned(at: float, trial: int, rung: int = 0, attempt: int = 1, rank: int = 1) -> Assigned:
@@ -353,7 +355,7 @@ def test_every_figure_of_a_real_run_is_an_image(complete: Path, tmp_path: Path) 
             assert file.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
         else:
             assert ET.parse(file).getroot().tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314
-    assert store.read(complete).decisions, "a folder with figures in it is a run's still"
+    assert run_folder.read(complete).decisions, "a folder with figures in it is a run's still"
 
 
 def test_several_runs_are_compared_where_it_is_said(complete: Path, tmp_path: Path) -> None:
@@ -361,7 +363,9 @@ def test_several_runs_are_compared_where_it_is_said(complete: Path, tmp_path: Pa
     words = ("--out", "all", "--format", "svg")
     other = tmp_path / "b"
     other.mkdir()
-    (other / store.JOURNAL).write_bytes(b"".join(map(line_of, store.read(complete).decisions)))
+    (other / run_folder.JOURNAL).write_bytes(
+        b"".join(map(line_of, run_folder.read(complete).decisions))
+    )
     done = plot(tmp_path, str(complete), str(other), *words, program=program)
     compared = [f"all/compared-{name}.svg" for name in ("incumbent", "throughput", "ranks")]
     single = [f"all/{run}/{name}.svg" for run in (complete.name, "b") for name in NAMES]
@@ -386,7 +390,7 @@ def test_no_link_in_a_run_folder_is_followed(complete: Path, tmp_path: Path) -> 
     run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
     for folder in (run, elsewhere):
         folder.mkdir()
-    (run / store.JOURNAL).write_bytes((complete / store.JOURNAL).read_bytes())
+    (run / run_folder.JOURNAL).write_bytes((complete / run_folder.JOURNAL).read_bytes())
     (run / "plots").symlink_to(elsewhere)
     done = plot(tmp_path, str(run))
     assert (done.returncode, list(elsewhere.iterdir())) == (2, [])
@@ -413,7 +417,7 @@ def test_only_figures_load_matplotlib(complete: Path) -> None:
 
 def test_a_run_that_goes_on_is_drawn_from_what_there_is(tmp_path: Path) -> None:
     decisions: list[Decision] = [started(), assigned(0, 0), result(1, 0, 0.5), assigned(1, 1)]
-    (tmp_path / store.JOURNAL).write_bytes(b"".join(map(line_of, decisions)))
+    (tmp_path / run_folder.JOURNAL).write_bytes(b"".join(map(line_of, decisions)))
     assert drawn(look(tmp_path, "mine")) == list(NAMES)
 
 

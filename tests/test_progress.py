@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.decisions import (
+from hpmpi.history.progress import Progress, RankState, Rung, state_of
+from hpmpi.model.events import Event
+from hpmpi.model.messages import FailureKind, Outcome
+from hpmpi.model.records import (
     Assigned,
     Back,
     Deadline,
@@ -20,10 +23,7 @@ from hpmpi.decisions import (
     Started,
     Suspension,
 )
-from hpmpi.events import Event
-from hpmpi.messages import FailureKind, Outcome
-from hpmpi.progress import Progress, RankState, Rung, state_of
-from hpmpi.trial import Held, JobKey
+from hpmpi.model.trial import Held, JobKey
 from tests.simulate import WORLDS, Simulation
 
 START = Started(0.0, "", "", "cafe", 3, (1, 3))

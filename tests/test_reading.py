@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpmpi import reading
-from hpmpi.reading import read_table
-from hpmpi.sheets import Table
+from hpmpi.data import reading
+from hpmpi.data.reading import read_table
+from hpmpi.data.sheets import Table
 
 PLAIN = "a,b,label\n1.5,2,x\n-3,4e2,y\n"
 NUMBERS = [[1.5, 2.0], [-3.0, 400.0]]

@@ -10,8 +10,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hpmpi import store, toml
-from hpmpi.decisions import (
+from hpmpi.errors import HpmpiError, SettingsError, StoreError
+from hpmpi.master.master import NO_TIME
+from hpmpi.model.messages import FailureKind, Outcome
+from hpmpi.model.records import (
     Assigned,
     Back,
     Deadline,
@@ -25,12 +27,11 @@ from hpmpi.decisions import (
     Started,
     Suspension,
 )
-from hpmpi.errors import HpmpiError, SettingsError, StoreError
-from hpmpi.journal import line_of
-from hpmpi.master import NO_TIME
-from hpmpi.messages import FailureKind, Outcome
-from hpmpi.replay import Verdict, replay, text
-from hpmpi.summary import look
+from hpmpi.storage import run_folder
+from hpmpi.storage.journal import line_of
+from hpmpi.study import toml
+from hpmpi.views.replay import Verdict, replay, text
+from hpmpi.views.run_view import look
 from tests import build, runs
 from tests.runs import ROOT
 from tests.shelf import checkpoint
@@ -84,7 +85,7 @@ def journal_of(world: str, seed: int, **changes: object) -> Journal:
 
 def replayed(folder: Path, decisions: Journal, *, trust: bool = False) -> Verdict:
     """Write a journal, and replay it."""
-    (folder / store.JOURNAL).write_bytes(b"".join(map(line_of, decisions)))
+    (folder / run_folder.JOURNAL).write_bytes(b"".join(map(line_of, decisions)))
     return replay(folder, trust=trust)
 
 
@@ -445,7 +446,7 @@ def test_a_real_run_is_derived_again_and_left_as_it_is(complete: Path) -> None:
     before = seen()
     done = command(complete)
     assert (done.returncode, done.stderr) == (0, "")
-    total = len(store.read(complete).decisions)
+    total = len(run_folder.read(complete).decisions)
     assert done.stdout == (
         f"replay: all {total} decisions agree; the state in run.h5 is the same\n"
     )
@@ -465,9 +466,9 @@ def test_a_run_is_derived_while_it_goes_on(tmp_path: Path) -> None:
 def test_another_state_in_the_results_file_is_named(complete: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     shutil.copytree(complete, folder)
-    saved = store.read(folder)
+    saved = run_folder.read(folder)
     assert saved.state is not None
-    again = store.Store(folder, saved)
+    again = run_folder.Store(folder, saved)
     checkpoint(again, msgspec.structs.replace(saved.state, trials=99))
     again.close()
     done = command(folder)
@@ -480,9 +481,9 @@ def test_a_journal_that_parts_from_the_results_file_is_named(
 ) -> None:
     folder = tmp_path / "out"
     shutil.copytree(complete, folder)
-    decisions = store.read(folder).decisions
+    decisions = run_folder.read(folder).decisions
     decisions, number = changed(first(decisions, Result), decisions, metrics={"loss": 0.0})
-    (folder / store.JOURNAL).write_bytes(b"".join(map(line_of, decisions)))
+    (folder / run_folder.JOURNAL).write_bytes(b"".join(map(line_of, decisions)))
     done = command(folder)
     assert done.returncode == 1
     said = f"line {number} of journal.jsonl is damaged, or differs from run.h5\n"
@@ -490,7 +491,7 @@ def test_a_journal_that_parts_from_the_results_file_is_named(
 
 
 def test_a_run_without_a_results_file_is_derived_too(complete: Path, tmp_path: Path) -> None:
-    shutil.copy(complete / store.JOURNAL, tmp_path)
+    shutil.copy(complete / run_folder.JOURNAL, tmp_path)
     done = command(tmp_path)
     assert done.returncode == 0
     assert "there is no state in run.h5" in done.stdout

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from hpmpi import data, rooms
-from hpmpi.delivery import Receipt
-from hpmpi.rooms import Rooms, enter, places, prefix, sweep
+from hpmpi.data import mapped, scratch
+from hpmpi.data.scratch import Rooms, enter, places, prefix, sweep
+from hpmpi.worker.delivery import Receipt
 
 STAY = """
 import sys, time
@@ -92,9 +92,9 @@ def test_what_lies_in_memory_is_nobody_elses_to_read(
     before = os.umask(0)
     try:
         mine = Rooms([str(tmp_path)], "run")
-        part = data.begin(mine.folders[0], 1)
+        part = mapped.begin(mine.folders[0], 1)
         Receipt(part, {"X.npy": 0}, lambda _: None)
-        data.commit(part, mine.folders[0])
+        mapped.commit(part, mine.folders[0])
     finally:
         os.umask(before)
     found = [path for path in tmp_path.rglob("*") if not path.is_symlink()]
@@ -107,8 +107,8 @@ def test_a_mount_may_have_any_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     device = tmp_path.stat().st_dev
     number = f"{os.major(device)}:{os.minor(device)}"
     told = f"1 0 9:9 / /a\u2028b rw - ext4 x rw\n2 0 {number} / /c rw - tmpfs x rw\n"
-    monkeypatch.setattr(rooms, "text_of", lambda _: told)
-    assert rooms.is_memory(tmp_path)
+    monkeypatch.setattr(scratch, "text_of", lambda _: told)
+    assert scratch.is_memory(tmp_path)
 
 
 def test_a_stopped_process_keeps_its_folder(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_what_is_removed_takes_no_memory_where_it_is_open_still(tmp_path: Path) 
     with (folder / "0.npy").open("wb+") as file:
         file.write(b"x" * 1000)
         file.flush()
-        rooms.vanish(folder)
+        scratch.vanish(folder)
         assert os.fstat(file.fileno()).st_size == 0
     assert names(tmp_path) == []
 
@@ -180,9 +180,9 @@ def test_a_folder_that_is_not_on_this_node_is_made_and_goes_again(
 
 def test_a_folder_that_can_not_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    rooms = Rooms([str(tmp_path / "file" / "x"), "$NOWHERE"], "run")
-    assert rooms.home is None
-    assert rooms.trouble == f"none of {tmp_path}/file/x, $NOWHERE is here, or can be made"
+    scratch = Rooms([str(tmp_path / "file" / "x"), "$NOWHERE"], "run")
+    assert scratch.home is None
+    assert scratch.trouble == f"none of {tmp_path}/file/x, $NOWHERE is here, or can be made"
 
 
 def test_a_run_without_data_has_no_rooms() -> None:
@@ -192,10 +192,10 @@ def test_a_run_without_data_has_no_rooms() -> None:
 def test_memory_that_the_machine_has_no_more_of_is_no_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rooms, "is_memory", lambda _: True)
-    monkeypatch.setattr(rooms, "free_memory", lambda: 1000)
-    assert rooms.free_bytes(tmp_path) == 800
-    assert rooms.roomy([tmp_path], 801) is None
+    monkeypatch.setattr(scratch, "is_memory", lambda _: True)
+    monkeypatch.setattr(scratch, "free_memory", lambda: 1000)
+    assert scratch.free_bytes(tmp_path) == 800
+    assert scratch.roomy([tmp_path], 801) is None
 
 
 def test_a_control_group_limits_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,10 +207,10 @@ def test_a_control_group_limits_the_memory(monkeypatch: pytest.MonkeyPatch) -> N
         "/sys/fs/cgroup/slurm/memory.current": "300000",
         "/sys/fs/cgroup/slurm/memory.stat": "anon 7\ninactive_file 50000\n",
     }
-    monkeypatch.setattr(rooms, "text_of", lambda path: told.get(str(path), ""))
-    assert rooms.free_memory() == 750_000
+    monkeypatch.setattr(scratch, "text_of", lambda path: told.get(str(path), ""))
+    assert scratch.free_memory() == 750_000
     told["/proc/self/cgroup"] = "4:memory:/slurm/job\n"
     told["/sys/fs/cgroup/memory/slurm/job/memory.limit_in_bytes"] = "600000"
     told["/sys/fs/cgroup/memory/slurm/job/memory.usage_in_bytes"] = "200000"
     told["/sys/fs/cgroup/memory/slurm/job/memory.stat"] = "total_inactive_file 100000\n"
-    assert rooms.free_memory() == 500_000
+    assert scratch.free_memory() == 500_000

@@ -2,8 +2,8 @@
 
 import pytest
 
-from hpmpi.roster import Roster
-from hpmpi.trial import Held, JobKey
+from hpmpi.master.roster import Roster
+from hpmpi.model.trial import Held, JobKey
 
 HELD = Held(JobKey(0, 0), 1)
 NEWER = Held(JobKey(0, 0), 2)

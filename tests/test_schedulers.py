@@ -8,22 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import hpmpi.schedulers
-from hpmpi.names import builtin, find
-from hpmpi.schedulers import Scheduler
-from hpmpi.searchers.random import Random
-from hpmpi.trial import WORST, Goal, Job
+import hpmpi.master.schedulers
+from hpmpi.master.schedulers import Scheduler
+from hpmpi.master.searchers.random import Random
+from hpmpi.model.trial import WORST, Goal, Job
+from hpmpi.study.references import builtin, find
 from tests.build import SPACE
 
 Make = Callable[..., Scheduler]
 
-every_scheduler = pytest.mark.parametrize("name", builtin(hpmpi.schedulers))
+every_scheduler = pytest.mark.parametrize("name", builtin(hpmpi.master.schedulers))
 losses = st.lists(st.sampled_from([0.1, 0.2, 0.3, 0.4, WORST]), min_size=1, max_size=60)
 
 
 def start(name: str, seed: int = 0) -> Scheduler:
     """Start a scheduler by its name."""
-    make: Make = find(name, hpmpi.schedulers)  # type: ignore[assignment]
+    make: Make = find(name, hpmpi.master.schedulers)  # type: ignore[assignment]
     return make(Random(SPACE, seed, []), max_resource=27)
 
 

@@ -11,15 +11,15 @@ import h5py
 import msgspec
 import pytest
 
-from hpmpi import results, store
-from hpmpi.book import Book
-from hpmpi.decisions import Assigned, Ended, Result, Started
 from hpmpi.errors import HpmpiError, StoreError
-from hpmpi.journal import ENCODE, line_of
-from hpmpi.launch import come_to
-from hpmpi.run import NO_RESULTS
-from hpmpi.scribe import LOG, Done, Scribe, Task
-from hpmpi.store import UNWRITTEN
+from hpmpi.launch.launch import come_to
+from hpmpi.leader.results_process import Book
+from hpmpi.leader.results_writer import LOG, Done, Scribe, Task
+from hpmpi.leader.run import NO_RESULTS
+from hpmpi.model.records import Assigned, Ended, Result, Started
+from hpmpi.storage import results_file, run_folder
+from hpmpi.storage.journal import ENCODE, line_of
+from hpmpi.storage.run_folder import UNWRITTEN
 from tests.runs import ROOT, Study, finish, processes_of
 from tests.shelf import checkpoint
 
@@ -33,7 +33,9 @@ def begin(study: Study, *options: str) -> tuple[subprocess.Popen[str], int]:
 
 def writers(folder: Path) -> list[int]:
     """Find who writes the results in a folder."""
-    found = [each.split()[0] for each in processes_of(folder) if "hpmpi.book" in each]
+    found = [
+        each.split()[0] for each in processes_of(folder) if "hpmpi.leader.results_process" in each
+    ]
     return [int(pid) for pid in found]
 
 
@@ -54,7 +56,7 @@ def test_the_run_goes_on_while_its_results_are_written(tmp_path: Path) -> None:
     os.kill(writer, signal.SIGCONT)
     done = finish(process)
     assert done.returncode == 0
-    assert results.read(study.out / "run.h5").counted == len(study.decisions)
+    assert results_file.read(study.out / "run.h5").counted == len(study.decisions)
 
 
 def test_who_writes_the_results_may_be_killed(tmp_path: Path) -> None:
@@ -66,7 +68,7 @@ def test_who_writes_the_results_may_be_killed(tmp_path: Path) -> None:
     os.kill(writer, signal.SIGKILL)
     done = finish(process)
     assert done.returncode == 0
-    assert results.read(study.out / "run.h5").counted == len(study.decisions)
+    assert results_file.read(study.out / "run.h5").counted == len(study.decisions)
     assert not [path for path in study.out.iterdir() if path.name.startswith(".run.h5")]
 
 
@@ -94,7 +96,7 @@ def test_the_last_results_are_written_though_their_writer_is_killed(
             os.kill(killed[0], signal.SIGKILL)
         return False
 
-    opened = store.Store(journal, store.read(journal))
+    opened = run_folder.Store(journal, run_folder.read(journal))
     scribe = Scribe(opened, every_s=1000.0)
     before = (journal / "run.h5").stat().st_ino
     assert scribe.finish("complete", kill)
@@ -114,12 +116,12 @@ def test_a_writer_that_hangs_is_replaced(
         if not stopped and scribe._process is not None:
             stopped.append(scribe._process.pid)
             os.kill(stopped[0], signal.SIGSTOP)
-            monkeypatch.setattr("hpmpi.scribe.PATIENCE_S", 0.0)
+            monkeypatch.setattr("hpmpi.leader.results_writer.PATIENCE_S", 0.0)
         elif scribe._process is not None and scribe._process.pid not in stopped:
             monkeypatch.undo()
         return False
 
-    opened = store.Store(journal, store.read(journal))
+    opened = run_folder.Store(journal, run_folder.read(journal))
     scribe = Scribe(opened, every_s=1000.0)
     before = (journal / "run.h5").stat().st_ino
     scribe.finish("complete", stop)
@@ -138,18 +140,18 @@ def test_who_is_in_a_hurry_leaves_without_results_and_the_next_start_writes_them
     study.until(lambda: isinstance(study.decisions[-1], Ended), process)
     process.terminate()
     done = finish(process)
-    assert (done.returncode, store.read_status(study.out).state) == (NO_RESULTS, UNWRITTEN)
+    assert (done.returncode, run_folder.read_status(study.out).state) == (NO_RESULTS, UNWRITTEN)
     assert "run.h5 is not up to date" in done.stderr
     assert not (study.out / "run.h5").exists()
     assert study.run(study.command("--workers", "1")).returncode == 0
-    assert results.read(study.out / "run.h5").counted == len(study.decisions)
+    assert results_file.read(study.out / "run.h5").counted == len(study.decisions)
     assert study.left() == []
 
 
 def test_where_there_is_no_process_to_write_the_results_the_run_goes_on(
     journal: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    opened = store.Store(journal, store.read(journal))
+    opened = run_folder.Store(journal, run_folder.read(journal))
     scribe = Scribe(opened, every_s=0.0)
     with monkeypatch.context() as patch:
         patch.setattr(sys, "executable", "/nowhere")
@@ -164,7 +166,7 @@ def test_where_there_is_no_process_to_write_the_results_the_run_goes_on(
 def otherwise(folder: Path, most: int = sys.maxsize) -> bytes:
     """Have the first configurations differ in their last bit, as another CPU may draw them."""
     text = b""
-    for number, each in enumerate(store.read(folder).decisions):
+    for number, each in enumerate(run_folder.read(folder).decisions):
         drawn = isinstance(each, Assigned) and each.config and number < most
         x = (
             float(str(each.config["x"]))
@@ -185,36 +187,36 @@ def unlikely(folder: Path) -> bytes:
             if isinstance(each, Assigned)
             else each
         )
-        for each in store.read(folder).decisions
+        for each in run_folder.read(folder).decisions
     )
     (folder / "journal.jsonl").write_bytes(text)
     return text
 
 
 def test_all_results_are_written_though_they_cannot_be_derived_here(journal: Path) -> None:
-    many = len(store.read(journal).decisions)
+    many = len(run_folder.read(journal).decisions)
     (journal / "run.h5").unlink()
     text = unlikely(journal)
     book, task = Book(journal), Task(len(text), str(journal / "new.h5"), "complete")
     for _ in range(2):
         assert "can't be derived" in book.write(task).warning
-        found = results.read(journal / "new.h5")
+        found = results_file.read(journal / "new.h5")
         assert (found.counted, found.state) == (many, b"")
     with h5py.File(journal / "new.h5") as file:
-        told = [each for each in store.read(journal).decisions if isinstance(each, Result)]
+        told = [each for each in run_folder.read(journal).decisions if isinstance(each, Result)]
         assert list(file["results"]["finished"]) == [each.at for each in told]
 
 
 def test_what_was_derived_on_another_cpu_is_not_derived_again(journal: Path) -> None:
-    saved = store.read(journal)
+    saved = run_folder.read(journal)
     assert saved.state is not None
     text = otherwise(journal)
-    opened = store.Store(journal, store.read(journal, needs_state=False))
+    opened = run_folder.Store(journal, run_folder.read(journal, needs_state=False))
     checkpoint(opened, saved.state)
     opened.close()
     done = Book(journal).write(Task(len(text), str(journal / "new.h5"), "complete"))
     assert done == Done(str(journal / "new.h5"))
-    assert results.read(journal / "new.h5").state == ENCODE(saved.state)
+    assert results_file.read(journal / "new.h5").state == ENCODE(saved.state)
 
 
 def test_a_study_goes_on_on_another_cpu_and_all_its_results_are_written(tmp_path: Path) -> None:
@@ -223,11 +225,11 @@ def test_a_study_goes_on_on_another_cpu_and_all_its_results_are_written(tmp_path
         done = study.run(study.command("--workers", "1", "--set", f"stop.max_trials={most}"))
         assert done.returncode == 0, done.stderr
         assert "run.h5 has no state" not in done.stderr
-        assert results.read(study.out / "run.h5").counted == len(study.decisions)
+        assert results_file.read(study.out / "run.h5").counted == len(study.decisions)
         if number == 0:
-            saved = store.read(study.out)
+            saved = run_folder.read(study.out)
             otherwise(study.out)
-            opened = store.Store(study.out, store.read(study.out, needs_state=False))
+            opened = run_folder.Store(study.out, run_folder.read(study.out, needs_state=False))
             assert saved.state is not None
             checkpoint(opened, saved.state, {}, {"state": "complete"})
             opened.close()
@@ -255,8 +257,8 @@ def test_results_can_be_written_bit_by_bit(journal: Path) -> None:
         book.write(Task(end, str(journal / "new.h5"), "running"))
     at_once = Book(journal)
     at_once.write(Task(len(text), str(journal / "other.h5"), "running"))
-    assert results.read(journal / "new.h5") == results.read(journal / "other.h5")
-    assert isinstance(store.read(journal).decisions[0], Started)
+    assert results_file.read(journal / "new.h5") == results_file.read(journal / "other.h5")
+    assert isinstance(run_folder.read(journal).decisions[0], Started)
 
 
 def never() -> bool:
@@ -297,7 +299,7 @@ def test_no_study_is_begun_whose_results_cannot_be_written(
     assert "nothing was begun" in done.stderr
     assert "Traceback" not in done.stderr
     assert (study.out / "journal.jsonl").read_bytes() == b""
-    assert store.read_status(study.out) == ("", "")
+    assert run_folder.read_status(study.out) == ("", "")
     monkeypatch.undo()
     assert study.run(study.command("--workers", "1")).returncode == 0
 
@@ -322,12 +324,12 @@ def test_a_study_that_has_begun_goes_on_without_its_results_file_and_does_not_en
     )
     monkeypatch.undo()
     assert study.run(study.command("--workers", "1")).returncode == 0
-    assert results.read(study.out / "run.h5").counted == len(study.decisions)
+    assert results_file.read(study.out / "run.h5").counted == len(study.decisions)
 
 
 def test_launch_starts_nothing_again_for_want_of_a_results_file(journal: Path) -> None:
     (journal / "status").write_text(f"s2 {UNWRITTEN}\n")
-    assert come_to(journal, store.Status("s1", "running"), 0) == NO_RESULTS
+    assert come_to(journal, run_folder.Status("s1", "running"), 0) == NO_RESULTS
 
 
 def test_a_damaged_journal_is_said_to_be_so_where_there_is_no_hdf5(
@@ -337,7 +339,7 @@ def test_a_damaged_journal_is_said_to_be_so_where_there_is_no_hdf5(
     (journal / "journal.jsonl").write_bytes(text.replace(b'"at":', b'"at":1', 1))
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(StoreError, match=r"line 1 of .* is damaged"):
-        store.read(journal)
+        run_folder.read(journal)
 
 
 def test_a_disk_that_is_full_is_no_reason_not_to_begin(
@@ -345,7 +347,7 @@ def test_a_disk_that_is_full_is_no_reason_not_to_begin(
 ) -> None:
     code = "import errno\ndef string_dtype(): raise OSError(errno.ENOSPC, 'No space left')"
     with_h5py(tmp_path, monkeypatch, code)
-    opened = store.Store(tmp_path / "out")
+    opened = run_folder.Store(tmp_path / "out")
     scribe = Scribe(opened, every_s=1000.0)
     scribe.prove()
     scribe.await_proof(never)
@@ -357,7 +359,7 @@ def test_what_is_wrong_is_said_once_for_as_long_as_it_is_the_same(
     journal: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with_h5py(journal.parent, monkeypatch, BROKEN)
-    opened = store.Store(journal, store.read(journal))
+    opened = run_folder.Store(journal, run_folder.read(journal))
     scribe = Scribe(opened, every_s=1000.0)
     assert not scribe.finish("complete", never)
     assert not scribe.finish("complete", never)
@@ -366,7 +368,7 @@ def test_what_is_wrong_is_said_once_for_as_long_as_it_is_the_same(
 
 
 def test_a_writer_that_is_killed_leaves_nothing_beside(journal: Path) -> None:
-    opened = store.Store(journal, store.read(journal))
+    opened = run_folder.Store(journal, run_folder.read(journal))
     scribe = Scribe(opened, every_s=1000.0)
     scribe.prove()
     scribe.await_proof(never)
@@ -381,5 +383,5 @@ def test_what_killed_writers_have_left_goes_at_the_next_start(journal: Path) -> 
     left = [journal / f".{name}.4711" for name in ("run.h5", "run.h5.previous", "status")]
     for path in left:
         path.write_bytes(b"half of a file")
-    store.Store(journal, store.read(journal)).close()
+    run_folder.Store(journal, run_folder.read(journal)).close()
     assert not any(path.exists() for path in left)

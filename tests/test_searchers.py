@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import ParameterGrid
 
-import hpmpi.searchers
-from hpmpi.dimensions import Choice, Dimension, Float, Int
+import hpmpi.master.searchers
 from hpmpi.errors import SettingsError, SpaceError
-from hpmpi.names import builtin, find
-from hpmpi.searchers import Checked, Searcher
-from hpmpi.searchers.grid import Grid
-from hpmpi.searchers.list import List
-from hpmpi.searchers.random import Random
-from hpmpi.space import Space
-from hpmpi.trial import Config
+from hpmpi.master.searchers import Checked, Searcher
+from hpmpi.master.searchers.grid import Grid
+from hpmpi.master.searchers.list import List
+from hpmpi.master.searchers.random import Random
+from hpmpi.model.dimensions import Choice, Dimension, Float, Int
+from hpmpi.model.space import Space
+from hpmpi.model.trial import Config
+from hpmpi.study.references import builtin, find
 from tests.build import SPACE
 
 Make = Callable[..., Searcher]
@@ -42,13 +42,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 FIRST: list[Config] = [{"x": 0.25, "layers": 4}, {}, {"solver": "sgd"}]
 
-every_searcher = pytest.mark.parametrize("name", builtin(hpmpi.searchers))
+every_searcher = pytest.mark.parametrize("name", builtin(hpmpi.master.searchers))
 every_that_draws = pytest.mark.parametrize("name", ["grid", "random"])
 
 
 def start(name: str, seed: int = 0, first: list[Config] | None = None) -> Searcher:
     """Start a searcher by its name."""
-    make: Make = find(name, hpmpi.searchers)  # type: ignore[assignment]
+    make: Make = find(name, hpmpi.master.searchers)  # type: ignore[assignment]
     return make(SPACE, seed, first or [], **OPTIONS[name])
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from hpmpi import settings
 from hpmpi.errors import SettingsError
-from hpmpi.space_table import make_space
+from hpmpi.study import settings
+from hpmpi.study.space_table import make_space
 
 STUDY = """
 objective = "train.py:train"
@@ -316,9 +316,9 @@ def test_a_key_of_set_may_have_quotes(tmp_path: Path) -> None:
 
 
 def test_a_class_of_the_users_is_checked_as_ours_are(tmp_path: Path) -> None:
-    text = STUDY + '[searcher]\nmethod = "hpmpi.searchers.random:Random"\nspread = 3\n'
+    text = STUDY + '[searcher]\nmethod = "hpmpi.master.searchers.random:Random"\nspread = 3\n'
     assert "searcher.spread is not a setting; [searcher] has: " in problems(tmp_path, text)[0]
-    no_class = STUDY + '[searcher]\nmethod = "hpmpi.searchers.random:Nothing"\n'
+    no_class = STUDY + '[searcher]\nmethod = "hpmpi.master.searchers.random:Nothing"\n'
     assert "can't be imported" in problems(tmp_path, no_class)[0]
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hpmpi import lock, store
-from hpmpi.decisions import (
+from hpmpi.master.shield import RAISED
+from hpmpi.model.messages import FailureKind, Outcome
+from hpmpi.model.records import (
     Assigned,
     Deadline,
     Decision,
@@ -27,13 +28,12 @@ from hpmpi.decisions import (
     Result,
     Started,
 )
-from hpmpi.journal import line_of
-from hpmpi.lock import SILENCE_S, Lease, Sign
-from hpmpi.messages import FailureKind, Outcome
-from hpmpi.settings import Settings
-from hpmpi.shield import RAISED
-from hpmpi.show import as_json, printable, text
-from hpmpi.summary import MENDED, Summary, look, sum_up
+from hpmpi.storage import lock, run_folder
+from hpmpi.storage.journal import line_of
+from hpmpi.storage.lock import SILENCE_S, Lease, Sign
+from hpmpi.study.settings import Settings
+from hpmpi.views.run_view import MENDED, Summary, look, sum_up
+from hpmpi.views.show import as_json, printable, text
 from tests.runs import LIMIT_S, ROOT, Study, finish
 
 TRACEBACK = (
@@ -51,7 +51,7 @@ def summed_up(
 ) -> Summary:
     """Sum up a study on four ranks, at a time that is 1000 s after 1970."""
     study = Settings(name="mine", objective="train.py:train", space={})
-    started = Started(0.0, "", "", "cafe", 4, rungs, store.FORMAT)
+    started = Started(0.0, "", "", "cafe", 4, rungs, run_folder.FORMAT)
     summary = sum_up(study, [started, *decisions])
     return msgspec.structs.replace(summary, sign=sign, looked_at=1000.0)
 
@@ -78,7 +78,7 @@ def test_without_a_baseline_the_best_is_compared_with_what_was_tried_first(
     losses: list[float], says: list[str]
 ) -> None:
     study = Settings("mine", "train.py:train", {}, searcher={"first": [{"x": 0.5}]})
-    decisions: list[Decision] = [Started(0.0, "", "", "cafe", 4, (1,), store.FORMAT)]
+    decisions: list[Decision] = [Started(0.0, "", "", "cafe", 4, (1,), run_folder.FORMAT)]
     for trial, loss in enumerate(losses):
         decisions += [
             Assigned(0.0, trial, 0, 1, 1, 1, {"x": 0.5}),
@@ -92,7 +92,7 @@ def test_without_a_baseline_the_best_is_compared_with_what_was_tried_first(
 
 def test_what_was_tried_first_is_compared_at_the_same_resource_only() -> None:
     study = Settings("mine", "train.py:train", {}, searcher={"first": [{"x": 0.5}]})
-    decisions: list[Decision] = [Started(0.0, "", "", "cafe", 4, (1, 3), store.FORMAT)]
+    decisions: list[Decision] = [Started(0.0, "", "", "cafe", 4, (1, 3), run_folder.FORMAT)]
     for trial in range(2):
         decisions += [
             Assigned(0.0, trial, 0, 1, 1, 1, {"x": 0.5}),
@@ -185,8 +185,8 @@ STUDY = 'objective = "train.py:train"\nname = "mine"\n[space.x]\ntype = "choice"
 def write(folder: Path, decisions: list[Decision]) -> None:
     """Write the journal of a study on four ranks."""
     folder.mkdir(exist_ok=True)
-    started = Started(0.0, "", STUDY, "cafe", 4, (1, 3), store.FORMAT)
-    (folder / store.JOURNAL).write_bytes(b"".join(map(line_of, [started, *decisions])))
+    started = Started(0.0, "", STUDY, "cafe", 4, (1, 3), run_folder.FORMAT)
+    (folder / run_folder.JOURNAL).write_bytes(b"".join(map(line_of, [started, *decisions])))
 
 
 def exported(folder: Path, stdout: int) -> subprocess.CompletedProcess[bytes]:

@@ -5,7 +5,10 @@ from functools import cache
 
 import pytest
 
-from hpmpi.decisions import (
+from hpmpi.master.master import NO_TIME, NOTHING_FITS
+from hpmpi.master.shield import RAISED
+from hpmpi.model.messages import FailureKind, Outcome
+from hpmpi.model.records import (
     Assigned,
     Back,
     Draining,
@@ -16,9 +19,6 @@ from hpmpi.decisions import (
     Started,
     Suspension,
 )
-from hpmpi.master import NO_TIME, NOTHING_FITS
-from hpmpi.messages import FailureKind, Outcome
-from hpmpi.shield import RAISED
 from tests.simulate import WORLDS, Simulation, simulate
 
 SEEDS = range(200)

@@ -9,12 +9,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from hpmpi import data, rooms, source
-from hpmpi.data import Data
-from hpmpi.data_table import Source
+from hpmpi.data import mapped, scratch
+from hpmpi.data.mapped import Data
 from hpmpi.errors import ObjectiveError
-from hpmpi.handle import open_trial
-from hpmpi.source import lay_down, read
+from hpmpi.study.data_table import Source
+from hpmpi.worker import source
+from hpmpi.worker.handle import open_trial
+from hpmpi.worker.source import lay_down, read
 from tests.drive import order, welcome
 
 ARRAYS: dict[str, Any] = {
@@ -40,7 +41,7 @@ def laid_down(given: Source, folder: Path) -> Data:
         welcome(folder, "load.py:load", args=args), order(), lambda _: None, lambda: False
     )
     assert lay_down({}, trial) > 0
-    return Data(room / data.LINK)
+    return Data(room / mapped.LINK)
 
 
 def check_same(found: Data, arrays: dict[str, Any]) -> None:
@@ -153,7 +154,7 @@ def test_data_that_find_no_room_are_refused_with_what_there_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     np.save(tmp_path / "one.npy", np.ones(1000))
-    monkeypatch.setattr(rooms, "free_bytes", lambda _: 9000)
+    monkeypatch.setattr(scratch, "free_bytes", lambda _: 9000)
     with pytest.raises(ObjectiveError, match=r"the data are 0.0122 MB, and .* has room for 0.009"):
         laid_down(Source("one.npy"), tmp_path)
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpmpi.dimensions import Choice, Dimension, Float, Int
 from hpmpi.errors import SpaceError
-from hpmpi.space import Space
-from hpmpi.trial import Value
+from hpmpi.model.dimensions import Choice, Dimension, Float, Int
+from hpmpi.model.space import Space
+from hpmpi.model.trial import Value
 from tests.build import SPACE
 
 BELOW_ONE = math.nextafter(1.0, 0.0)

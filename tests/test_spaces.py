@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi import settings
+from hpmpi.study import settings
 from tests.runs import ROOT, finish, mpirun, start
 
 COVTYPE = ROOT / "tests" / "data" / "covtype.20k.data.xz"

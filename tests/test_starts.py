@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.decisions import Decision, Failure, Result, Started
-from hpmpi.messages import FailureKind
-from hpmpi.starts import NAME, Starts
+from hpmpi.launch.starts import NAME, Starts
+from hpmpi.model.messages import FailureKind
+from hpmpi.model.records import Decision, Failure, Result, Started
 
 STARTED = Started(at=0.0, version="1", settings="", start="s", ranks=1, rungs=(1,), format=1)
 RESULT = Result(at=1.0, trial=0, rung=0, attempt=0, resource=1, rank=1, metrics={"loss": 1.0})

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from hpmpi.step import CONTRADICTING, environment
+from hpmpi.slurm.step import CONTRADICTING, environment
 from tests.test_allocation import allocated
 
 MINE = allocated(cpus_per_task="2")

@@ -17,14 +17,15 @@ import h5py
 import pandas as pd
 import pytest
 
-from hpmpi import files, lock, results, store, tables
-from hpmpi.decisions import Assigned, Curve, Decision, Failure, Joined, Lost, Result, Started
 from hpmpi.errors import DiskError, StoreError
-from hpmpi.journal import CHECKSUM, line_of
-from hpmpi.leaderboard import Leaderboard
-from hpmpi.messages import FailureKind, Point
-from hpmpi.store import Saved, Store, read
-from hpmpi.trial import Config, Goal
+from hpmpi.history import tables
+from hpmpi.history.leaderboard import Leaderboard
+from hpmpi.model.messages import FailureKind, Point
+from hpmpi.model.records import Assigned, Curve, Decision, Failure, Joined, Lost, Result, Started
+from hpmpi.model.trial import Config, Goal
+from hpmpi.storage import files, lock, results_file, run_folder
+from hpmpi.storage.journal import CHECKSUM, line_of
+from hpmpi.storage.run_folder import Saved, Store, read
 from tests.runs import ROOT
 from tests.shelf import STATE, checkpoint
 
@@ -75,13 +76,13 @@ def test_a_name_that_no_folder_has_is_refused(tmp_path: Path, name: str) -> None
 
 def test_every_line_of_the_journal_is_json(tmp_path: Path) -> None:
     filled(tmp_path)
-    for line in (tmp_path / store.JOURNAL).read_text().splitlines():
+    for line in (tmp_path / run_folder.JOURNAL).read_text().splitlines():
         json.loads(line, parse_constant=pytest.fail)
 
 
 def test_a_torn_last_line_is_dropped_and_cut_off(tmp_path: Path) -> None:
     filled(tmp_path)
-    journal = tmp_path / store.JOURNAL
+    journal = tmp_path / run_folder.JOURNAL
     whole = journal.read_bytes()
     for cut in range(1, len(line_of(DECISIONS[-1]))):
         journal.write_bytes(whole[:-cut])
@@ -93,8 +94,8 @@ def test_a_torn_last_line_is_dropped_and_cut_off(tmp_path: Path) -> None:
 
 def test_a_kill_at_any_instant_loses_no_line(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from hpmpi.store import Store;"
-        "from hpmpi.decisions import Lost; opened = Store(Path(sys.argv[1]));"
+        "import sys; from pathlib import Path; from hpmpi.storage.run_folder import Store;"
+        "from hpmpi.model.records import Lost; opened = Store(Path(sys.argv[1]));"
         "[(opened.append(Lost(float(n), n)), print(n, flush=True)) for n in range(10**6)]"
     )
     process = subprocess.Popen(
@@ -112,7 +113,7 @@ def test_a_kill_at_any_instant_loses_no_line(tmp_path: Path) -> None:
 
 def test_what_is_read_says_how_long_the_journal_is_where_it_is_whole(tmp_path: Path) -> None:
     checkpoint(filled(tmp_path), STATE)
-    journal = tmp_path / store.JOURNAL
+    journal = tmp_path / run_folder.JOURNAL
     size = journal.stat().st_size
     journal.write_bytes(journal.read_bytes() + b'{"type":')
     assert read(tmp_path).length == read(tmp_path, needs_state=False).length == size
@@ -122,7 +123,7 @@ def test_what_is_read_says_how_long_the_journal_is_where_it_is_whole(tmp_path: P
 
 def test_a_whole_journal_is_gone_on_with_as_it_stands(tmp_path: Path) -> None:
     filled(tmp_path).close()
-    journal = tmp_path / store.JOURNAL
+    journal = tmp_path / run_folder.JOURNAL
     told_otherwise = journal.read_bytes().replace(b'"loss":0.5', b'"loss":5e-1')
     rows = [row[: -len(CHECKSUM % 0)] for row in told_otherwise.splitlines()]
     journal.write_bytes(b"".join(row + CHECKSUM % zlib.crc32(row) + b"\n" for row in rows))
@@ -133,7 +134,7 @@ def test_a_whole_journal_is_gone_on_with_as_it_stands(tmp_path: Path) -> None:
 
 def test_a_journal_that_is_shorter_than_the_results_file_is_made_whole(tmp_path: Path) -> None:
     checkpoint(filled(tmp_path), STATE)
-    journal = tmp_path / store.JOURNAL
+    journal = tmp_path / run_folder.JOURNAL
     whole = journal.read_bytes()
     journal.write_bytes(b"".join(lines_of(tmp_path)[:-2]))
     Store(tmp_path, read(tmp_path)).close()
@@ -147,7 +148,7 @@ def test_no_decision_is_any_business_of_the_garbage_collector(decision: Decision
 
 def test_a_damaged_line_is_said_with_its_number(tmp_path: Path) -> None:
     filled(tmp_path)
-    journal = tmp_path / store.JOURNAL
+    journal = tmp_path / run_folder.JOURNAL
     lines = journal.read_bytes().split(b"\n")
     lines[2] = lines[2].replace(b"{", b"[", 1)
     journal.write_bytes(b"\n".join(lines))
@@ -165,13 +166,13 @@ def test_the_state_comes_with_the_number_of_decisions_in_it(tmp_path: Path) -> N
 
 def test_the_results_file_alone_is_enough(tmp_path: Path) -> None:
     checkpoint(filled(tmp_path), STATE)
-    (tmp_path / store.JOURNAL).unlink()
+    (tmp_path / run_folder.JOURNAL).unlink()
     assert repr(read(tmp_path).decisions) == repr(DECISIONS)
 
 
 def test_the_journal_alone_is_enough(tmp_path: Path) -> None:
     checkpoint(filled(tmp_path), STATE)
-    (tmp_path / store.RESULTS).unlink()
+    (tmp_path / run_folder.RESULTS).unlink()
     saved = read(tmp_path)
     assert (len(saved.decisions), saved.state, saved.counted) == (6, None, 0)
 
@@ -181,15 +182,17 @@ def test_a_damaged_results_file_gives_way_to_the_one_before(tmp_path: Path) -> N
     checkpoint(opened, STATE)
     opened.append(Lost(10.0, 2))
     checkpoint(opened, STATE)
-    (tmp_path / store.RESULTS).write_bytes(b"no HDF5 at all")
+    (tmp_path / run_folder.RESULTS).write_bytes(b"no HDF5 at all")
     saved = read(tmp_path)
     assert (saved.state, saved.counted, len(saved.decisions)) == (STATE, 6, 7)
 
 
 def test_a_results_file_of_another_format_is_refused(tmp_path: Path) -> None:
     checkpoint(filled(tmp_path), STATE)
-    (tmp_path / store.JOURNAL).unlink()
-    change(tmp_path / store.RESULTS, b"format 2, by hpmpi 0.1.0,", b"format 99, by hpmpi 8.1, ")
+    (tmp_path / run_folder.JOURNAL).unlink()
+    change(
+        tmp_path / run_folder.RESULTS, b"format 2, by hpmpi 0.1.0,", b"format 99, by hpmpi 8.1, "
+    )
     with pytest.raises(StoreError, match=r"format 99, written by hpmpi 8\.1.* reads format 2"):
         read(tmp_path)
 
@@ -199,7 +202,7 @@ def test_a_checkpoint_leaves_nothing_beside(tmp_path: Path) -> None:
     checkpoint(opened, STATE)
     checkpoint(opened, STATE)
     opened.status("cafe", "running")
-    expected = {store.JOURNAL, store.RESULTS, store.PREVIOUS, store.STATUS}
+    expected = {run_folder.JOURNAL, run_folder.RESULTS, run_folder.PREVIOUS, run_folder.STATUS}
     assert {path.name for path in tmp_path.iterdir()} == expected
 
 
@@ -209,7 +212,7 @@ def test_the_status_names_the_start_and_its_state(tmp_path: Path) -> None:
 
 def test_pandas_reads_every_table(tmp_path: Path) -> None:
     checkpoint(filled(tmp_path), STATE, told())
-    with h5py.File(tmp_path / store.RESULTS) as file:
+    with h5py.File(tmp_path / run_folder.RESULTS) as file:
         frames = {name: pd.DataFrame(file[name][:]) for name in told()}
     assert frames["results"].iloc[0]["started"] == 0.5
     assert frames["results"].iloc[0]["finished"] == 2.5
@@ -226,7 +229,10 @@ def test_h5dump_reads_the_file(tmp_path: Path) -> None:
     checkpoint(filled(tmp_path), STATE, told(), {"state": "running"})
     try:
         dumped = subprocess.run(
-            ["h5dump", str(tmp_path / store.RESULTS)], capture_output=True, text=True, check=True
+            ["h5dump", str(tmp_path / run_folder.RESULTS)],
+            capture_output=True,
+            text=True,
+            check=True,
         )
     except FileNotFoundError:
         pytest.skip("h5dump is not here: install hdf5-tools to have it read our file")
@@ -242,7 +248,7 @@ def test_a_checkpoint_needs_no_hard_links(tmp_path: Path, monkeypatch: pytest.Mo
     opened = filled(tmp_path)
     checkpoint(opened, STATE)
     checkpoint(opened, STATE)
-    (tmp_path / store.RESULTS).unlink()
+    (tmp_path / run_folder.RESULTS).unlink()
     assert read(tmp_path).state == STATE
 
 
@@ -261,7 +267,7 @@ def test_any_name_and_any_text_can_be_written(tmp_path: Path) -> None:
         board.add(decision)
     checkpoint(opened, STATE, tables.tell(decisions, board))
     assert read(tmp_path).decisions == decisions
-    with h5py.File(tmp_path / store.RESULTS) as file:
+    with h5py.File(tmp_path / run_folder.RESULTS) as file:
         assert file["failures"][0]["error"] == b"died: \\0\x01"
         names = file["leaderboard"].dtype.names
         assert {"config.", "config.trial", "config.config.trial", "a/b", "ü"} <= set(names)
@@ -271,7 +277,7 @@ def test_the_state_of_another_journal_is_not_used(tmp_path: Path) -> None:
     checkpoint(filled(tmp_path), STATE)
     for length in (len(DECISIONS), 3):
         other = [Started(0.0, "0.2", "", "beef", 2), *DECISIONS[1:length]]
-        (tmp_path / store.JOURNAL).write_bytes(b"".join(map(line_of, other)))
+        (tmp_path / run_folder.JOURNAL).write_bytes(b"".join(map(line_of, other)))
         saved = read(tmp_path)
         assert (repr(saved.decisions), saved.state, saved.counted) == (repr(other), None, 0)
 
@@ -279,18 +285,18 @@ def test_the_state_of_another_journal_is_not_used(tmp_path: Path) -> None:
 def test_a_study_that_begins_takes_no_older_results_along(tmp_path: Path) -> None:
     checkpoint(filled(tmp_path), STATE)
     Store(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {store.JOURNAL}
+    assert {path.name for path in tmp_path.iterdir()} == {run_folder.JOURNAL}
 
 
 def lines_of(folder: Path) -> list[bytes]:
-    return (folder / store.JOURNAL).read_bytes().splitlines(keepends=True)
+    return (folder / run_folder.JOURNAL).read_bytes().splitlines(keepends=True)
 
 
 def damage(folder: Path, number: int) -> None:
     """Change a number in a line of the journal, counted from 1."""
     lines = lines_of(folder)
     lines[number - 1] = lines[number - 1].replace(b'"at":', b'"at":1', 1)
-    (folder / store.JOURNAL).write_bytes(b"".join(lines))
+    (folder / run_folder.JOURNAL).write_bytes(b"".join(lines))
 
 
 def test_the_last_key_of_a_line_is_a_checksum_of_what_is_before(tmp_path: Path) -> None:
@@ -316,7 +322,7 @@ def test_a_damaged_line_is_taken_from_the_results_file_before_if_need_be(tmp_pat
     opened = filled(tmp_path)
     checkpoint(opened, STATE)
     checkpoint(opened, STATE)
-    (tmp_path / store.RESULTS).write_bytes(b"damaged")
+    (tmp_path / run_folder.RESULTS).write_bytes(b"damaged")
     damage(tmp_path, 3)
     assert repr(read(tmp_path).decisions) == repr(DECISIONS)
 
@@ -336,7 +342,7 @@ def test_a_line_damaged_after_the_results_file_was_written_is_said(tmp_path: Pat
 def test_a_damaged_line_is_not_taken_from_another_run(tmp_path: Path) -> None:
     checkpoint(filled(tmp_path), STATE)
     other = [Started(0.0, "0.2", "", "beef", 2), *DECISIONS[1:]]
-    (tmp_path / store.JOURNAL).write_bytes(b"".join(map(line_of, other)))
+    (tmp_path / run_folder.JOURNAL).write_bytes(b"".join(map(line_of, other)))
     damage(tmp_path, 3)
     with pytest.raises(StoreError, match="line 3"):
         read(tmp_path)
@@ -356,7 +362,7 @@ def test_what_was_taken_from_the_results_file_mends_the_journal(tmp_path: Path) 
 )
 def test_what_nobody_can_read_is_damage(tmp_path: Path, text: bytes) -> None:
     row = text + b',"crc":"%08x"}\n' % zlib.crc32(text)
-    (tmp_path / store.JOURNAL).write_bytes(line_of(DECISIONS[0]) + row)
+    (tmp_path / run_folder.JOURNAL).write_bytes(line_of(DECISIONS[0]) + row)
     with pytest.raises(StoreError, match="line 2"):
         read(tmp_path)
 
@@ -369,15 +375,15 @@ def test_what_nobody_can_read_is_damage(tmp_path: Path, text: bytes) -> None:
     ],
 )
 def test_a_journal_of_another_format_is_said_to_be(tmp_path: Path, text: bytes, said: str) -> None:
-    (tmp_path / store.JOURNAL).write_bytes(text + b"\n" + b'{"type":"unheard of"}\n')
+    (tmp_path / run_folder.JOURNAL).write_bytes(text + b"\n" + b'{"type":"unheard of"}\n')
     with pytest.raises(StoreError, match=f"{said}.* reads format 2"):
         read(tmp_path)
 
 
 def test_every_bit_of_the_results_file_is_watched(tmp_path: Path) -> None:
     checkpoint(filled(tmp_path), STATE, told())
-    (tmp_path / store.JOURNAL).unlink()
-    file = tmp_path / store.RESULTS
+    (tmp_path / run_folder.JOURNAL).unlink()
+    file = tmp_path / run_folder.RESULTS
     whole = file.read_bytes()
     for place in [*range(600), *range(600, len(whole), 97)]:
         file.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
@@ -388,36 +394,36 @@ def test_every_bit_of_the_results_file_is_watched(tmp_path: Path) -> None:
 @pytest.mark.parametrize("length", [0, 1, 511, 512, 2000])
 def test_a_cut_results_file_is_said(tmp_path: Path, length: int) -> None:
     checkpoint(filled(tmp_path), STATE)
-    (tmp_path / store.JOURNAL).unlink()
-    os.truncate(tmp_path / store.RESULTS, length)
+    (tmp_path / run_folder.JOURNAL).unlink()
+    os.truncate(tmp_path / run_folder.RESULTS, length)
     with pytest.raises(StoreError, match=r"run\.h5 is damaged"):
         read(tmp_path)
 
 
-@pytest.mark.parametrize("use", [results.read, results.read_lines])
+@pytest.mark.parametrize("use", [results_file.read, results_file.read_lines])
 @pytest.mark.parametrize("there", [None, 3, "decisions"])
 def test_data_that_are_no_results_are_refused_though_their_digest_is_right(
     tmp_path: Path, use: Callable[[Path], object], there: object
 ) -> None:
-    path = tmp_path / store.RESULTS
-    with h5py.File(path, "w", userblock_size=results.HEAD_BYTES) as file:
+    path = tmp_path / run_folder.RESULTS
+    with h5py.File(path, "w", userblock_size=results_file.HEAD_BYTES) as file:
         if there == "decisions":
             file.create_group("decisions/of_somebody_else")
         elif there is not None:
             file["decisions"] = there
-    results.seal(path)
+    results_file.seal(path)
     with pytest.raises(StoreError, match=r"run\.h5 has no results in it"):
         use(path)
 
 
 def test_a_results_file_of_the_first_format_is_said_to_be(tmp_path: Path) -> None:
-    with h5py.File(tmp_path / store.RESULTS, "w") as file:
+    with h5py.File(tmp_path / run_folder.RESULTS, "w") as file:
         file.attrs["format"] = 1
     with pytest.raises(StoreError, match=r"format 1, written by an early hpmpi.* reads format 2"):
         read(tmp_path)
 
 
-NAMES = [*store.FILES[:5], *store.FOLDERS, "logs/rank-1.log", "baseline/output.log"]
+NAMES = [*run_folder.FILES[:5], *run_folder.FOLDERS, "logs/rank-1.log", "baseline/output.log"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -433,7 +439,7 @@ def test_what_may_lead_elsewhere_is_refused(tmp_path: Path, name: str, kind: str
             path.symlink_to(tmp_path / "nowhere")
         case "pipe":
             os.mkfifo(path)
-        case _ if name in store.FOLDERS:
+        case _ if name in run_folder.FOLDERS:
             path.write_text("")
         case _:
             path.mkdir()
@@ -453,7 +459,7 @@ def test_links_with_the_names_of_partial_files_are_not_followed(tmp_path: Path) 
     opened = filled(tmp_path)
     precious = tmp_path / "precious"
     precious.write_text("mine")
-    for name in (store.RESULTS, store.PREVIOUS, store.STATUS, store.JOURNAL):
+    for name in (run_folder.RESULTS, run_folder.PREVIOUS, run_folder.STATUS, run_folder.JOURNAL):
         (tmp_path / f".{name}.{os.getpid()}").symlink_to(precious)
     checkpoint(opened, STATE)
     checkpoint(opened, STATE)
@@ -497,7 +503,7 @@ def test_a_full_disk_leaves_no_half_line_and_may_be_tried_again(tmp_path: Path) 
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"{tmp_path / store.JOURNAL} can't be written: File too large\n" * 3
+    assert done.stdout == f"{tmp_path / run_folder.JOURNAL} can't be written: File too large\n" * 3
     assert read(tmp_path).decisions == [Lost(0.0, 0), Lost(1.0, 1)]
 
 
@@ -509,29 +515,29 @@ def test_a_line_that_can_not_even_be_cut_off_is_gone_at_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = filled(tmp_path)
-    whole = (tmp_path / store.JOURNAL).read_bytes()
+    whole = (tmp_path / run_folder.JOURNAL).read_bytes()
     with monkeypatch.context() as broken:
         broken.setattr(os, "ftruncate", fail)
         broken.setattr(files, "write", lambda to, text: fail(os.write(to, text[:-9])))
         with pytest.raises(DiskError, match="a broken disk"):
             opened.append(Lost(10.0, 2))
     opened.append(Lost(11.0, 2))
-    assert (tmp_path / store.JOURNAL).read_bytes() == whole + line_of(Lost(11.0, 2))
+    assert (tmp_path / run_folder.JOURNAL).read_bytes() == whole + line_of(Lost(11.0, 2))
 
 
 def test_what_could_not_be_synced_is_written_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "SYNC_EVERY_S", 0.0)
+    monkeypatch.setattr(run_folder, "SYNC_EVERY_S", 0.0)
     opened = filled(tmp_path)
-    before = (tmp_path / store.JOURNAL).stat().st_ino
+    before = (tmp_path / run_folder.JOURNAL).stat().st_ino
     with monkeypatch.context() as broken:
         broken.setattr(os, "fsync", fail)
         with pytest.raises(DiskError, match="a broken disk"):
             opened.sync()
     opened.sync()
     opened.append(Lost(10.0, 2))
-    assert (tmp_path / store.JOURNAL).stat().st_ino != before
+    assert (tmp_path / run_folder.JOURNAL).stat().st_ino != before
     assert repr(read(tmp_path).decisions) == repr([*DECISIONS, Lost(10.0, 2)])
 
 
@@ -543,7 +549,7 @@ def test_a_status_that_the_disk_does_not_take_is_said(
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(DiskError, match="status can't be written"):
         opened.status("cafe", "complete")
-    assert (tmp_path / store.STATUS).read_text() == "cafe running\n"
+    assert (tmp_path / run_folder.STATUS).read_text() == "cafe running\n"
     assert [path for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
@@ -551,7 +557,7 @@ def test_the_lock_is_kept_by_what_is_written_and_left_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = Store(tmp_path, lock=lock.take(tmp_path))
-    monkeypatch.setattr(store, "SYNC_EVERY_S", 0.0)
+    monkeypatch.setattr(run_folder, "SYNC_EVERY_S", 0.0)
     leases = [(tmp_path / lock.NAME).read_bytes()]
     now = time.monotonic()
     for late, act in enumerate([lambda: opened.append(Lost(0.0, 1)), opened.sync], start=1):

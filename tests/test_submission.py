@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 import hpmpi
-from hpmpi import batch, needs, submission
-from hpmpi.batch import UNHEARD_OF, Allocation, Batch, Request, Watcher
 from hpmpi.errors import SettingsError, StoreError
+from hpmpi.launch import batch, submission
+from hpmpi.launch.batch import UNHEARD_OF, Allocation, Batch, Request, Watcher
+from hpmpi.slurm import sbatch_options
 from tests.runs import ROOT, Study
 from tests.test_allocation import Fake
 
@@ -205,7 +206,8 @@ def test_where_there_is_no_submitit_that_is_said(study: Study) -> None:
 
 def test_nothing_is_imported_for_a_submission_before_there_is_one() -> None:
     program = (
-        "import sys, hpmpi, hpmpi.cli; assert not {'submitit', 'hpmpi.batch'} & set(sys.modules);"
+        "import sys, hpmpi, hpmpi.cli\n"
+        "assert not {'submitit', 'hpmpi.launch.batch'} & set(sys.modules)\n"
         "hpmpi.submit; assert 'submitit' in sys.modules"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -241,7 +243,7 @@ def test_every_mistake_in_what_is_asked_for_is_told(study: Study) -> None:
 )
 def test_what_slurm_would_take_for_something_else_is_refused(name: str, value: object) -> None:
     with pytest.raises(SettingsError, match=name):
-        needs.check({"nodes": 1, "ntasks_per_node": 1, "time": 5, name: value})
+        sbatch_options.check({"nodes": 1, "ntasks_per_node": 1, "time": 5, name: value})
 
 
 @pytest.mark.parametrize(
@@ -249,7 +251,7 @@ def test_what_slurm_would_take_for_something_else_is_refused(name: str, value: o
     [("60", 60), ("0:01", 1), ("59:30", 60), ("8:00:00", 480), ("2-12", 3600), ("1-0:30", 1470)],
 )
 def test_a_time_means_what_it_means_to_slurm(text: str, expected: int) -> None:
-    assert needs.minutes(text) == expected
+    assert sbatch_options.minutes(text) == expected
 
 
 def test_an_array_has_no_place_in_python(study: Study) -> None:

@@ -10,8 +10,10 @@ from typing import Any
 import h5py
 import pytest
 
-from hpmpi import export, results, tables, toml
-from hpmpi.decisions import (
+from hpmpi.history import tables
+from hpmpi.history.leaderboard import Leaderboard
+from hpmpi.model.messages import FailureKind, Outcome
+from hpmpi.model.records import (
     Assigned,
     Back,
     Decision,
@@ -24,11 +26,12 @@ from hpmpi.decisions import (
     Started,
     Suspension,
 )
-from hpmpi.leaderboard import Leaderboard
-from hpmpi.messages import FailureKind, Outcome
-from hpmpi.settings import parse
-from hpmpi.summary import Summary, sum_up
-from hpmpi.trial import Config, Goal, Metrics
+from hpmpi.model.trial import Config, Goal, Metrics
+from hpmpi.storage import results_file
+from hpmpi.study import toml
+from hpmpi.study.settings import parse
+from hpmpi.views import export
+from hpmpi.views.run_view import Summary, sum_up
 
 STUDY = """
 name = "tables"
@@ -76,7 +79,7 @@ def written(folder: Path, decisions: list[Decision]) -> h5py.File:
     for decision in decisions:
         board.add(decision)
     told = tables.tell(decisions, board)
-    results.write(folder / "run.h5", results.Contents([], b""), told, {})
+    results_file.write(folder / "run.h5", results_file.Contents([], b""), told, {})
     return h5py.File(folder / "run.h5")
 
 
@@ -127,11 +130,11 @@ def test_a_column_of_run_h5_has_the_one_type_that_holds_all(tmp_path: Path) -> N
 def test_the_type_of_a_column_is_that_of_its_cells(
     cells: list[Any], kind: type, held: list[Any]
 ) -> None:
-    assert results.in_one_type(cells, int) == (kind, held)
+    assert results_file.in_one_type(cells, int) == (kind, held)
 
 
 def test_what_is_nowhere_known_is_of_the_usual_type() -> None:
-    kind, held = results.in_one_type([None, None], float)
+    kind, held = results_file.in_one_type([None, None], float)
     assert kind is float
     assert all(isinstance(each, float) and math.isnan(each) for each in held)
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi import step, team
 from hpmpi.errors import SettingsError
-from hpmpi.place import here
-from hpmpi.squeue import Allocation
-from hpmpi.team import Team, gather, living, task_counts
+from hpmpi.launch import placement
+from hpmpi.launch.placement import Team, gather, living, task_counts
+from hpmpi.slurm import step
+from hpmpi.slurm.squeue import Allocation
+from hpmpi.transports.resources import here
 from tests.test_allocation import OURS, Fake, allocated
 
 TWO_BY_TWO = {"SLURM_JOB_ID": "17", "SLURM_JOB_NODELIST": "n[1-2]", "SLURM_TASKS_PER_NODE": "2(x2)"}
@@ -119,8 +120,8 @@ def test_a_count_of_tasks_that_was_left_by_another_allocation_is_not_heeded(
 )
 def test_a_node_whose_only_rank_leads_does_nothing(nodes: dict[str, int], idle: str | None) -> None:
     assert Team(sum(nodes.values()), nodes, OURS).idle == idle
-    assert "n1 will do no trials" in team.advice("n1")
-    assert "--ntasks-per-node=2" in team.advice("n1")
+    assert "n1 will do no trials" in placement.advice("n1")
+    assert "--ntasks-per-node=2" in placement.advice("n1")
 
 
 @pytest.mark.usefixtures("slurm")
@@ -156,7 +157,7 @@ def test_a_node_that_does_not_answer_is_left_out(
 ) -> None:
     """Whether it says so, or says nothing."""
     programs.program("srun", 'case "$*" in *"n1 true") exit 1;; *"n2 true") exec sleep 600;; esac')
-    monkeypatch.setattr(team, "ANSWER_S", 0.5)
+    monkeypatch.setattr(placement, "ANSWER_S", 0.5)
     assert living(WHOLE) == Team(2, {"n3": 2}, OURS)
     words = " ".join([*step.KEEP, *step.WHOLE, "--quiet --mpi=none -N1 -n1 -w"])
     asked = {f"{words} n{number} true" for number in (1, 2, 3)}
@@ -172,10 +173,10 @@ def test_where_nobody_answers_nobody_is_there(
     assert living(WHOLE) == nobody
     assert len([words for words in programs.asked("srun") if words != "--help"]) == 2 * 3
     programs.program("srun", "exec sleep 600")
-    monkeypatch.setattr(team, "ANSWER_S", 0.1)
-    monkeypatch.setattr(team, "PATIENT_S", 0.2)
+    monkeypatch.setattr(placement, "ANSWER_S", 0.1)
+    monkeypatch.setattr(placement, "PATIENT_S", 0.2)
     assert living(WHOLE) == nobody
-    assert team.missing(WHOLE) == []
+    assert placement.missing(WHOLE) == []
 
 
 @pytest.mark.parametrize("allocation", [OURS, None])

@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from hpmpi.decisions import Decision, Ended, Started
-from hpmpi.events import Leave, Record
-from hpmpi.jobs import JobsState
+from hpmpi.master.jobs import JobsState
+from hpmpi.model.events import Leave, Record
+from hpmpi.model.records import Decision, Ended, Started
 from tests.build import Study
 from tests.play import command_line, event_line, read_event
 from tests.simulate import WORLDS, simulate

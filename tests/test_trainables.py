@@ -21,14 +21,14 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from hpmpi.errors import ObjectiveError
-from hpmpi.forms import Table
-from hpmpi.handle import open_trial
-from hpmpi.messages import Assign, Point
-from hpmpi.objective import check_study
+from hpmpi.model.messages import Assign, Point
+from hpmpi.model.trial import Config
+from hpmpi.study.schema import Table
 from hpmpi.trainables import boosting, forest, knn, mlp, sklearn, svm, tree
 from hpmpi.trainables.snapshot import TRUSTED
 from hpmpi.trainables.training import Trainable
-from hpmpi.trial import Config
+from hpmpi.worker.handle import open_trial
+from hpmpi.worker.objective import check_study
 from tests.build import never
 from tests.drive import welcome
 from tests.trainables import default, saved, train

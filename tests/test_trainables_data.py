@@ -18,15 +18,15 @@ from sklearn.model_selection import (
     train_test_split,
 )
 
-from hpmpi.data import data_in
+from hpmpi.data.mapped import data_in
 from hpmpi.errors import ObjectiveError
-from hpmpi.handle import open_trial
-from hpmpi.messages import Assign, Point
-from hpmpi.objective import check_study
+from hpmpi.model.messages import Assign, Point
 from hpmpi.trainables import dataset, tree
 from hpmpi.trainables.dataset import BUILT_IN, FETCHED, Source, load, located, spread
 from hpmpi.trainables.options import read as read_options
 from hpmpi.trainables.splits import Layout, part, splits
+from hpmpi.worker.handle import open_trial
+from hpmpi.worker.objective import check_study
 from tests.build import never
 from tests.drive import welcome
 from tests.trainables import train

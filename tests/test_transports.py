@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi import variables
+from hpmpi.guard import variables
 from hpmpi.transports import Launched, launched, local, unlaunched
 from tests.mpi import laws
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpmpi.seeds import seed_of
-from hpmpi.trial import WORST, Goal, Job, JobKey
+from hpmpi.master.seeds import seed_of
+from hpmpi.model.trial import WORST, Goal, Job, JobKey
 
 NO_NUMBERS = [math.nan, math.inf, -math.inf]
 numbers = st.floats(allow_nan=False, allow_infinity=False)

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi import store, watch
-from hpmpi.decisions import Assigned, Decision, Ended, Result, Started
-from hpmpi.journal import line_of
-from hpmpi.messages import Outcome
-from hpmpi.show import state
-from hpmpi.summary import Summary, look
-from hpmpi.watch import CLEAR, page
+from hpmpi.model.messages import Outcome
+from hpmpi.model.records import Assigned, Decision, Ended, Result, Started
+from hpmpi.storage import run_folder
+from hpmpi.storage.journal import line_of
+from hpmpi.views import watch
+from hpmpi.views.run_view import Summary, look
+from hpmpi.views.show import state
+from hpmpi.views.watch import CLEAR, page
 from tests.runs import LIMIT_S, ROOT, Study, finish, start
 
 STUDY = 'objective = "train.py:train"\nname = "mine"\n[space.x]\ntype = "choice"\nvalues = [1]\n'
@@ -31,11 +32,11 @@ sys.exit(cli.main(["show", *sys.argv[1:], "--watch"]))
 
 def write(folder: Path, results: int, *ends: Decision) -> None:
     """Write the journal of a study that has results."""
-    decisions: list[Decision] = [Started(0.0, "", STUDY, "cafe", 4, (1, 3), store.FORMAT)]
+    decisions: list[Decision] = [Started(0.0, "", STUDY, "cafe", 4, (1, 3), run_folder.FORMAT)]
     for trial in range(results):
         decisions.append(Assigned(1.0, trial, 0, 1, 1, 1, {"x": 1}))
         decisions.append(Result(2.0, trial, 0, 1, 1, 1, {"loss": 0.5}))
-    (folder / store.JOURNAL).write_bytes(b"".join(map(line_of, [*decisions, *ends])))
+    (folder / run_folder.JOURNAL).write_bytes(b"".join(map(line_of, [*decisions, *ends])))
 
 
 def watched(*words: str) -> list[str]:

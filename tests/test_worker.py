@@ -13,9 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hpmpi import frames, worker
-from hpmpi.frames import Frames
-from hpmpi.messages import (
+from hpmpi.model.messages import (
     Beat,
     Failed,
     FailureKind,
@@ -32,8 +30,10 @@ from hpmpi.messages import (
     Unfit,
     Welcome,
 )
-from hpmpi.place import Share
-from hpmpi.transports import local
+from hpmpi.transports import framing, local
+from hpmpi.transports.framing import Frames
+from hpmpi.transports.resources import Share
+from hpmpi.worker import agent
 from tests.drive import Listener, ends, lives, order, state, welcome
 
 RANK = 1
@@ -90,7 +90,7 @@ class RankRig(Listener):
 @pytest.fixture
 def rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[RankRig]:
     """Start a rank."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(worker.__file__).parents[1]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(agent.__file__).parents[2]))
     transport = local.lead(1)
     yield RankRig(transport)
     transport.leave(0.0)
@@ -237,7 +237,7 @@ def test_a_rank_leaves_when_rank_0_is_silent_for_long(rig: RankRig, tmp_path: Pa
 def test_a_rank_stays_while_rank_0_is_heard(rig: RankRig, tmp_path: Path) -> None:
     rig.beating = True
     rig.begin(welcome(tmp_path, patience_s=0.2, beat_s=0.05))
-    stays_until = time.monotonic() + 1.5 * worker.SILENCES * 0.2
+    stays_until = time.monotonic() + 1.5 * agent.SILENCES * 0.2
     while time.monotonic() < stays_until:
         rig.until(Beat)
     assert rig.stop() == 0
@@ -268,7 +268,7 @@ def test_local_ranks_see_nothing_of_a_launcher_that_started_rank_0(
     launcher = {"PMI_RANK": "0", "PMI_SIZE": "1", "PMI_FD": "98", "MPI_LOCALRANKID": "0"}
     for name, value in {**launcher, "HPMPI_GUARD": "99"}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("PYTHONPATH", str(Path(worker.__file__).parents[1]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(agent.__file__).parents[2]))
     rig = RankRig(local.lead(1))
     rig.begin(welcome(tmp_path))
     assert rig.stop() == 0
@@ -314,8 +314,8 @@ def test_points_of_a_curve_travel_with_the_beats_and_not_in_their_place(
 def test_half_a_message_is_a_sign_of_life(rig: RankRig, tmp_path: Path) -> None:
     rig.begin(welcome(tmp_path, beat_s=0.01, patience_s=0.05))
     peer = rig.transport._peers[RANK]
-    peer._socket.send(frames.LENGTH.pack(1000))
-    stays_until = time.monotonic() + 2 * worker.SILENCES * 0.05
+    peer._socket.send(framing.LENGTH.pack(1000))
+    stays_until = time.monotonic() + 2 * agent.SILENCES * 0.05
     while time.monotonic() < stays_until:
         peer._socket.send(b"?")
         rig.beats(1)
@@ -325,7 +325,7 @@ def test_half_a_message_is_a_sign_of_life(rig: RankRig, tmp_path: Path) -> None:
 def test_a_part_of_what_a_rank_says_is_a_sign_of_life() -> None:
     ours, theirs = socket.socketpair()
     transport = local.LocalTransport(0, 2, Share(), {RANK: Frames(ours)})
-    theirs.sendall(frames.LENGTH.pack(7) + b"half")
+    theirs.sendall(framing.LENGTH.pack(7) + b"half")
     assert transport.poll(0.0) == []
     assert transport.underway == {RANK}
     assert transport.poll(0.0) == []
@@ -338,7 +338,7 @@ def test_a_rank_that_was_held_up_itself_stays(rig: RankRig, tmp_path: Path) -> N
     told = welcome(tmp_path, beat_s=0.01, patience_s=0.1)
     rig.begin(told)
     rig.process.send_signal(signal.SIGSTOP)
-    held_until = time.monotonic() + 1.5 * worker.SILENCES * told.patience_s
+    held_until = time.monotonic() + 1.5 * agent.SILENCES * told.patience_s
     while state(rig.process.pid) != "T" or time.monotonic() < held_until:
         rig.hear()
     rig.process.send_signal(signal.SIGCONT)

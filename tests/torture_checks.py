@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import h5py
 
-from hpmpi import store
-from hpmpi.decisions import Assigned, Decision, Failure, Lost, Result
+from hpmpi.model.records import Assigned, Decision, Failure, Lost, Result
+from hpmpi.storage import run_folder
 from tests.runs import ROOT
 from tests.torture_objective import OURS
 from tests.torture_study import Study
@@ -61,7 +61,7 @@ def closings(decisions: list[Decision]) -> Counter[tuple[int, int]]:
 
 def check_tables(study: Study, decisions: list[Decision]) -> Iterator[str]:
     """Compare the results file with the journal."""
-    with h5py.File(study.out / store.RESULTS) as file:
+    with h5py.File(study.out / run_folder.RESULTS) as file:
         told = {name: len(file[name]) for name in ("trials", "results", "failures", "decisions")}
     expected = {
         "trials": study.max_trials,

@@ -88,7 +88,7 @@ def members(launcher: int, role: Role) -> list[Member]:
 
 def member_of(process: psutil.Process, launcher: int) -> Member | None:
     """Tell what a process of a start is, by those above it; None where it is none of ours."""
-    if "hpmpi.perform" in process.cmdline():
+    if "hpmpi.worker.runner" in process.cmdline():
         return Member(Role.OBJECTIVE, "", process)
     rank = rank_of(process.environ())
     if not rank:

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from hpmpi.handle import Trial
-from hpmpi.trial import Config
+from hpmpi.model.trial import Config
+from hpmpi.worker.handle import Trial
 
 ETA = 3
 OURS = "a fault of hpmpi:"

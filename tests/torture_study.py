@@ -14,8 +14,8 @@ from signal import SIGSTOP, Signals
 
 import psutil
 
-from hpmpi import store
-from hpmpi.decisions import Decision, Joined, Started
+from hpmpi.model.records import Decision, Joined, Started
+from hpmpi.storage import run_folder
 from tests.runs import ROOT, mpirun, processes_of
 from tests.torture_faults import (
     DRAINS,
@@ -77,7 +77,7 @@ class Study:
         """Write the files."""
         self.folder = folder
         self.out = folder / "out"
-        self.journal = self.out / store.JOURNAL
+        self.journal = self.out / run_folder.JOURNAL
         self.max_trials = options.trials
         self.raises_left = RAISES if seed % 2 else 0
         self.starts = 0
@@ -133,7 +133,7 @@ class Study:
     @property
     def decisions(self) -> list[Decision]:
         """What the journal says by now."""
-        return store.read(self.out).decisions
+        return run_folder.read(self.out).decisions
 
     def left(self) -> list[str]:
         """List the processes of the study that outlive a start by more than a while."""

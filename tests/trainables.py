@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from hpmpi.forms import Table
-from hpmpi.handle import open_trial
-from hpmpi.messages import Assign, Point
+from hpmpi.model.messages import Assign, Point
+from hpmpi.model.trial import Config, Metrics
+from hpmpi.study.schema import Table
 from hpmpi.trainables.scoring import COSTS
 from hpmpi.trainables.training import Trainable
-from hpmpi.trial import Config, Metrics
+from hpmpi.worker.handle import open_trial
 from tests.build import never
 from tests.drive import welcome
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from hpmpi.sheets import Array, Table
+from hpmpi.data.sheets import Array, Table
 
 HELD_OUT = ("test", "val", "valid")
 

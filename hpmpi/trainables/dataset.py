@@ -19,9 +19,9 @@ from scipy import sparse
 from sklearn import datasets
 from sklearn.utils.multiclass import type_of_target
 
-from hpmpi.data import data_in
+from hpmpi.data.mapped import data_in
+from hpmpi.data.sheets import ALPHABETS, Array, Table, instead
 from hpmpi.errors import ObjectiveError
-from hpmpi.sheets import ALPHABETS, Array, Table, instead
 from hpmpi.trainables.arrays import of_arrays, read_arrays
 from hpmpi.trainables.options import Task
 
@@ -212,7 +212,7 @@ def read(path: Path, target: str | None, groups: str | None) -> Table:
     """Read a file; raises ValueError."""
     if path.suffix == ".npz":
         return read_arrays(path, target, groups)
-    from hpmpi.reading import read_table  # noqa: PLC0415 - has pandas
+    from hpmpi.data.reading import read_table  # noqa: PLC0415 - has pandas
 
     return read_table(path, target, groups)
 

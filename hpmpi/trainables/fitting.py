@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.pipeline import Pipeline
 
-from hpmpi.sheets import Array
+from hpmpi.data.sheets import Array
 from hpmpi.trainables.estimator import steps_of
 from hpmpi.trainables.splits import Part, coded, hold_out
 

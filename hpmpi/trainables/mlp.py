@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from hpmpi.data.sheets import Array
 from hpmpi.errors import ObjectiveError
-from hpmpi.sheets import Array
+from hpmpi.model.trial import Config
 from hpmpi.trainables.training import Trainable
-from hpmpi.trial import Config
 
 OWN = ("hidden", "layers", "noise", "shift")
 """Hyperparameters that are not MLPClassifier's."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from hpmpi.sheets import told
+from hpmpi.data.sheets import told
 from hpmpi.trainables.dataset import Data, load
 from hpmpi.trainables.estimator import assumed, steps_of, title
 from hpmpi.trainables.fitting import stops_early

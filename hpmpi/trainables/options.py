@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from hpmpi.errors import ObjectiveError
-from hpmpi.forms import fill_struct
+from hpmpi.study.schema import fill_struct
 
 Task = Literal["classification", "regression"]
 Kind = Literal["epochs", "trees", "rows", "folds", "none"]

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.base import is_classifier
 
+from hpmpi.data.sheets import Array
 from hpmpi.errors import ObjectiveError
-from hpmpi.sheets import Array
 from hpmpi.trainables.dataset import spread
 from hpmpi.trainables.estimator import last, title
 from hpmpi.trainables.fitting import fit

@@ -10,9 +10,9 @@ import numpy as np
 from sklearn.metrics import get_scorer, get_scorer_names
 
 from hpmpi.errors import ObjectiveError
+from hpmpi.model.trial import Metrics
 from hpmpi.trainables.options import Task
 from hpmpi.trainables.splits import Part
-from hpmpi.trial import Metrics
 
 Scorers = dict[str, Callable[[Any, Any, Any], float]]
 

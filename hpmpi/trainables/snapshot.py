@@ -14,8 +14,8 @@ from sklearn.pipeline import Pipeline
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from hpmpi.errors import ObjectiveError
+from hpmpi.model.trial import Metrics
 from hpmpi.trainables.estimator import steps_of, title
-from hpmpi.trial import Metrics
 
 MODEL = "model.skops"
 SCORES = "scores.json"

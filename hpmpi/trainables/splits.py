@@ -24,8 +24,8 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, OneHotEncoder
 
+from hpmpi.data.sheets import Array
 from hpmpi.errors import ObjectiveError
-from hpmpi.sheets import Array
 from hpmpi.trainables.dataset import Data, Source, load
 from hpmpi.trainables.options import Split
 

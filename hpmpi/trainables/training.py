@@ -15,10 +15,10 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from hpmpi.data import Data
+from hpmpi.data.mapped import Data
+from hpmpi.data.sheets import Array
 from hpmpi.errors import ObjectiveError
-from hpmpi.handle import Trial
-from hpmpi.sheets import Array
+from hpmpi.model.trial import Config, Metrics
 from hpmpi.trainables import options as study
 from hpmpi.trainables import snapshot
 from hpmpi.trainables.dataset import Source, classes, load, located
@@ -29,7 +29,7 @@ from hpmpi.trainables.options import DEFAULT, FOLDS, Kind, Options, Task
 from hpmpi.trainables.resource import RESOURCES, choose, resource_of
 from hpmpi.trainables.scoring import PLAIN, measure, over_folds, scorers
 from hpmpi.trainables.splits import Layout, part, splits
-from hpmpi.trial import Config, Metrics
+from hpmpi.worker.handle import Trial
 
 
 def as_it_is(config: Config) -> Mapping[str, Any]:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from hpmpi import variables
-from hpmpi.place import Share
+from hpmpi.guard import variables
+from hpmpi.transports.resources import Share
 
 LEADER = 0
 """The rank that leads."""

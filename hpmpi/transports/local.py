@@ -11,12 +11,13 @@ import subprocess
 import time
 from collections.abc import Sequence
 
-from hpmpi import family, guard, place, program
+from hpmpi import program
 from hpmpi.errors import TransportError
-from hpmpi.family import Family
-from hpmpi.frames import Frames, await_any
-from hpmpi.place import Share
-from hpmpi.transports import LEADER, Traffic, unlaunched
+from hpmpi.guard import guard, process_tree
+from hpmpi.guard.process_tree import Family
+from hpmpi.transports import LEADER, Traffic, resources, unlaunched
+from hpmpi.transports.framing import Frames, await_any
+from hpmpi.transports.resources import Share
 
 VARIABLE = "HPMPI_LOCAL"
 """Tells a worker its rank, the number of ranks, and its socket."""
@@ -116,7 +117,7 @@ class LocalTransport:
 
 def lead(workers: int, command: Sequence[str] | None = None) -> LocalTransport:
     """Start `workers` processes, which have to `join`, and lead them."""
-    family.adopt()
+    process_tree.adopt()
     peers = {}
     started = []
     for rank in range(1, workers + 1):
@@ -141,10 +142,10 @@ def join() -> LocalTransport | None:
     guard.wake_with_parents_end()
     rank, size, descriptor = map(int, told.split())
     leader = Frames(socket.socket(fileno=descriptor))
-    share = place.divide([place.here()] * (size - 1))[rank - 1]
+    share = resources.divide([resources.here()] * (size - 1))[rank - 1]
     return LocalTransport(rank, size, share, {LEADER: leader})
 
 
 def cores() -> int:
     """Count the cores that this process may use."""
-    return place.here().cpus
+    return resources.here().cpus

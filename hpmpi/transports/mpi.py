@@ -18,12 +18,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from hpmpi import guard, place, variables
 from hpmpi.errors import MeetingError, TransportError
-from hpmpi.frames import await_any
-from hpmpi.place import Place, Share
-from hpmpi.transports import LEADER, Traffic, launched
-from hpmpi.transports.bells import Bell
+from hpmpi.guard import guard, variables
+from hpmpi.transports import LEADER, Traffic, launched, resources
+from hpmpi.transports.framing import await_any
+from hpmpi.transports.resources import Place, Share
+from hpmpi.transports.wakeup import Bell
 
 variables.set_defaults()  # where no guard has done it
 
@@ -249,11 +249,11 @@ def library() -> str:
 def share_of(node: MPI.Comm, bell: Bell) -> Share:
     """Divide a node among its worker ranks; return what is this rank's."""
     mine = MPI.COMM_WORLD.Get_rank()
-    told = node.allgather((mine, place.here(), bell.address))
+    told = node.allgather((mine, resources.here(), bell.address))
     bell.learn({rank: address for rank, _, address in told if rank != mine})
     places: dict[int, Place] = {rank: seen for rank, seen, _ in told}
     places.pop(LEADER, None)
-    shares = dict(zip(places, place.divide(list(places.values())), strict=True))
+    shares = dict(zip(places, resources.divide(list(places.values())), strict=True))
     return shares.get(mine, Share())
 
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FormatStrFormatter, LogLocator, NullLocator
 
-from hpmpi.figures.style import (
+from hpmpi.views.figures.style import (
     FAINT,
     HATCHES,
     INK,

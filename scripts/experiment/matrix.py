@@ -14,10 +14,10 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from hpmpi import settings, toml
 from hpmpi.errors import SettingsError
-from hpmpi.forms import Table, fill_struct
-from hpmpi.settings import Count, NonEmpty, Positive
+from hpmpi.study import settings, toml
+from hpmpi.study.schema import Table, fill_struct
+from hpmpi.study.settings import Count, NonEmpty, Positive
 from scripts.experiment.padded import PADDING, ROOT
 
 GRACE_S = 2.0

@@ -4,9 +4,9 @@ import time
 from pathlib import Path
 from random import Random
 
-from hpmpi import objective
-from hpmpi.handle import Trial
-from hpmpi.trial import Config
+from hpmpi.model.trial import Config
+from hpmpi.worker import objective
+from hpmpi.worker.handle import Trial
 
 ROOT = Path(__file__).parents[2]
 

@@ -22,10 +22,12 @@ import msgspec
 import psutil
 import tomli_w
 
-from hpmpi import guard, store, tables
-from hpmpi.decisions import Assigned, Decision, Failure, Lost, Result
-from hpmpi.messages import FailureKind
-from hpmpi.run import DESERTED, TRY_AGAIN
+from hpmpi.guard import guard
+from hpmpi.history import tables
+from hpmpi.leader.run import DESERTED, TRY_AGAIN
+from hpmpi.model.messages import FailureKind
+from hpmpi.model.records import Assigned, Decision, Failure, Lost, Result
+from hpmpi.storage import run_folder
 from scripts.experiment.matrix import GRACE_S, Cell, Matrix, Run
 from scripts.experiment.padded import ROOT
 from tests.runs import mpirun, processes_of
@@ -160,12 +162,12 @@ def perform(matrix: Matrix, run: Run, folder: Path) -> Record:
             preexec_fn=guard.die_with_parent,  # noqa: PLW1509 - no threads here
         )
     try:
-        killer = Killer(run, out / store.JOURNAL)
+        killer = Killer(run, out / run_folder.JOURNAL)
         bounded = watch(process, killer, began_at + matrix.bound_s)
         process_s = time.monotonic() - began_at
     finally:
         end(process, folder)
-    decisions = store.read(out, needs_state=False).decisions
+    decisions = run_folder.read(out, needs_state=False).decisions
     told = (process.returncode, bounded, process_s, killer.killed)
     record = sum_up(run, decisions, log.read_text(errors="replace"), told)
     if not record.is_odd:

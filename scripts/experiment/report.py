@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from hpmpi import files
+from hpmpi.storage import files
 from scripts.experiment import charts
 from scripts.experiment.matrix import Matrix
 from scripts.experiment.record import Record

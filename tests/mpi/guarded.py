@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from hpmpi import guard
+from hpmpi.guard import guard
 
 BEATS = 20
 START = "this-start"

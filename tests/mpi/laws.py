@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from hpmpi import guard
 from hpmpi.errors import TransportError
+from hpmpi.guard import guard
 from hpmpi.transports import Transport, launched, local
 
 Done = TypeVar("Done")
@@ -64,10 +64,10 @@ def main() -> None:
 def connect() -> Transport:
     """Meet the others: over MPI under a launcher, as local processes without one."""
     if launched() is not None:
-        from hpmpi.transports import bells, mpi  # noqa: PLC0415 - importing it starts MPI
+        from hpmpi.transports import mpi, wakeup  # noqa: PLC0415 - importing it starts MPI
 
         if DEAF in os.environ:
-            bells.NAMESPACE = f"/proc/{os.getpid()}/stat"  # a number of each rank's own
+            wakeup.NAMESPACE = f"/proc/{os.getpid()}/stat"  # a number of each rank's own
         return mpi.connect()
     return local.join() or local.lead(2, [sys.executable, *sys.argv])
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpmpi import data
-from hpmpi.decisions import Lost, Refused, Result
+from hpmpi.data import mapped
+from hpmpi.model.records import Lost, Refused, Result
 from tests.mpi.test_hosts import Hosts, hosts, missing
 from tests.runs import MPIRUN, Study, finish, mpirun, processes_of
 
@@ -233,7 +233,7 @@ def kill_receiver(study: DataStudy) -> bool:
         pid = int(process.split()[0])
         with contextlib.suppress(OSError):
             for link in Path(f"/proc/{pid}/fd").iterdir():
-                if re.search(f"/{data.PARTS}[1-9]", str(link.readlink())):
+                if re.search(f"/{mapped.PARTS}[1-9]", str(link.readlink())):
                     os.kill(pid, signal.SIGKILL)
                     return True
     return False

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.decisions import Back, Lost, Started
+from hpmpi.model.records import Back, Lost, Started
 from tests.runs import IS_OPEN_MPI, MPIRUN, Study, finish
 
 TOOLS = ("ip", "unshare", "nsenter", "setpriv", "mount")

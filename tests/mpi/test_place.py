@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.place import CUDA, VARIABLES
+from hpmpi.transports.resources import CUDA, VARIABLES
 from tests.runs import MPIRUN, Study, mpirun
 
 LOOK = """

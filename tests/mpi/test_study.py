@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.decisions import Assigned, Back, Curve, Failure, Lost, Suspension
-from hpmpi.messages import FailureKind
+from hpmpi.model.messages import FailureKind
+from hpmpi.model.records import Assigned, Back, Curve, Failure, Lost, Suspension
 from tests.runs import IS_OPEN_MPI, MPIRUN, Study, finish, mpirun, parent_of
 
 pytestmark = [

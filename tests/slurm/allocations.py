@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from hpmpi import replay
-from hpmpi.decisions import Deadline, Draining, Ended, Lost, Started
+from hpmpi.model.records import Deadline, Draining, Ended, Lost, Started
+from hpmpi.views import replay
 from tests.runs import BIN, OBJECTIVE, ROOT, Study
 from tests.slurm.cluster import Cluster
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hpmpi import summary
 from hpmpi.errors import StoreError
-from hpmpi.messages import Outcome
+from hpmpi.model.messages import Outcome
+from hpmpi.views import run_view
 from tests.runs import ROOT, Study
 from tests.slurm.cluster import LIMIT_S, Cluster
 
@@ -77,7 +77,7 @@ def await_it(has_come: Callable[[], bool]) -> None:
 def outcome(folder: Path) -> Outcome | None:
     """Look what a run has come to; None while it goes on, or has not begun."""
     try:
-        return summary.look(folder).outcome
+        return run_view.look(folder).outcome
     except StoreError:
         return None
 
@@ -200,4 +200,4 @@ def test_every_task_of_an_array_is_a_run_of_its_own(cluster: Cluster, tmp_path: 
     assert [line for line in ended if line not in submission.said.read_text()] == []
     runs = {path.parent for path in tmp_path.rglob("run.h5")}
     assert [outcome(run) for run in runs] == [Outcome.COMPLETE] * 2
-    assert len({summary.look(run).study.seed for run in runs}) == 2
+    assert len({run_view.look(run).study.seed for run in runs}) == 2

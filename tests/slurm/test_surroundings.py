@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.launch import MOST_BARREN
-from hpmpi.summary import look
+from hpmpi.launch.launch import MOST_BARREN
+from hpmpi.views.run_view import look
 from tests.runs import MPIRUN, Study
 from tests.slurm.allocations import TUNE, Tuning
 from tests.slurm.cluster import LIMIT_S, Cluster

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.store import read
-from hpmpi.summary import stored_study
+from hpmpi.storage.run_folder import read
+from hpmpi.views.run_view import stored_study
 from tests.runs import IS_OPEN_MPI, MPIRUN
 from tests.slurm.allocations import Tuning
 from tests.slurm.cluster import Cluster

@@ -1,0 +1,290 @@
+"""Folders in the memory and on the disks of this node that go when nobody uses them any more.
+
+    PARENT/hpmpi-UID-HOST+RUN/lock        whoever uses the folder holds this, shared
+
+Rules:
+
+- The kernel releases what a process that is killed holds. Whoever has a lock alone may remove its
+  folder: the last to leave; after a kill, whoever enters a folder of another run of ours here.
+- What is removed loses its name first: who comes at this moment makes another folder.
+- Memory that batch systems or the machine have no more of is no room, whatever a file system says.
+"""
+
+import contextlib
+import fcntl
+import glob
+import itertools
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from hpmpi.storage.files import is_folder, remove
+
+PARENTS = ("/dev/shm", "$SLURM_TMPDIR", "$TMPDIR", "/tmp")  # noqa: S108 - rooms are ours alone
+"""Where room is looked for, in this order."""
+
+MEMORY_SHARE = 0.8
+"""The share of the memory that is left which may be taken: trials need some, too."""
+
+ENTER_S = 10.0
+"""How long others may take to remove a folder that is to be made again."""
+
+_numbers = itertools.count()
+
+
+class Room:
+    """A folder of this run, in use by this process."""
+
+    def __init__(self, folder: Path, lock: int) -> None:
+        """Take over a shared lock; `enter` makes one."""
+        self.folder = folder
+        self._lock = lock
+
+    def made(self) -> str:
+        """Tell it from any other folder of its name: when it was made, and where."""
+        status = os.fstat(self._lock)
+        return f"{status.st_ino} {status.st_ctime_ns}"
+
+    def leave(self) -> None:
+        """Stop using it; remove it if nobody else does."""
+        if locks(self._lock, fcntl.LOCK_EX):
+            vanish(self.folder)
+        os.close(self._lock)
+
+
+class Rooms:
+    """The folders that a run has on this node; the first is where its processes find each other."""
+
+    def __init__(self, parents: Sequence[str], run: str) -> None:
+        """Enter one below each parent that is here, and remove those whose users were killed.
+
+        Where none is, they are made: what is there on the first node, by a site's prolog, may not
+        be on the others.
+        """
+        self._rooms: list[Room] = []
+        self.trouble = f"none of {', '.join(parents)} is here, or can be made"
+        here = places(parents)
+        self._made = [] if here else made(parents)
+        for parent in here or self._made:
+            try:
+                sweep(parent)
+                self._rooms.append(enter(parent, run))
+            except OSError as error:  # not ours to write in
+                self.trouble = f"none of {', '.join(parents)} can be used: {error}"
+
+    @property
+    def home(self) -> Path | None:
+        """Where processes find each other; None where there is no room at all."""
+        return self._rooms[0].folder if self._rooms else None
+
+    @property
+    def node(self) -> str:
+        """Name what all have in common who find each other here, and nobody else."""
+        made = self._rooms[0].made() if self._rooms else ""
+        return f"{os.uname().nodename} {made}"
+
+    @property
+    def folders(self) -> list[Path]:
+        """List all of them, the best first."""
+        return [room.folder for room in self._rooms]
+
+    def leave(self) -> None:
+        """Leave all."""
+        for room in reversed(self._rooms):
+            room.leave()
+        self._rooms.clear()
+        for folder in self._made:
+            with contextlib.suppress(OSError):  # others are still in it
+                folder.rmdir()
+
+
+def places(parents: Sequence[str]) -> list[Path]:
+    """Find the folders that are meant, each once; a variable that is not set names none."""
+    found: dict[tuple[int, int], Path] = {}
+    for parent in named(parents):
+        if parent.is_dir():
+            seen = parent.stat()
+            found.setdefault((seen.st_dev, seen.st_ino), parent)
+    return list(found.values())
+
+
+def made(parents: Sequence[str]) -> list[Path]:
+    """Make the folders that are meant, as far as that can be."""
+    for parent in named(parents):
+        with contextlib.suppress(OSError):
+            parent.mkdir(parents=True, exist_ok=True)
+    return places(parents)
+
+
+def named(parents: Sequence[str]) -> list[Path]:
+    """List the paths that are meant; a variable that is not set names none."""
+    paths = map(os.path.expandvars, parents)
+    return [Path(path) for path in paths if path.startswith("/") and "$" not in path]
+
+
+def roomy(folders: Sequence[Path], size: int) -> Path | None:
+    """Find the first folder that has room for so many bytes."""
+    return next((folder for folder in folders if free_bytes(folder) >= size), None)
+
+
+def no_room(folders: Sequence[Path], size: int) -> str:
+    """Say that there is no room, and where it was looked for."""
+    there = ", ".join(f"{told(free_bytes(each))} in {each.parent}" for each in folders)
+    return (
+        f"the data are {told(size)}, and {os.uname().nodename} has room for {there or 'nothing'}: "
+        "ask for more memory, or name a larger folder of the nodes in [data] folder"
+    )
+
+
+def told(size: int) -> str:
+    """Tell a size.
+
+    >>> told(3_200_000_000), told(150_000)
+    ('3.2 GB', '0.15 MB')
+    """
+    return f"{size / 1e9:.3g} GB" if size >= 1e9 else f"{size / 1e6:.3g} MB"  # noqa: PLR2004
+
+
+# -- locks -----------------------------------------------------------------------------------------
+
+
+def enter(parent: Path, run: str) -> Room:
+    """Make the folder of a run, or use the one that is there; raises OSError."""
+    folder = parent / f"{prefix()}{run}"
+    gives_up_at = time.monotonic() + ENTER_S
+    while True:
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        if not is_ours(folder):
+            raise PermissionError(f"{folder} is somebody else's")
+        with contextlib.suppress(FileNotFoundError):  # it was removed meanwhile
+            lock = open_lock(folder / "lock")
+            if locks(lock, fcntl.LOCK_SH) and is_same(lock, folder / "lock"):
+                return Room(folder, lock)
+            os.close(lock)
+        if time.monotonic() > gives_up_at:
+            raise TimeoutError(f"{folder} is being removed, and stays")
+        time.sleep(0.01)
+
+
+def sweep(parent: Path) -> None:
+    """Remove the folders of runs that have nobody left here."""
+    for folder in parent.glob(f"{glob.escape(prefix())}*"):
+        if not is_ours(folder):
+            continue
+        with contextlib.suppress(OSError):
+            lock = open_lock(folder / "lock")
+            if locks(lock, fcntl.LOCK_EX) and is_same(lock, folder / "lock"):
+                vanish(folder)
+            os.close(lock)
+
+
+def prefix() -> str:
+    """Begin the names of what is of this user and host: a file system may be of several.
+
+    No host's name goes on after another's: `n` must not sweep what is in use on `n-2`.
+    """
+    host = re.sub(r"[^\w.-]", lambda odd: f"%{ord(odd[0]):x}%", os.uname().nodename)
+    return f"hpmpi-{os.getuid()}-{host}+"
+
+
+def open_lock(path: Path) -> int:
+    """Open a file to lock; raises OSError."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
+def locks(descriptor: int, how: int) -> bool:
+    """Lock a file, if that can be without waiting."""
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def is_same(descriptor: int, path: Path) -> bool:
+    """Tell whether a file still has its name."""
+    with contextlib.suppress(OSError):
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    return False
+
+
+def is_ours(folder: Path) -> bool:
+    """Tell whether a folder, which is no link, is this user's."""
+    with contextlib.suppress(OSError):
+        return is_folder(folder) and folder.lstat().st_uid == os.getuid()
+    return False
+
+
+def vanish(folder: Path) -> None:
+    """Remove a folder at once, for all who look; its memory, too, where others have it open."""
+    gone = folder.with_name(f"{folder.name}.gone-{os.getpid()}-{next(_numbers)}")
+    with contextlib.suppress(OSError):
+        folder.rename(gone)
+        for path in gone.rglob("*"):
+            if path.is_file() and not path.is_symlink():
+                os.truncate(path, 0)
+    remove(gone)
+
+
+# -- memory ----------------------------------------------------------------------------------------
+
+
+def free_bytes(folder: Path) -> int:
+    """Count what can be laid down in a folder."""
+    disk = os.statvfs(folder)
+    free = disk.f_bavail * disk.f_frsize if disk.f_blocks else sys.maxsize
+    return min(free, int(free_memory() * MEMORY_SHARE)) if is_memory(folder) else free
+
+
+def is_memory(folder: Path) -> bool:
+    """Tell whether what lies in a folder is in memory."""
+    device = folder.stat().st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    for line in text_of(Path("/proc/self/mountinfo")).split("\n")[:-1]:
+        words = line.split()
+        if words[2] == number:
+            return words[words.index("-") + 1] in ("tmpfs", "ramfs")
+    return False
+
+
+def free_memory() -> int:
+    """Count the bytes of memory that are left to this process, by the machine and its groups."""
+    meminfo = numbers(Path("/proc/meminfo"))
+    return max(0, min([meminfo.get("MemAvailable:", sys.maxsize >> 10) << 10, *headrooms()]))
+
+
+def headrooms() -> Iterator[int]:
+    """Find what is left of the limit of each control group that this process is in."""
+    for line in text_of(Path("/proc/self/cgroup")).split("\n")[:-1]:
+        _, kind, path = line.split(":", 2)
+        limit, used = "memory.max", "memory.current"
+        if kind == "memory":  # the older kind
+            limit, used = "memory.limit_in_bytes", "memory.usage_in_bytes"
+        elif kind:
+            continue
+        top = Path("/sys/fs/cgroup", kind)
+        group = top / path.lstrip("/")
+        for folder in (group, *group.parents):
+            with contextlib.suppress(ValueError):  # "max", or nothing at all
+                cache = numbers(folder / "memory.stat")
+                idle = cache.get("total_inactive_file", cache.get("inactive_file", 0))
+                yield int(text_of(folder / limit)) - int(text_of(folder / used)) + idle
+            if folder == top:
+                break
+
+
+def numbers(path: Path) -> dict[str, int]:
+    """Read lines of a name and a number."""
+    lines = [line.split() for line in text_of(path).split("\n")[:-1]]
+    return {words[0]: int(words[1]) for words in lines}
+
+
+def text_of(path: Path) -> str:
+    """Read a file of the kernel's; nothing where it has none."""
+    with contextlib.suppress(OSError):
+        return os.fsdecode(path.read_bytes())
+    return ""

@@ -1,0 +1,1 @@
+"""What a journal says, pure: standings, progress, series and tables."""

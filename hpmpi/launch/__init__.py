@@ -1,0 +1,1 @@
+"""Start the ranks of a study and see them through; submit it."""

@@ -1,0 +1,192 @@
+"""ASHA, the promotion form: asynchronous successive halving.
+
+Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020 (arXiv 1810.05934),
+Algorithm 2. When a rank is free, the best trial of a rung that is in the rung's top 1/eta and was
+not promoted yet goes on to the next rung; rungs are looked through from the top down; where none
+has one, a new trial starts at the bottom.
+
+Rules that the paper leaves open:
+
+- Rungs are r, r*eta, r*eta^2, ... by exact multiplication, and the top one trains to R itself; but
+  where R is more than sqrt(eta) times the last of them, it is a rung of its own above it: a step of
+  much more than eta would cost more than it saves.
+- Ties go to the result that came in earlier.
+- A result that is no number, and a job that was given up, count in the rung as the worst, and are
+  never promoted.
+- Promoted trials stay in the ranking. Promotion is marked when the job is asked for.
+"""
+
+from heapq import heappop, heappush, heappushpop
+from typing import Annotated
+
+import msgspec
+
+from hpmpi.errors import SettingsError
+from hpmpi.master.schedulers import Trials, TrialsState
+from hpmpi.master.searchers import Searcher
+from hpmpi.model.trial import WORST, Config, Job
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Eta = Annotated[int, msgspec.Meta(ge=2)]
+
+
+class RungState(msgspec.Struct, frozen=True):
+    """What changes in a rung: (trial, loss) as they came in, null the worst; who was promoted."""
+
+    results: list[tuple[int, float | None]]
+    promoted: list[int]
+
+
+class AshaState(msgspec.Struct, frozen=True):
+    """What changes in ASHA."""
+
+    trials: TrialsState
+    rungs: list[RungState]
+
+
+class Asha:
+    """Promote one trial in `eta` from each rung to the next, as soon as it is among the best."""
+
+    def __init__(
+        self,
+        searcher: Searcher,
+        *,
+        max_resource: Positive,
+        min_resource: Positive = 1,
+        eta: Eta = 3,
+    ) -> None:
+        """Raise SettingsError where there is no rung."""
+        if min_resource > max_resource:
+            given = f"scheduler.min_resource = {min_resource}"
+            limit = f"scheduler.max_resource = {max_resource}"
+            raise SettingsError([f"{given} must not be greater than {limit}"])
+        self._trials = Trials(searcher)
+        self._resources = ladder(min_resource, max_resource, eta)
+        self._rungs = [Rung(eta) for _ in self._resources]
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """The resource of each rung, lowest first."""
+        return self._resources
+
+    @property
+    def promotable(self) -> bool:
+        """Whether any rung has a trial that may go on."""
+        return any(rung.promotable for rung in self._rungs[:-1])
+
+    def ask(self, *, may_start: bool, rungs: int) -> Job | None:
+        """Promote if any rung allows it, else start a trial (Algorithm 2, get_job)."""
+        for rung in reversed(range(rungs - 1)):
+            trial = self._rungs[rung].promote()
+            if trial is not None:
+                above = rung + 1
+                return Job(trial, above, self._resources[above], self._trials.configs[trial])
+        return self._trials.new(self._resources[0]) if may_start and rungs else None
+
+    def tell(self, job: Job, loss: float) -> list[int]:
+        """Rank a result in its rung."""
+        self._rungs[job.rung].add(job.trial, loss)
+        self._trials.tell(job, loss)
+        over = job.rung == len(self._rungs) - 1 or loss == WORST
+        return [job.trial] if over else []
+
+    def adopt(self, trial: int, config: Config) -> None:
+        """Have a trial be of this configuration."""
+        self._trials.adopt(trial, config)
+
+    def state(self) -> object:
+        """Return all that changes."""
+        rungs = [rung.state() for rung in self._rungs]
+        return msgspec.to_builtins(AshaState(self._trials.state(), rungs))
+
+    def restore(self, state: object) -> None:
+        """Go on from a state."""
+        saved = msgspec.convert(state, AshaState)
+        self._trials.restore(saved.trials)
+        for rung, rung_state in zip(self._rungs, saved.rungs, strict=True):
+            rung.restore(rung_state)
+
+
+def ladder(low: int, high: int, eta: int) -> tuple[int, ...]:
+    """List the resources of the rungs.
+
+    >>> ladder(1, 81, 3), ladder(1, 100, 3), ladder(1, 80, 3), ladder(5, 5, 2)
+    ((1, 3, 9, 27, 81), (1, 3, 9, 27, 100), (1, 3, 9, 27, 80), (5,))
+    """
+    rungs = [low]
+    while rungs[-1] * eta <= high:
+        rungs.append(rungs[-1] * eta)
+    is_apart = high**2 > eta * rungs[-1] ** 2  # more than sqrt(eta) times, exactly
+    return (*rungs, high) if is_apart else (*rungs[:-1], high)
+
+
+class Rung:
+    """The results of one rung; finds the best trial that may be promoted, in O(log n).
+
+    A result's place is (loss, arrival). The n results are split in two heaps: `_top` has the best
+    floor(n / eta), worst first; `_rest` has the others, best first. The best result that was not
+    promoted may be promoted if it is no worse than the worst of the top.
+    """
+
+    def __init__(self, eta: int) -> None:
+        """Start without results."""
+        self._eta = eta
+        self._trials: list[int] = []
+        self._losses: list[float] = []
+        self._promoted: list[int] = []
+        self._top: list[tuple[float, int]] = []
+        self._rest: list[tuple[float, int]] = []
+        self._waiting: list[tuple[float, int]] = []
+
+    def add(self, trial: int, loss: float) -> None:
+        """Rank a result."""
+        place = (loss, len(self._trials))
+        self._trials.append(trial)
+        self._losses.append(loss)
+        if loss < WORST:
+            heappush(self._waiting, place)
+        self._rank(place)
+
+    @property
+    def promotable(self) -> bool:
+        """Whether a trial of this rung may go on."""
+        if not self._waiting or not self._top:
+            return False
+        return self._waiting[0] <= negated(self._top[0])
+
+    def promote(self) -> int | None:
+        """Mark as promoted, and return, the best trial that may be (Algorithm 2, line 15)."""
+        if not self.promotable:
+            return None
+        trial = self._trials[heappop(self._waiting)[1]]
+        self._promoted.append(trial)
+        return trial
+
+    def state(self) -> RungState:
+        """Return all that changes."""
+        losses = [None if loss == WORST else loss for loss in self._losses]
+        return RungState(list(zip(self._trials, losses, strict=True)), list(self._promoted))
+
+    def restore(self, state: RungState) -> None:
+        """Go on from a state, on a rung without results."""
+        assert not self._trials, "a rung that has results can't be restored"
+        for trial, loss in state.results:
+            self.add(trial, WORST if loss is None else loss)
+        promoted = set(state.promoted)
+        self._promoted = list(state.promoted)
+        # A sorted list is a heap.
+        self._waiting = sorted(
+            place for place in self._waiting if self._trials[place[1]] not in promoted
+        )
+
+    def _rank(self, place: tuple[float, int]) -> None:
+        if self._top and place < negated(self._top[0]):
+            place = negated(heappushpop(self._top, negated(place)))
+        heappush(self._rest, place)
+        if len(self._top) < len(self._trials) // self._eta:
+            heappush(self._top, negated(heappop(self._rest)))
+
+
+def negated(place: tuple[float, int]) -> tuple[float, int]:
+    """Turn the order around: heapq knows only the least."""
+    return -place[0], -place[1]

@@ -1,0 +1,57 @@
+"""Full training: every trial goes straight to the top, and none is stopped early.
+
+The yardstick for any other scheduler, and what a model wants that has no resource.
+"""
+
+from typing import Annotated
+
+import msgspec
+
+from hpmpi.master.schedulers import Trials, TrialsState
+from hpmpi.master.searchers import Searcher
+from hpmpi.model.trial import Config, Job
+
+
+class Full:
+    """Train each trial to `max_resource` at once."""
+
+    def __init__(
+        self,
+        searcher: Searcher,
+        *,
+        max_resource: Annotated[int, msgspec.Meta(ge=1)] = 1,
+    ) -> None:
+        """Have one rung."""
+        self._trials = Trials(searcher)
+        self._max_resource = max_resource
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """The one rung."""
+        return (self._max_resource,)
+
+    @property
+    def promotable(self) -> bool:
+        """There is nowhere to go."""
+        return False
+
+    def ask(self, *, may_start: bool, rungs: int) -> Job | None:
+        """Start a trial."""
+        return self._trials.new(self._max_resource) if may_start and rungs else None
+
+    def tell(self, job: Job, loss: float) -> list[int]:
+        """Pass a result on to the searcher."""
+        self._trials.tell(job, loss)
+        return [job.trial]
+
+    def adopt(self, trial: int, config: Config) -> None:
+        """Have a trial be of this configuration."""
+        self._trials.adopt(trial, config)
+
+    def state(self) -> object:
+        """Return all that changes."""
+        return msgspec.to_builtins(self._trials.state())
+
+    def restore(self, state: object) -> None:
+        """Go on from a state."""
+        self._trials.restore(msgspec.convert(state, TrialsState))

@@ -1,0 +1,133 @@
+"""What is asked of Slurm for a submission, in Slurm's own words, checked before Slurm sees it."""
+
+import re
+from typing import Annotated, Any
+
+import msgspec
+
+from hpmpi.errors import SettingsError
+from hpmpi.study.schema import fill_struct
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
+
+OURS = {"array", "error", "open-mode", "output", "parsable", "test-only", "wait", "wrap"}
+"""Options of sbatch that have another door here, or that would hide the answer or the log."""
+
+VARIABLES = {"SBATCH_TIMELIMIT": "time", "SBATCH_ARRAY_INX": "array"}
+"""Variables of sbatch that are not named like their options."""
+
+KEY = re.compile(r"[a-z][a-z0-9-]*")
+ID = re.compile(r"[0-9]+(_[0-9]+)?")
+RANGE = re.compile(r"([0-9]{1,7})(?:-([0-9]{1,7})(?::([1-9][0-9]{0,6}))?)?")
+
+
+class Needs(msgspec.Struct, frozen=True, kw_only=True):
+    """What an allocation is to be like; `time` in any of Slurm's forms, or in minutes.
+
+    `after` is an allocation whose end is waited for, `setup` lines of shell that come first,
+    `sbatch` options that have no name here.
+    """
+
+    nodes: Count
+    ntasks_per_node: Count
+    time: Count | NonEmpty
+    cpus_per_task: Count | None = None
+    gpus_per_task: Count | NonEmpty | None = None
+    gpus_per_node: Count | NonEmpty | None = None
+    mem: NonEmpty | None = None
+    partition: NonEmpty | None = None
+    account: NonEmpty | None = None
+    qos: NonEmpty | None = None
+    constraint: NonEmpty | None = None
+    job_name: NonEmpty | None = None
+    array: NonEmpty | None = None
+    after: Count | NonEmpty | None = None
+    setup: list[str] = []
+    sbatch: list[str] = []
+
+
+def check(table: dict[str, Any]) -> Needs:
+    """Make needs of what was asked for; raises SettingsError with every mistake."""
+    problems: list[str] = []
+    needs = fill_struct(Needs, table, "submit", problems)
+    if needs is not None:
+        problems += mistakes(needs)
+    if needs is None or problems:
+        raise SettingsError(problems)
+    return needs
+
+
+def mistakes(needs: Needs) -> list[str]:
+    """Say what Slurm would take for something else."""
+    problems = []
+    for name, value in msgspec.structs.asdict(needs).items():
+        lines = map(str, value if isinstance(value, list) else [value])
+        problems += [f"{name} = {line!r} is no line" for line in lines if not line.isprintable()]
+    for read, text in ((minutes, str(needs.time)), (numbers, needs.array or "0")):
+        try:
+            read(text)
+        except ValueError as error:
+            problems.append(str(error))
+    if needs.after is not None and not ID.fullmatch(str(needs.after)):
+        problems.append(f"after = {needs.after!r} must be the id of a job of Slurm's")
+    for option in needs.sbatch:
+        key = option.partition("=")[0]
+        if key in OURS or not KEY.fullmatch(key):
+            problems.append(
+                f"sbatch = {option!r} must be KEY=VALUE, an option's long name without dashes, and "
+                f"none of: {', '.join(sorted(OURS))}"
+            )
+    return problems
+
+
+def option_of(name: str) -> str:
+    """Name what an option of sbatch's, or a variable of its environment, is about.
+
+    >>> [option_of(name) for name in ("SBATCH_NO_REQUEUE", "SBATCH_TIMELIMIT", "mem-per-cpu")]
+    ['requeue', 'time', 'mem']
+    """
+    named = VARIABLES.get(name, name.removeprefix("SBATCH_").lower().replace("_", "-"))
+    return named.removeprefix("no-").partition("-per-" if named.startswith("mem") else "\0")[0]
+
+
+def minutes(text: str) -> int:
+    """Read a time in one of Slurm's forms, as the minutes that Slurm rounds it up to.
+
+    Raises ValueError.
+
+    >>> [minutes(text) for text in ("90", "90:00", "1:29:01", "2-0", "1-12:30")]
+    [90, 90, 90, 2880, 2190]
+    """
+    days, dash, clock = text.rpartition("-")
+    parts = clock.split(":")
+    # Without days or hours the first number is minutes.
+    units = (3600, 60, 1) if dash or len(parts) > len("MS") else (60, 1)
+    words = [days if dash else "0", *parts]
+    if len(parts) <= len(units) and all(each.isascii() and each.isdecimal() for each in words):
+        pairs = zip(words, (86400, *units), strict=False)
+        seconds: int = sum(int(word) * unit for word, unit in pairs)
+        if seconds > 0:
+            return -(-seconds // 60)
+    forms = "minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS"
+    raise ValueError(f"time = {text!r} must be {forms}, and more than nothing")
+
+
+def numbers(text: str) -> list[int]:
+    """List the tasks of an array, which Slurm writes as `0-3`, `1,5`, `0-9:3`, all with `%2` or so.
+
+    Raises ValueError.
+
+    >>> numbers("0-3%2"), numbers("1,5"), numbers("7,0-9:3")
+    ([0, 1, 2, 3], [1, 5], [0, 3, 6, 7, 9])
+    """
+    tasks, percent, most = text.partition("%")
+    parts = [RANGE.fullmatch(part) for part in tasks.split(",")]
+    found = set()
+    for part in parts:
+        if part is not None:
+            first, last, step = part.groups()
+            found |= set(range(int(first), int(last or first) + 1, int(step or 1)))
+    if None in parts or not found or (percent and not re.fullmatch("[1-9][0-9]*", most)):
+        raise ValueError(f"array = {text!r} must be numbers and ranges, as in 0-3, 1,5 or 0-9%2")
+    return sorted(found)

@@ -1,0 +1,350 @@
+"""The run folder: the journal, the results file, and the status.
+
+    DIR/journal.jsonl      every decision, a line each, written before the order it leads to leaves
+    DIR/run.h5             all that is known, as tables that any HDF5 program reads
+    DIR/run.h5.previous    the one before it
+    DIR/status             "<id of the newest start> <state>", for the guards and for people
+    DIR/lock               who writes here (lock.py)
+    DIR/trials/            what trials have written into folders of their own
+    DIR/launch             what `hpmpi launch` tells its ranks, while it lives (heartbeat_file.py)
+
+Rules: the journal is only appended to, so a kill at any instant loses no line; a torn last line is
+dropped. Each line ends with a checksum of itself. `run.h5` is written beside, synced and renamed,
+so it is whole at any time; it has the journal so far and the jobs' state, so loading is: the state,
+then the lines after it. What is damaged in one is taken from the other, or said; it is never
+guessed, and reading changes nothing. No link in the folder is followed out of it. No pickle.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from hpmpi.errors import DiskError, StoreError
+from hpmpi.history.tables import Columns
+from hpmpi.master.jobs import JobsState
+from hpmpi.model.records import Decision
+from hpmpi.storage import files, results_file
+from hpmpi.storage.journal import (
+    UNREADABLE,
+    decoded,
+    is_whole,
+    line_of,
+    mended,
+    open_journal,
+    read_rows,
+    same_run,
+)
+from hpmpi.storage.lock import Lock
+
+FORMAT = results_file.FORMAT
+Contents = results_file.Contents
+JOURNAL = "journal.jsonl"
+RESULTS = "run.h5"
+PREVIOUS = "run.h5.previous"
+STATUS = "status"
+
+UNWRITTEN = "unwritten"
+"""The state of a start that has completed the study, and could not write its results file."""
+
+BESIDE = ("lock", "launch", "unbegun", "logs/*", "baseline/*.log")
+FILES = (JOURNAL, RESULTS, PREVIOUS, STATUS, *BESIDE)
+FOLDERS = ("checkpoints", "trials", "logs", "baseline", "baseline/checkpoints", "baseline/trials")
+"""What is ours in a run folder."""
+
+SYNC_EVERY_S = 1.0
+"""How much of the journal a power failure may cost."""
+
+
+UNWRITABLE = (OSError, ImportError, ValueError, TypeError, OverflowError, RuntimeError)
+"""What HDF5 raises that can't write a file, or isn't here."""
+
+
+Seen = list[tuple[int, int, int]]
+"""Of each file there: its inode, size and time of change."""
+
+
+class Saved(msgspec.Struct, frozen=True):
+    """What a run folder holds; the `state` of the jobs has the first `counted` decisions in it.
+
+    `length`: how many bytes the journal has of just these decisions; None where it is damaged.
+    `written`: how many of them run.h5 tells of.
+    """
+
+    decisions: list[Decision]
+    state: JobsState | None = None
+    counted: int = 0
+    length: int | None = None
+    written: int = 0
+
+
+NOTHING = Saved([])
+
+
+class Store:
+    """A run folder, open for writing."""
+
+    def __init__(self, folder: Path, saved: Saved = NOTHING, lock: Lock | None = None) -> None:
+        """Go on after what `read` has read from the same folder, which nobody has written since."""
+        self.folder = folder
+        self.decisions = list(saved.decisions)
+        self.lock = lock
+        files.make_folder(folder)
+        files.sweep(folder, (JOURNAL, RESULTS, PREVIOUS, STATUS))
+        if not self.decisions:
+            for name in (RESULTS, PREVIOUS):
+                (folder / name).unlink(missing_ok=True)
+        self._length = self._rewrite() if saved.length is None else saved.length
+        self._journal = open_journal(folder / JOURNAL, self._length)
+        self._doubtful = False
+        self._synced_at = time.monotonic()
+
+    def append(self, *decisions: Decision) -> None:
+        """Write decisions; once this returns, the end of this process does not lose them.
+
+        Raises DiskError where the disk does not take them: then none is in the journal, and all may
+        be appended again later; StoreError where the folder is another run's by now.
+        """
+        text = b"".join(map(line_of, decisions))
+        try:
+            self._prepare()
+            files.write(self._journal, text)
+        except OSError as error:
+            self._cut()
+            raise self._trouble(error) from error
+        self._length += len(text)
+        self.decisions += decisions
+
+    def sync(self) -> None:
+        """Have the disk hold what was appended, and the lock kept, about once a second.
+
+        Raises as `append` does.
+        """
+        if time.monotonic() - self._synced_at < SYNC_EVERY_S:
+            return
+        self._synced_at = time.monotonic()
+        try:
+            self._prepare()
+            os.fsync(self._journal)
+        except OSError as error:
+            # What the disk did not take it may have forgotten, and the next call would not say so.
+            self._doubtful = True
+            raise self._trouble(error) from error
+
+    @property
+    def length(self) -> int:
+        """How long the journal is, in bytes."""
+        return self._length
+
+    @property
+    def partial(self) -> Path:
+        """The file that the next results are written into, before they are adopted."""
+        return self.folder / f".{RESULTS}.{os.getpid()}"
+
+    def adopt(self) -> None:
+        """Put new results in place; raises StoreError, and leaves the file that is there."""
+        self._keep_lock()
+        try:
+            self._replace(self.partial)
+        except OSError as error:
+            self.partial.unlink(missing_ok=True)
+            raise StoreError(f"{self.folder / RESULTS} can't be written: {error}") from error
+
+    def status(self, start: str, state: str) -> Path:
+        """Say, in a file, which start is the newest and whether it goes on; return the file."""
+        path = self.folder / STATUS
+        try:
+            files.replace(path, f"{start} {state}\n".encode())
+        except OSError as error:
+            raise DiskError(f"{path} can't be written: {error.strerror}") from error
+        return path
+
+    def close(self) -> None:
+        """Have the disk hold everything, and let the next run have the folder."""
+        try:
+            os.fsync(self._journal)
+        except OSError as error:
+            raise self._trouble(error) from error
+        finally:
+            os.close(self._journal)
+            if self.lock is not None:
+                self.lock.release()
+
+    def _keep_lock(self) -> None:
+        if self.lock is not None:
+            self.lock.beat(time.monotonic())
+
+    def _prepare(self) -> None:
+        """See to it that the folder is ours, and the journal as long as it should be."""
+        self._keep_lock()
+        if self._doubtful:
+            before, self._length = self._journal, self._rewrite()
+            self._journal = open_journal(self.folder / JOURNAL, self._length)
+            self._doubtful = False
+            os.close(before)
+
+    def _rewrite(self) -> int:
+        """Write the journal anew; return its length."""
+        text = b"".join(map(line_of, self.decisions))
+        files.replace(self.folder / JOURNAL, text)
+        return len(text)
+
+    def _cut(self) -> None:
+        """Take back what the disk took of the lines."""
+        try:
+            os.ftruncate(self._journal, self._length)
+        except OSError:
+            self._doubtful = True
+
+    def _trouble(self, error: OSError) -> DiskError:
+        return DiskError(f"{self.folder / JOURNAL} can't be written: {error.strerror}")
+
+    def _replace(self, partial: Path) -> None:
+        whole, previous = self.folder / RESULTS, self.folder / PREVIOUS
+        if whole.exists():
+            # A copy beside, so that there is no instant without a whole file.
+            link = self.folder / f".{PREVIOUS}.{os.getpid()}"
+            link.unlink(missing_ok=True)
+            files.link_or_copy(whole, link)
+            link.rename(previous)
+        partial.rename(whole)
+        files.sync(self.folder)
+
+
+def write_results(
+    file: Path, contents: Contents, tables: Mapping[str, Columns], attributes: Mapping[str, str]
+) -> None:
+    """Write the results of a run into a file beside run.h5; raises StoreError."""
+    try:
+        file.unlink(missing_ok=True)
+        results_file.write(file, contents, tables, attributes)
+    except UNWRITABLE as error:
+        with contextlib.suppress(OSError):
+            file.unlink(missing_ok=True)
+        full = isinstance(error, OSError) and error.errno in files.NO_ROOM
+        kind = DiskError if full else StoreError
+        raise kind(f"{file.parent / RESULTS} can't be written: {error}") from error
+
+
+def prove(file: Path) -> None:
+    """Find out whether a results file can be written here at all; raises StoreError."""
+    write_results(file, Contents([], b""), {"trials": {"id": []}}, {})
+    files.remove(file)
+
+
+def holds_run(folder: Path) -> bool:
+    """Tell whether a folder is that of a run."""
+    return any((folder / name).exists() for name in (JOURNAL, RESULTS, PREVIOUS))
+
+
+def is_begun(folder: Path) -> bool:
+    """Tell whether all that is in a folder is of a run that never came to a decision."""
+    ours = {name.partition("/")[0] for name in (*FILES, *FOLDERS)}
+    return folder.is_dir() and all(path.name in ours for path in folder.iterdir())
+
+
+def look(folder: Path) -> Seen:
+    """Tell what the files that `read` reads look like: as long as that is the same, so are they."""
+    seen = []
+    for name in (JOURNAL, RESULTS, PREVIOUS):
+        with contextlib.suppress(OSError):  # it is not there
+            stat = (folder / name).stat()
+            seen.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
+    return seen
+
+
+class Status(NamedTuple):
+    """The id of the newest start, and what it has come to; empty where nothing says so."""
+
+    start: str
+    state: str
+
+
+def read_status(folder: Path) -> Status:
+    """Read what has become of the newest start."""
+    try:
+        words = files.read(folder / STATUS).decode(errors="replace").split()
+    except OSError:
+        words = []
+    return Status(*words[:2]) if len(words) > 1 else Status("", "")
+
+
+def read(folder: Path, *, needs_state: bool = True) -> Saved:
+    """Read what a run folder holds, and change nothing; raises StoreError.
+
+    A folder that holds nothing of ours, or is not there, has no decisions. Without need for the
+    state, no HDF5 is read where the journal is whole.
+    """
+    files.refuse_strangers(folder, FILES, FOLDERS)
+    return read_whole(folder, needs_state=needs_state) or read_damaged(folder)
+
+
+def read_whole(folder: Path, *, needs_state: bool) -> Saved | None:
+    """Read a journal that is whole, and the state; None where a results file has to mend it."""
+    rows = read_rows(folder / JOURNAL)
+    if not rows or not all(map(is_whole, rows)):
+        return None
+    first, length = rows[0], sum(map(len, rows)) + len(rows)
+    decisions = decoded(rows, folder / JOURNAL)
+    del rows  # there need not be room for all at once
+    written = 0
+    for file, found in found_in(folder, first) if needs_state else ():
+        if found.counted > len(decisions):
+            return None
+        written = max(written, found.counted)
+        with contextlib.suppress(StoreError):
+            state = state_of(found.state, file)
+            return Saved(decisions, state, found.counted, length, written)
+    return Saved(decisions, length=length, written=written)
+
+
+def with_state(folder: Path, first: bytes, decisions: list[Decision]) -> Saved:
+    """Find the newest state that can be gone on from where a journal begins so, if there is one."""
+    for file, found in found_in(folder, first):
+        with contextlib.suppress(StoreError):
+            if found.counted <= len(decisions):
+                return Saved(decisions, state_of(found.state, file), found.counted)
+    return Saved(decisions)
+
+
+def found_in(folder: Path, first: bytes) -> Iterator[tuple[Path, results_file.Found]]:
+    """Read the results files of the run whose journal begins so; the journal has everything."""
+    for file in (folder / RESULTS, folder / PREVIOUS):
+        with contextlib.suppress(StoreError):
+            if file.exists() and (found := results_file.read(file)).first == first:
+                yield file, found
+
+
+def read_damaged(folder: Path) -> Saved:
+    """Read a journal that is damaged or not there, with what results files have of it."""
+    rows = read_rows(folder / JOURNAL)
+    problems = []
+    for file in (folder / RESULTS, folder / PREVIOUS):
+        if not file.exists():
+            continue
+        try:
+            found = results_file.read(file)
+            state = state_of(found.state, file)
+            lines = results_file.read_lines(file)
+        except StoreError as error:
+            problems.append(str(error))
+            continue
+        if not rows or same_run(rows, lines):
+            decisions = decoded(mended(rows, lines), folder / JOURNAL)
+            return Saved(decisions, state, found.counted, written=found.counted)
+    if problems and not rows:
+        told = "\n".join(problems)
+        raise StoreError(f"the results can't be read; --fresh moves them aside:\n{told}")
+    return Saved(decoded(rows, folder / JOURNAL))
+
+
+def state_of(text: bytes, path: Path) -> JobsState:
+    """Decode the jobs' state of a results file; raises StoreError, also where it has none."""
+    try:
+        return msgspec.json.decode(text, type=JobsState)
+    except UNREADABLE as error:
+        raise StoreError(f"the state in {path} is damaged: {error}") from error

@@ -1,0 +1,1 @@
+"""A worker rank, and the process of its objective."""

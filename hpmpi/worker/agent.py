@@ -1,0 +1,253 @@
+"""The agent on a worker rank: orders in, reports and heartbeats out.
+
+A rank does not run the objective: its child does. So the rank has always time to beat, to kill the
+child, and to stop. (Unless the study wants no isolation: then there is a Bare instead of a Child.)
+Jobs that come while the child is busy wait in line. Points of a learning curve wait for the next
+heartbeat or the end of the job, so that the leader hears a rank rarely. They are of the job in
+work: what else comes is from something that another job has left running, and is dropped.
+
+A rank beats at its interval whatever else it says: the leader's answer to a beat is the only sign
+that the leader is alive, but for one that thinks. Nobody's silence counts while the rank itself was
+held up.
+"""
+
+import os
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from hpmpi.errors import TransportError
+from hpmpi.guard import guard, sockets
+from hpmpi.model.messages import (
+    Assign,
+    Beat,
+    Chunk,
+    Failed,
+    Finished,
+    Goodbye,
+    Need,
+    NoData,
+    Order,
+    Point,
+    Progress,
+    Ready,
+    Receive,
+    Report,
+    Retire,
+    Save,
+    Stop,
+    Suspended,
+    Want,
+    Welcome,
+)
+from hpmpi.transports import LEADER, Transport
+from hpmpi.worker.bare import Bare
+from hpmpi.worker.delivery import Delivery
+from hpmpi.worker.leader_signs import Vitals
+from hpmpi.worker.spawn import Forked
+from hpmpi.worker.supervisor import Child
+
+FIRST_WORD_S = 600.0
+"""How long rank 0 may take to read its files before its first word."""
+
+SILENCES = 10
+"""A rank leaves when rank 0 was silent for so many times `patience_s`, and does not renew the lock
+of its folder either, as it does while it thinks."""
+
+LOOK_EVERY_S = 0.2
+"""How often the child's limits are looked at."""
+
+SEND_EVERY_S = 0.001
+"""How often the rest of a large order is sent to the child, as much as there is room for."""
+
+MOST_POINTS = 1000
+"""How many points of a learning curve may wait for the next heartbeat."""
+
+END_LOOK_S = 0.02
+"""How often it is looked whether the child has ended, when it was told to."""
+
+GOODBYE_S = 1.0
+"""How long the last word may take to leave."""
+
+
+class Worker:
+    """A worker rank's life, from the Welcome to the Stop."""
+
+    def __init__(self, transport: Transport, forked: Forked | None = None) -> None:
+        """Work for the leader at the other end; `forked` is to be the first child's process."""
+        self._forked = forked
+        self._transport = transport
+        self._decoder = msgspec.msgpack.Decoder(Order)
+        self._orders: deque[Order] = deque()
+        self._jobs: deque[Assign] = deque()
+        self._points: list[Point] = []
+        self._job: Assign | None = None
+        self._introduced = False
+        self._heard_at = time.monotonic()
+        self._beat_at = 0.0
+        self._woke_at = self._heard_at
+
+    def serve(self) -> int:
+        """Work until told to stop, or until rank 0 is gone; return the exit code."""
+        try:
+            welcome = self._await_welcome()
+            return 0 if welcome is None else self._serve(welcome)
+        except TransportError:
+            return 1
+
+    def _serve(self, welcome: Welcome) -> int:
+        folder = Path(welcome.folder)
+        guard.tell_guard(folder / "status", welcome.start)
+        output = folder / "logs" / f"rank-{self._transport.rank}.log"
+        share = self._transport.share
+        self._vitals = Vitals(folder)
+        self._delivery = Delivery(welcome, self._transport.rank, self._say)
+        welcome = self._delivery.welcome
+        child: Child | Bare
+        if welcome.isolated:
+            child = Child(welcome, output, share, self._forked)
+        else:
+            if self._forked is not None:
+                self._forked.dismiss()
+            child = Bare(welcome, output, share, lambda: self._breathe(welcome, child))
+        try:
+            while (code := self._turn(welcome, child, LOOK_EVERY_S)) is None:
+                pass
+        finally:
+            child.close()
+            self._delivery.close()
+        return code
+
+    def _await_welcome(self) -> Welcome | None:
+        while time.monotonic() - self._heard_at < FIRST_WORD_S:
+            self._listen(1.0)
+            while self._orders:
+                match self._orders.popleft():
+                    case Welcome() as welcome:
+                        return welcome
+                    case Stop():
+                        return None
+                    case _:
+                        pass
+        return None
+
+    def _turn(self, welcome: Welcome, child: Child | Bare, limit_s: float) -> int | None:
+        """Do what is due, then wait for news; return the exit code when it is time to leave."""
+        now = time.monotonic()
+        if now - self._woke_at > welcome.patience_s:
+            self._heard_at = now
+        self._woke_at = now
+        silent = now - self._heard_at > SILENCES * welcome.patience_s
+        if silent and not self._vitals.show_life(now):
+            return 0  # an error would have the guard wait for the end of the run
+        if now - self._beat_at >= welcome.beat_s:
+            self._beat_at = now
+            sockets.hold()
+            self._pass_points_on()
+            self._say(Beat())
+        if not self._delivery.done:
+            for report in self._delivery.poll(child.start):
+                self._say(report)
+        self._begin_job(child)
+        for report in child.poll(now):
+            self._pass_on(report)
+        if self._jobs and self._job is None:
+            limit_s = 0.0
+        if child.unsent:
+            limit_s = min(limit_s, SEND_EVERY_S)
+        wait_s = max(0.0, min(self._beat_at + welcome.beat_s - now, limit_s))
+        expects = self._job is not None or not self._introduced
+        self._listen(wait_s, child.descriptors() if expects else ())
+        return 0 if self._obey(welcome, child) else None
+
+    def _begin_job(self, child: Child | Bare) -> None:
+        if self._jobs and self._job is None:
+            self._job = self._jobs.popleft()
+            child.assign(self._job)
+
+    def _breathe(self, welcome: Welcome, child: Child | Bare) -> None:
+        """Take a turn in the middle of a job, which may be the last."""
+        code = self._turn(welcome, child, 0.0)
+        if code is not None:
+            os._exit(code)
+
+    def _obey(self, welcome: Welcome, child: Child | Bare) -> bool:
+        """Follow the orders; true if one was to leave, and that is done."""
+        while self._orders:
+            match self._orders.popleft():
+                case Assign() as order:
+                    self._jobs.append(order)
+                case Save():
+                    self._begin_job(child)  # it is meant for what has come before it
+                    child.save()
+                case Retire():
+                    child.retire(time.monotonic())
+                case Receive() | Chunk() | NoData() as order:
+                    self._delivery.take(order)
+                case Stop():
+                    self._part(welcome, child)
+                    return True
+                case _:
+                    pass
+        return False
+
+    def _part(self, welcome: Welcome, child: Child | Bare) -> None:
+        """Have the child end in order, and beat meanwhile; then say goodbye."""
+        child.retire(time.monotonic())
+        while not child.ended:
+            now = time.monotonic()
+            if now - self._beat_at >= welcome.beat_s:
+                self._beat_at = now
+                self._say(Beat())
+            child.poll(now)
+            self._listen(END_LOOK_S, child.descriptors())
+        self._say(Goodbye())
+        self._transport.leave(GOODBYE_S)
+
+    def _listen(self, limit_s: float, wake: Sequence[int] = ()) -> None:
+        for _, message in self._transport.poll(limit_s, wake):
+            self._heard_at = time.monotonic()
+            self._orders.append(self._decoder.decode(message))
+        if LEADER in self._transport.underway:
+            self._heard_at = time.monotonic()
+
+    def _pass_on(self, report: Report) -> None:
+        match report:
+            case Ready() if self._introduced:
+                return
+            case Ready():
+                sockets.hold()
+                self._introduced = True
+            case Progress():
+                self._add_points(report)
+                return
+            case Finished() | Failed() | Suspended():
+                self._pass_points_on()
+                self._job = None
+            case _:
+                pass
+        self._say(report)
+
+    def _add_points(self, said: Progress) -> None:
+        job = self._job
+        if job is None or attempt_of(said) != attempt_of(job):
+            return
+        self._points += said.points
+        if len(self._points) >= MOST_POINTS:
+            self._pass_points_on()
+
+    def _pass_points_on(self) -> None:
+        if self._points and self._job is not None:
+            self._say(Progress(*attempt_of(self._job), self._points))
+            self._points = []
+
+    def _say(self, report: Report | Need | Want) -> None:
+        self._transport.send(LEADER, msgspec.msgpack.encode(report))
+
+
+def attempt_of(it: Assign | Progress) -> tuple[int, int, int]:
+    """Name the attempt that something is of."""
+    return it.trial, it.rung, it.attempt

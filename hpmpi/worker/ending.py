@@ -1,0 +1,87 @@
+"""Why a child ends, in words, and when it is pressed to.
+
+hung up on, and interrupted if busy --ORDER_S--> TERM to its family --KILL_AFTER_S--> KILL
+"""
+
+import re
+import signal
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from hpmpi.model.messages import Assign, Failed, FailureKind, gist
+
+ORDER_S = 2.0
+"""How long a child may take to end in order; one that takes too much memory has no time for it."""
+
+KILL_AFTER_S = 2.0
+"""How long a child and its family may take to end after TERM."""
+
+END_S = ORDER_S + KILL_AFTER_S
+"""How long it may take, all in all, until it is killed."""
+
+START_S = 60.0
+"""The least that a child has for loading the objective: a file system may be slow."""
+
+TAKEN = "killed by the kernel: the machine, or its control group, is out of memory"
+
+LOST_WORKER = re.compile(
+    "BrokenProcessPool|BrokenExecutor|TerminatedWorkerError|killed by signal|SIGKILL|exit code:? -9"
+)
+"""What is said by who has lost a process of its own, of pools, data loaders and subprocesses."""
+
+
+class Ending(NamedTuple):
+    """Why a child is being ended, at which job, and when TERM and KILL are due."""
+
+    kind: FailureKind
+    error: str
+    job: Assign | None
+    term_at: float
+    kill_at: float
+
+    def said(self, error: str) -> "Ending":
+        """Add what the objective says of it, whose cause this is."""
+        return self._replace(error=f"{self.error}; it said: {gist(error)}")
+
+
+def ending(kind: FailureKind, error: str, job: Assign | None, now: float) -> Ending:
+    """Begin to end a child."""
+    term_at = now if kind is FailureKind.MEMORY else now + ORDER_S
+    return Ending(kind, error, job, term_at, term_at + KILL_AFTER_S)
+
+
+def cause(code: int, *, taken: bool) -> tuple[FailureKind, str]:
+    """Tell why a process died by itself, by its code; `taken`: the kernel killed somebody here."""
+    if code == -signal.SIGKILL and taken:
+        return FailureKind.MEMORY, TAKEN
+    if code < 0:
+        return FailureKind.CRASH, f"killed by {name_of(-code)}"
+    return FailureKind.EXIT, f"the process ended with exit code {code}"
+
+
+def explained(report: Failed, is_taken: Callable[[], bool]) -> Failed:
+    """Tell why an objective fails that has lost a process of its own to the kernel."""
+    excepts = report.kind is FailureKind.EXCEPTION
+    if excepts and LOST_WORKER.search(report.error) is not None and is_taken():
+        error = f"what it had started was {TAKEN}; it said: {gist(report.error)}"
+        return msgspec.structs.replace(report, kind=FailureKind.MEMORY, error=error)
+    return report
+
+
+def over_time(spent_s: float, time_s: float | None, *, loaded: bool) -> str | None:
+    """Say that a child takes too long for a job, or before it has loaded the objective."""
+    if time_s is None:
+        return None
+    loading_s = max(time_s, START_S)
+    if not loaded and spent_s > loading_s:
+        return f"was loading for more than {loading_s:g} s; trial_time_s = {time_s:g}"
+    if loaded and spent_s > time_s:
+        return f"ran for more than trial_time_s = {time_s:g}"
+    return None
+
+
+def name_of(number: int) -> str:
+    """Name a signal; most real-time signals have numbers only."""
+    return next((each.name for each in signal.Signals if each == number), f"signal {number}")

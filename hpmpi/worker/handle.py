@@ -1,0 +1,244 @@
+"""What an objective is given of its trial: what to do, what to go on from, where to save.
+
+    trial.start, trial.stop     the resource already spent, and to reach
+    trial.report, .checkpoint   what it has come to on the way
+
+When the run drains, the objective is to leave by Suspend, which `checkpoint` raises.
+"""
+
+import copy
+import functools
+import mmap
+import os
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from hpmpi.data.mapped import data_in
+from hpmpi.model.messages import Assign, Point, Welcome
+from hpmpi.storage.files import remove
+from hpmpi.worker.checkpoints import Checkpoints, trial_path
+from hpmpi.worker.metrics import all_numbers
+
+Publish = Callable[[Point], None]
+Drains = Callable[[], bool]
+
+SAVE_PAUSE_S = 10.0
+"""Least time between two checkpoints that are not at the end of a job."""
+
+SAVE_SHARE = 0.05
+"""Greatest share of a job's time that may go into checkpoints between."""
+
+NUMBER = struct.Struct("=Q")
+
+TRIALS = "trials"
+"""The folder in the run folder that has those of trials."""
+
+
+class Suspend(BaseException):
+    """The run drains, and a checkpoint at the resource `saved` is there: leave the objective.
+
+    Not an error, and not for an `except Exception` on the way. Where it is caught all the same, the
+    job is suspended once its objective has ended, whatever that came to.
+    """
+
+    def __init__(self, saved: int) -> None:
+        """Say where the trial will go on."""
+        super().__init__(saved)
+        self.saved = saved
+
+
+class Told:
+    """Which attempt of this process was told to leave, by its number: for it and what it forks.
+
+    There is one for all attempts, as to have memory shared takes as long as to do a small job. What
+    an earlier one has left running knows a smaller number, and changes nothing.
+    """
+
+    def __init__(self) -> None:
+        """Share memory with all that is forked from now on."""
+        self._memory = mmap.mmap(-1, NUMBER.size)
+        self._begun = 0
+
+    def begin(self) -> int:
+        """Take the number of another attempt."""
+        self._begun += 1
+        return self._begun
+
+    def tell(self, number: int) -> None:
+        """Note that an attempt is to leave."""
+        if self._newest() < number:
+            NUMBER.pack_into(self._memory, 0, number)
+
+    def is_told(self, number: int) -> bool:
+        """Look whether that was noted, in whichever process."""
+        return self._newest() == number
+
+    def _newest(self) -> int:
+        newest: int = NUMBER.unpack_from(self._memory)[0]
+        return newest
+
+
+class Trial:
+    """What an objective is given beside its configuration.
+
+    `start`: the resource already spent, 0 without a checkpoint; `stop`: the resource to reach;
+    `previous`: the folder of the trial's newest checkpoint, or None; `seed`: 32 bits, the same for
+    every attempt at this trial; `args`: the study's `[objective_args]`, a copy of this trial's own;
+    `origin`: the folder of the study file; `data`: the arrays of `[data]` by name, read-only, or
+    None; `deadline_s`: seconds left before the allocation ends, None where that is not known;
+    `folder`: one of this attempt's own.
+
+    It may be used in threads and forked processes of the objective, but not after the objective has
+    ended: what is reported then is dropped.
+    """
+
+    def __init__(  # noqa: PLR0913 - all that an attempt is made of
+        self,
+        welcome: Welcome,
+        order: Assign,
+        checkpoints: Checkpoints,
+        publish: Publish,
+        drains: Drains,
+        *,
+        told: Told,
+    ) -> None:
+        """Take over the trial's newest checkpoint."""
+        self.number = order.trial
+        self.seed = order.seed
+        self.data = data_in(welcome.data)
+        self.stop = order.resource
+        self._ends_at = None if order.deadline_s is None else time.monotonic() + order.deadline_s
+        self.previous = checkpoints.claim(heard_of=order.saved, limit=order.resource)
+        self.start = checkpoints.newest.resource if checkpoints.newest else 0
+        self._place = (welcome.folder, TRIALS, str(order.trial), f"{order.rung}.{order.attempt}")
+        self._folder: Path | None = None
+        self._checkpoints = checkpoints
+        self._publish = publish
+        self._drains = drains
+        self._args = welcome.args
+        self._origin = welcome.origin
+        self._metric = welcome.metric
+        self._told = told
+        self._number = told.begin()
+        self._ended = False
+        self._speaking = threading.RLock()
+        self._saved_at = time.monotonic()
+        self._save_took_s = 0.0
+
+    @functools.cached_property
+    def args(self) -> dict[str, Any]:
+        """What the study has in `[objective_args]`; what is changed in it, no other trial sees."""
+        return copy.deepcopy(self._args)
+
+    @functools.cached_property
+    def origin(self) -> Path:
+        """The folder of the study file."""
+        return Path(self._origin)
+
+    @property
+    def deadline_s(self) -> float | None:
+        """How many seconds are left before the allocation ends; None where that is not known."""
+        return None if self._ends_at is None else self._ends_at - time.monotonic()
+
+    @property
+    def folder(self) -> Path:
+        """A folder in the run folder that no other attempt has, made when it is first asked for.
+
+        It stays at the end, as the logs do, unless it is empty.
+        """
+        if self._folder is None:
+            folder = Path(*self._place)
+            remove(folder)  # of an attempt that the journal has lost
+            folder.mkdir(parents=True, exist_ok=True)
+            self._folder = folder
+        return self._folder
+
+    def report(self, resource: int, /, **metrics: object) -> None:
+        """Add a point to the learning curve; what is no number is left out.
+
+        Raises ObjectiveError where that is the studied metric.
+        """
+        point = Point(int(resource), all_numbers(metrics, self._metric))
+        with self._speaking:
+            if not self._ended:
+                self._publish(point)
+
+    def should_save(self, resource: int) -> bool:
+        """Tell whether now is the time for a checkpoint.
+
+        That is at the end, when the run drains, and now and then between.
+        """
+        pause_s = max(SAVE_PAUSE_S, self._save_took_s / SAVE_SHARE)
+        due = resource >= self.stop or time.monotonic() - self._saved_at >= pause_s
+        return due or self._asked()
+
+    @contextmanager
+    def checkpoint(self, resource: int) -> Iterator[Path]:
+        """Give a folder to save the model in; it counts, as a whole, once the block has ended.
+
+        When the run drains, the job ends there: the trial goes on from this checkpoint later.
+        """
+        began_at = time.monotonic()
+        with self._checkpoints.save(int(resource)) as folder:
+            yield folder
+        self._saved_at = time.monotonic()
+        self._save_took_s = self._saved_at - began_at
+        newest = self._checkpoints.newest
+        if newest is None or newest.resource < resource:  # there was no room for it
+            return
+        told = self._told.is_told(self._number)
+        if told or (newest.resource < self.stop and self._asked()):
+            self._told.tell(self._number)
+            raise Suspend(newest.resource)
+
+    def end(self) -> bool:
+        """Have no more to do with the job from now on; true if its objective was to leave it."""
+        with self._speaking:  # who reports meanwhile has done so before the answer
+            self._ended = True
+        return self._told.is_told(self._number)
+
+    def _asked(self) -> bool:
+        """Look whether the run drains."""
+        with self._speaking:
+            return not self._ended and self._drains()
+
+
+@contextmanager
+def working_folder(trial: Trial, *, own: bool) -> Iterator[None]:
+    """Have a job done in the folder of its attempt, or where this process is; put that back."""
+    before = None
+    with suppress(OSError):  # it is gone, and was when all began
+        before = os.getcwd()  # noqa: PTH109 - it is done for each job
+    if own:
+        os.chdir(trial.folder)
+    try:
+        yield
+    finally:
+        if before is not None:
+            with suppress(OSError):
+                os.chdir(before)
+        if own:
+            with suppress(OSError):  # there is something in it
+                trial.folder.rmdir()
+                trial.folder.parent.rmdir()
+
+
+def open_trial(
+    welcome: Welcome, order: Assign, publish: Publish, drains: Drains, told: Told | None = None
+) -> tuple[Trial, Checkpoints]:
+    """Make the handle for an attempt, and what keeps its checkpoints.
+
+    `told` is that of the process, for who makes more than one attempt in it.
+    """
+    checkpoints = Checkpoints(
+        trial_path(welcome.folder, order.trial),
+        order.rung,
+        order.attempt,
+        keep_all=welcome.keep_all,
+    )
+    return Trial(welcome, order, checkpoints, publish, drains, told=told or Told()), checkpoints

@@ -1,0 +1,165 @@
+"""The head of a child's family: its process, forked before its rank loads MPI, or started.
+
+A process of its own is another Python with the same modules: half of what a start costs, for a
+thousand ranks at once. A fork has them all, and shares their memory with its rank. But once MPI is
+there, with threads and memory that a fork breaks, none is possible. So a rank forks its first head
+before anything else; that waits to be told its output and its environment, and becomes what a
+started one is, down to its session and its descriptors. Later ones are started.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from hpmpi import program
+from hpmpi.guard import guard
+from hpmpi.worker import runner
+
+READY = b"!"
+ENCODE = msgspec.msgpack.Encoder().encode
+DECODE = msgspec.msgpack.Decoder(dict[str, str]).decode
+
+
+class Head(Protocol):
+    """What of a subprocess.Popen is needed."""
+
+    pid: int
+    returncode: int
+
+    def poll(self) -> int | None:
+        """Take note of its end."""
+
+    def wait(self, limit_s: float | None, /) -> int:
+        """Wait for its end; raises subprocess.TimeoutExpired."""
+
+
+class Forked:
+    """A head that waits for its child; `fork` makes one."""
+
+    def __init__(self, pid: int, wire: socket.socket) -> None:
+        """Hold the rank's end of its connection."""
+        self.pid = pid
+        self.returncode = 0
+        self._wire = wire
+        self._ended = False
+
+    def become(self, output: int, env: Mapping[str, str]) -> socket.socket | None:
+        """Have it be a child which prints to `output`; return its connection, if it lives."""
+        told = os.memfd_create("hpmpi")
+        try:
+            if self._wire.recv(1) == READY:  # it has a session of its own by now
+                os.write(told, ENCODE(env))
+                socket.send_fds(self._wire, [READY], [output, told])
+                return self._wire
+        except OSError:
+            pass  # it has been killed
+        finally:
+            os.close(told)
+        self.dismiss()
+        return None
+
+    def dismiss(self) -> None:
+        """Do without it."""
+        self._wire.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        self.wait(None)
+
+    def poll(self) -> int | None:
+        """Take note of its end."""
+        if not self._ended:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid == 0:
+                return None
+            self._ended = True
+            self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def wait(self, limit_s: float | None, /) -> int:
+        """Wait for its end; raises subprocess.TimeoutExpired."""
+        if self.poll() is None:
+            handle = os.pidfd_open(self.pid)
+            try:
+                if not select.select([handle], [], [], limit_s)[0]:
+                    raise subprocess.TimeoutExpired(str(self.pid), limit_s or 0.0)
+            finally:
+                os.close(handle)
+        code = self.poll()
+        assert code is not None, "who was waited for has ended"
+        return code
+
+
+def fork() -> Forked | None:
+    """Fork a head, where that can be done; in it, this leaves by SystemExit when it is done."""
+    if sys.platform != "linux":
+        return None
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid:
+        theirs.close()
+        return Forked(pid, ours)
+    ours.close()
+    guard.die_with_parent()
+    runner.leave_signals_to_the_rank(theirs)
+    os.setsid()
+    descriptors: list[int] = []
+    with contextlib.suppress(OSError):  # the rank has left, and had nothing to do
+        theirs.sendall(READY)
+        _, descriptors, _, _ = socket.recv_fds(theirs, 1, 2)
+    if descriptors:
+        _become(theirs, *descriptors)
+        runner.perform(theirs)
+    sys.exit()
+
+
+def start(
+    output: int, env: Mapping[str, str], forked: Forked | None = None
+) -> tuple[Head, socket.socket]:
+    """Have a child: what was forked, if it lives, or another; return its connection, too.
+
+    Raises OSError.
+    """
+    if forked is not None and (wire := forked.become(output, env)) is not None:
+        return forked, wire
+    return wired(
+        "hpmpi.worker.runner", stdout=output, stderr=output, start_new_session=True, env=env
+    )
+
+
+def wired(module: str, *words: str, **how: Any) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """Start a module as a program, whose first word is the descriptor of a connection.
+
+    `how` is subprocess.Popen's. Returns our end of the connection, too; raises OSError.
+    """
+    ours, theirs = socket.socketpair()
+    with theirs:
+        command = [*program(module), str(theirs.fileno()), *words]
+        kept = [theirs.fileno()]
+        try:
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=kept, **how), ours
+        except OSError:
+            ours.close()
+            raise
+
+
+def _become(wire: socket.socket, output: int, told: int) -> None:
+    """Be as if started: environment, standard streams, and no other descriptors."""
+    env = DECODE(os.pread(told, os.fstat(told).st_size, 0))
+    os.environ.clear()
+    os.environ.update(env)
+    for source, target in ((os.open(os.devnull, os.O_RDONLY), 0), (output, 1), (output, 2)):
+        os.dup2(source, target)
+    runner.unbuffer()
+    kept = {0, 1, 2, wire.fileno()}
+    for descriptor in {int(each.name) for each in Path("/proc/self/fd").iterdir()} - kept:
+        with contextlib.suppress(OSError):  # what listed them
+            os.close(descriptor)
