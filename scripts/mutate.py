@@ -148,7 +148,9 @@ class Map:
         packages = {".".join(parts[:length]) for length in range(1, len(parts) + 1)}
         near = [it for it in self._tests if Path(it).stem in own or packages & self._near[it]]
         near.sort(key=lambda test: Path(test).stem not in own)
-        rest = [it for it in self._tests if it not in near and "tests.runs" in self._imports[it]]
+        rest = [
+            it for it in self._tests if it not in near and "tests.harness.runs" in self._imports[it]
+        ]
         if only_near:
             rest = [] if near else ["tests/test_cli.py"]
         doctests = f"hpmpi/{'/'.join(parts)}.py"

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from hpmpi.guard.guard import die_with_parent
 from hpmpi.model.records import Started
-from tests.simulate import WORLDS, simulate
+from tests.harness.simulate import WORLDS, simulate
 
 
 class Story(NamedTuple):
@@ -94,7 +94,7 @@ def main() -> int:
             told.append(story)
             if story.failed:
                 words = f"--world {story.world} --seed {story.seed} --trace"
-                print(f"failed: {sys.executable} -m tests.simulate {words}", flush=True)
+                print(f"failed: {sys.executable} -m tests.harness.simulate {words}", flush=True)
     except KeyboardInterrupt:
         print("ended early")
     print("\n".join(table(options.world, told)))

@@ -25,10 +25,10 @@ from random import Random
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.runs import IS_OPEN_MPI
-from tests.torture_checks import check, figures
-from tests.torture_faults import DRAINS, KILLS, WOUNDS, Fault, Role
-from tests.torture_study import Start, Study, hung
+from tests.harness.runs import IS_OPEN_MPI
+from tests.harness.torture_checks import check, figures
+from tests.harness.torture_faults import DRAINS, KILLS, WOUNDS, Fault, Role
+from tests.harness.torture_study import Start, Study, hung
 
 LONGEST_LIFE_S = 10.0
 """How long a start is left alive, at most, before a fault that ends it."""

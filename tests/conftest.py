@@ -17,7 +17,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As what a shell starts in the background does; all that is started here would ignore it, too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-SHARING = ("tests/test_cli.py", "tests/test_simulation.py", "tests/test_transports.py")
+SHARING = (
+    "tests/test_cli.py",
+    "tests/master/test_simulation.py",
+    "tests/transports/test_transports.py",
+)
 """Where tests look at the same runs or simulations, which are made once in a process."""
 
 STARTED_BY = "STARTED_BY_TEST"

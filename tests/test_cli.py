@@ -20,7 +20,7 @@ from hpmpi.model.messages import Outcome
 from hpmpi.model.records import Baseline, Ended, Started
 from hpmpi.storage import lock, results_file
 from hpmpi.storage.journal import line_of
-from tests.runs import ROOT, Study, finish, start
+from tests.harness.runs import ROOT, Study, finish, start
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -24,8 +24,8 @@ from scripts.experiment.matrix import Cell, Matrix
 from scripts.experiment.padded import padded
 from scripts.experiment.record import RankRecord, Record
 from scripts.experiment.summary import scalings, sum_up
-from tests.drive import order, welcome
-from tests.runs import LIMIT_S, MPIRUN, ROOT, left
+from tests.harness.drive import order, welcome
+from tests.harness.runs import LIMIT_S, MPIRUN, ROOT, left
 
 SLEEP = """
 [models.sleep]

@@ -6,8 +6,8 @@ import pytest
 
 from hpmpi.model.messages import Finished
 from hpmpi.storage import run_folder
-from tests.drive import child_of, order, welcome
-from tests.runs import Study
+from tests.harness.drive import child_of, order, welcome
+from tests.harness.runs import Study
 
 SOLVER = """
 import os, subprocess

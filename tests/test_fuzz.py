@@ -31,8 +31,8 @@ from hpmpi.storage.recovery import derive, jobs_of
 from hpmpi.study import changes, toml
 from hpmpi.views import export, show
 from hpmpi.views.run_view import look, stored_study, sum_up
-from tests.runs import ROOT
-from tests.shelf import checkpoint
+from tests.harness.runs import ROOT
+from tests.harness.shelf import checkpoint
 
 STUDY = """
 objective = "hpmpi.trainables.mlp:train"

@@ -19,14 +19,6 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
-HOMES = {
-    "asha": "schedulers/asha",
-    "full": "schedulers/full",
-    "random": "searchers/random",
-    "searchers": "searchers/__init__",
-    "trials": "schedulers/__init__",
-}
-
 PYTEST = ["pytest", "-x", "-q", "-p", "no:cacheprovider", "-o", "addopts=--import-mode=importlib"]
 
 
@@ -39,41 +31,74 @@ class Check(NamedTuple):
 
 def of(*names: str) -> list[str]:
     """Run some files of tests."""
-    return [*PYTEST, *(f"tests/test_{name}.py" for name in names)]
+    files = [next((ROOT / "tests").rglob(f"test_{name}.py")).relative_to(ROOT) for name in names]
+    return [*PYTEST, *map(str, files)]
+
+
+def simulated(*worlds: str, seeds: int) -> list[str]:
+    """Simulate some worlds."""
+    chosen = [word for world in worlds for word in ("--world", world)]
+    return ["tests.harness.simulate", *chosen, "--seeds", str(seeds)]
 
 
 CHECKS = [
     Check(  # the decisions: told as plays, as laws, and simulated
-        {"asha", "blame", "full", "jobs", "leaderboard", "master", "pace", "random", "roster"}
-        | {"rules", "seeds", "shield", "trial", "trials"},
+        {
+            "master.schedulers.asha",
+            "master.blame",
+            "master.schedulers.full",
+            "master.jobs",
+            "history.leaderboard",
+            "master.master",
+            "master.time_left",
+            "master.searchers.random",
+            "master.roster",
+        }
+        | {"master.rules", "master.seeds", "master.shield", "model.trial", "master.schedulers"},
         [
-            ["tests.simulate", "--world", "everything", "--world", "queue", "--seeds", "40"],
+            simulated("everything", "queue", seeds=40),
             of("traces", "master", "roster", "leaderboard"),
-            of("trial", "asha", "pace"),
-            ["tests.simulate", "--world", "killer", "--world", "other CPU", "--seeds", "20"],
+            of("trial", "asha", "time_left"),
+            simulated("killer", "other CPU", seeds=20),
             of("searchers"),
             of("schedulers"),
         ],
     ),
     Check(
-        {"changes", "dimensions", "searchers", "values"},
+        {"study.changes", "model.dimensions", "master.searchers", "model.values"},
         [of("space", "changes", "searchers")],
     ),
     Check(  # what is between the user's code and the master
-        {"accounts", "handle", "messages", "metrics", "perform", "worker"},
+        {
+            "worker.error_text",
+            "worker.handle",
+            "model.messages",
+            "worker.metrics",
+            "worker.runner",
+            "worker.agent",
+        },
         [
-            of("accounts", "metrics", "objective", "perform"),
-            [*of("worker"), "-k", "points_are_of_the_attempt"],
+            of("error_text", "metrics", "objective", "runner"),
+            [*of("agent"), "-k", "points_are_of_the_attempt"],
         ],
     ),
-    Check({"columns", "dialect", "reading"}, [of("reading")]),
+    Check({"data.columns", "data.dialect", "data.reading"}, [of("reading")]),
     Check(  # what is written
-        {"checkpoints", "files", "journal", "lock", "narrator", "results", "store", "tables"},
-        [of("tables", "narrator", "durability")],
+        {
+            "worker.checkpoints",
+            "storage.files",
+            "storage.journal",
+            "storage.lock",
+            "leader.event_log",
+            "storage.results_file",
+            "storage.run_folder",
+            "history.tables",
+        },
+        [of("tables", "event_log", "durability")],
     ),
     Check(  # what of Slurm's is ours
-        {"allocation", "squeue", "starts", "step", "team"},
-        [of("allocation", "step", "starts", "team")],
+        {"slurm.allocation", "slurm.squeue", "launch.starts", "slurm.step", "launch.placement"},
+        [of("allocation", "step", "starts", "placement")],
     ),
 ]
 
@@ -89,7 +114,8 @@ class Mistake(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def file(self) -> str:
         """Where the line is."""
-        return f"hpmpi/{HOMES.get(self.module, self.module)}.py"
+        path = Path("hpmpi", *self.module.split("."))
+        return str(path / "__init__.py" if (ROOT / path).is_dir() else path.with_suffix(".py"))
 
 
 def mistakes() -> list[Mistake]:

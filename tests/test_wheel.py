@@ -6,7 +6,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from tests.runs import ROOT
+from tests.harness.runs import ROOT
 
 SMALL = ["stop.max_trials=2", "scheduler.max_resource=3"]
 

@@ -30,8 +30,8 @@ from hpmpi.model.records import Assigned, Decision, Failure, Lost, Result
 from hpmpi.storage import run_folder
 from scripts.experiment.matrix import GRACE_S, Cell, Matrix, Run
 from scripts.experiment.padded import ROOT
-from tests.runs import mpirun, processes_of
-from tests.torture_faults import Role, members, send
+from tests.harness.runs import mpirun, processes_of
+from tests.harness.torture_faults import Role, members, send
 
 LOOK_S = 0.02
 END_S = 60.0

@@ -29,7 +29,7 @@ from scripts.experiment.summary import (
     were,
     written,
 )
-from tests.runs import IS_OPEN_MPI
+from tests.harness.runs import IS_OPEN_MPI
 
 
 def tell(matrix: Matrix, records: Sequence[Record], out: Path) -> list[Path]:

@@ -12,8 +12,8 @@ import pytest
 
 from hpmpi.data import mapped
 from hpmpi.model.records import Lost, Refused, Result
+from tests.harness.runs import MPIRUN, Study, finish, mpirun, processes_of
 from tests.mpi.test_hosts import Hosts, hosts, missing
-from tests.runs import MPIRUN, Study, finish, mpirun, processes_of
 
 __all__ = ["hosts"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs import MPIRUN, finish, left, mpirun, start
+from tests.harness.runs import MPIRUN, finish, left, mpirun, start
 
 PROGRAM = Path(__file__).parent / "guarded.py"
 

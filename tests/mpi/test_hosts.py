@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from hpmpi.model.records import Back, Lost, Started
-from tests.runs import IS_OPEN_MPI, MPIRUN, Study, finish
+from tests.harness.runs import IS_OPEN_MPI, MPIRUN, Study, finish
 
 TOOLS = ("ip", "unshare", "nsenter", "setpriv", "mount")
 UNSHARE = ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--uts", "--ipc", "--mount"]

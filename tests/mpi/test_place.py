@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hpmpi.transports.resources import CUDA, VARIABLES
-from tests.runs import MPIRUN, Study, mpirun
+from tests.harness.runs import MPIRUN, Study, mpirun
 
 LOOK = """
 import os, time

@@ -9,7 +9,7 @@ import pytest
 
 from hpmpi.model.messages import FailureKind
 from hpmpi.model.records import Assigned, Back, Curve, Failure, Lost, Suspension
-from tests.runs import IS_OPEN_MPI, MPIRUN, Study, finish, mpirun, parent_of
+from tests.harness.runs import IS_OPEN_MPI, MPIRUN, Study, finish, mpirun, parent_of
 
 pytestmark = [
     pytest.mark.mpi,
@@ -17,7 +17,7 @@ pytestmark = [
 ]
 
 PATIENCE_S = 1.5
-"""Of the study in tests/runs.py."""
+"""Of the study in tests/harness/runs.py."""
 
 
 def check_complete(study: Study) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs import MPIRUN, ROOT
+from tests.harness.runs import MPIRUN, ROOT
 
 
 def torture(folder: Path, *options: str) -> str:

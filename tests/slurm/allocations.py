@@ -4,7 +4,7 @@ from pathlib import Path
 
 from hpmpi.model.records import Deadline, Draining, Ended, Lost, Started
 from hpmpi.views import replay
-from tests.runs import BIN, OBJECTIVE, ROOT, Study
+from tests.harness.runs import BIN, OBJECTIVE, ROOT, Study
 from tests.slurm.cluster import Cluster
 
 WAIT = """

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.runs import ROOT
+from tests.harness.runs import ROOT
 from tests.slurm.cluster import LIMIT_S, Cluster
 from tests.slurm.plan import Plan
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs import BIN, IS_OPEN_MPI, MPIRUN, ROOT, Study
+from tests.harness.runs import BIN, IS_OPEN_MPI, MPIRUN, ROOT, Study
 from tests.slurm.cluster import Cluster
 
 pytestmark = [

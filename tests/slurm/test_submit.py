@@ -13,7 +13,7 @@ import pytest
 from hpmpi.errors import StoreError
 from hpmpi.model.messages import Outcome
 from hpmpi.views import run_view
-from tests.runs import ROOT, Study
+from tests.harness.runs import ROOT, Study
 from tests.slurm.cluster import LIMIT_S, Cluster
 
 pytestmark = pytest.mark.slurm

@@ -11,7 +11,7 @@ import pytest
 
 from hpmpi.launch.launch import MOST_BARREN
 from hpmpi.views.run_view import look
-from tests.runs import MPIRUN, Study
+from tests.harness.runs import MPIRUN, Study
 from tests.slurm.allocations import TUNE, Tuning
 from tests.slurm.cluster import LIMIT_S, Cluster
 

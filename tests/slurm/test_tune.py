@@ -6,7 +6,7 @@ import pytest
 
 from hpmpi.storage.run_folder import read
 from hpmpi.views.run_view import stored_study
-from tests.runs import IS_OPEN_MPI, MPIRUN
+from tests.harness.runs import IS_OPEN_MPI, MPIRUN
 from tests.slurm.allocations import Tuning
 from tests.slurm.cluster import Cluster
 

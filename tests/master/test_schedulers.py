@@ -1,0 +1,215 @@
+"""Laws that hold for every scheduler that is built in."""
+
+from collections.abc import Callable
+from random import Random as Generator
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import hpmpi.master.schedulers
+from hpmpi.master.schedulers import Scheduler
+from hpmpi.master.searchers.random import Random
+from hpmpi.model.trial import WORST, Goal, Job
+from hpmpi.study.references import builtin, find
+from tests.harness.build import SPACE
+
+Make = Callable[..., Scheduler]
+
+every_scheduler = pytest.mark.parametrize("name", builtin(hpmpi.master.schedulers))
+losses = st.lists(st.sampled_from([0.1, 0.2, 0.3, 0.4, WORST]), min_size=1, max_size=60)
+
+
+def start(name: str, seed: int = 0) -> Scheduler:
+    """Start a scheduler by its name."""
+    make: Make = find(name, hpmpi.master.schedulers)  # type: ignore[assignment]
+    return make(Random(SPACE, seed, []), max_resource=27)
+
+
+def go_on(scheduler: Scheduler, told: list[float], ranks: int = 4) -> list[Job]:
+    """Have some ranks do jobs, each finished after those that began `ranks` jobs before it."""
+    jobs: list[Job] = []
+    for done, loss in enumerate(told):
+        while len(jobs) < done + ranks:
+            job = scheduler.ask(may_start=True, rungs=len(scheduler.rungs))
+            assert job is not None
+            jobs.append(job)
+        scheduler.tell(jobs[done], loss)
+    return jobs
+
+
+def fixed_losses(count: int) -> list[float]:
+    """Draw losses, some of which are no number."""
+    draw = Generator(5).random  # noqa: S311 - not for secrets
+    return [WORST if draw() < 0.1 else round(draw(), 2) for _ in range(count)]
+
+
+@every_scheduler
+def test_rungs_ascend_to_the_top(name: str) -> None:
+    rungs = start(name).rungs
+    assert list(rungs) == sorted(set(rungs))
+    assert rungs[-1] == 27
+
+
+@every_scheduler
+def test_a_job_trains_to_the_resource_of_its_rung(name: str) -> None:
+    scheduler = start(name)
+    for job in go_on(scheduler, fixed_losses(60)):
+        assert job.resource == scheduler.rungs[job.rung]
+
+
+@every_scheduler
+def test_trials_are_numbered_as_they_are_chosen_and_climb_rung_by_rung(name: str) -> None:
+    reached: list[int] = []
+    for job in go_on(start(name), fixed_losses(60)):
+        if job.rung == 0:
+            assert job.trial == len(reached)
+            reached.append(0)
+        else:
+            reached[job.trial] += 1
+            assert job.rung == reached[job.trial]
+
+
+@every_scheduler
+def test_a_trial_keeps_its_configuration(name: str) -> None:
+    configs: dict[int, object] = {}
+    for job in go_on(start(name), fixed_losses(60)):
+        assert configs.setdefault(job.trial, job.config) == job.config
+    assert len({msgspec.json.encode(config) for config in configs.values()}) == len(configs)
+
+
+@every_scheduler
+def test_the_same_seed_gives_the_same_jobs(name: str) -> None:
+    told = fixed_losses(60)
+    assert go_on(start(name, seed=3), told) == go_on(start(name, seed=3), told)
+
+
+@every_scheduler
+@given(before=losses, after=losses)
+def test_to_be_saved_and_loaded_changes_nothing(
+    name: str, before: list[float], after: list[float]
+) -> None:
+    scheduler, loaded = start(name), start(name)
+    go_on(scheduler, before, ranks=1)
+    loaded.restore(msgspec.json.decode(msgspec.json.encode(scheduler.state())))
+    assert loaded.state() == scheduler.state()
+    assert go_on(loaded, after) == go_on(scheduler, after)
+    assert loaded.state() == scheduler.state()
+
+
+@every_scheduler
+def test_a_state_is_a_copy(name: str) -> None:
+    scheduler = start(name)
+    state = scheduler.state()
+    text = msgspec.json.encode(state)
+    go_on(scheduler, fixed_losses(20))
+    assert msgspec.json.encode(state) == text
+
+
+@every_scheduler
+@given(told=losses)
+def test_to_ask_in_vain_changes_nothing(name: str, told: list[float]) -> None:
+    scheduler = start(name)
+    go_on(scheduler, told, ranks=1)
+    while scheduler.ask(may_start=False, rungs=len(scheduler.rungs)) is not None:
+        pass
+    state = msgspec.json.encode(scheduler.state())
+    assert scheduler.ask(may_start=False, rungs=len(scheduler.rungs)) is None
+    assert msgspec.json.encode(scheduler.state()) == state
+
+
+@every_scheduler
+@given(told=losses)
+def test_without_leave_no_trial_is_started(name: str, told: list[float]) -> None:
+    scheduler = start(name)
+    trials = {job.trial for job in go_on(scheduler, told, ranks=1)}
+    while (job := scheduler.ask(may_start=False, rungs=len(scheduler.rungs))) is not None:
+        assert job.trial in trials
+        assert job.rung > 0
+
+
+@every_scheduler
+@given(told=losses, data=st.data())
+def test_only_the_rungs_that_there_is_time_for_are_asked_of(
+    name: str, told: list[float], data: st.DataObject
+) -> None:
+    scheduler = start(name)
+    go_on(scheduler, told, ranks=1)
+    rungs = data.draw(st.integers(0, len(scheduler.rungs)))
+    for _ in told:
+        job = scheduler.ask(may_start=True, rungs=rungs)
+        assert (job is None) == (rungs == 0)
+        assert job is None or job.rung < rungs
+
+
+@every_scheduler
+@given(told=losses, data=st.data())
+def test_what_there_was_no_time_for_comes_when_there_is(
+    name: str, told: list[float], data: st.DataObject
+) -> None:
+    scheduler, other = start(name), start(name)
+    go_on(scheduler, told, ranks=1)
+    go_on(other, told, ranks=1)
+    rungs = data.draw(st.integers(0, len(scheduler.rungs)))
+    jobs = [promoted(other, rungs=len(other.rungs))]
+    while jobs[-1] is not None:
+        jobs.append(promoted(other, rungs=len(other.rungs)))
+    late = []
+    for within in (rungs, len(scheduler.rungs)):
+        while (job := promoted(scheduler, rungs=within)) is not None:
+            late.append(job)
+    assert {job.key for job in late} == {job.key for job in jobs if job is not None}
+
+
+def promoted(scheduler: Scheduler, rungs: int) -> Job | None:
+    """Ask for a job that is no new trial."""
+    return scheduler.ask(may_start=False, rungs=rungs)
+
+
+@every_scheduler
+@given(told=losses)
+def test_it_is_known_whether_a_trial_would_be_promoted(name: str, told: list[float]) -> None:
+    scheduler = start(name)
+    go_on(scheduler, told, ranks=1)
+    for _ in range(len(told) + 1):
+        state = msgspec.json.encode(scheduler.state())
+        promotable = scheduler.promotable
+        assert msgspec.json.encode(scheduler.state()) == state, "to look changes nothing"
+        assert promotable == (promoted(scheduler, rungs=len(scheduler.rungs)) is not None)
+
+
+@every_scheduler
+@given(told=losses)
+def test_what_is_no_number_is_over(name: str, told: list[float]) -> None:
+    scheduler = start(name)
+    over: set[int] = set()
+    for loss in told:
+        job = scheduler.ask(may_start=True, rungs=len(scheduler.rungs))
+        assert job is not None
+        assert job.trial not in over, "what is over is not asked for again"
+        told_over = scheduler.tell(job, loss)
+        assert (job.trial in told_over) or loss < WORST
+        over.update(told_over)
+
+
+@every_scheduler
+@given(told=losses)
+def test_min_and_max_are_mirrors(name: str, told: list[float]) -> None:
+    smallest, greatest = Goal("m", "min"), Goal("m", "max")
+    down = go_on(start(name), [smallest.loss({"m": loss}) for loss in told])
+    up = go_on(start(name), [greatest.loss({"m": -loss}) for loss in told])
+    assert down == up
+
+
+@every_scheduler
+def test_the_top_is_over(name: str) -> None:
+    scheduler = start(name)
+    jobs: list[Job] = []
+    for loss in range(60):
+        job = scheduler.ask(may_start=True, rungs=len(scheduler.rungs))
+        assert job is not None
+        jobs.append(job)
+        over = scheduler.tell(job, float(loss))
+        assert over == ([job.trial] if job.resource == 27 else [])
+    assert any(job.resource == 27 for job in jobs)

@@ -1,0 +1,108 @@
+"""Plays of the master, one story a file, each line as `tests/harness/play.py` has it.
+
+A play begins with what it is about and with its study. Lines with `>` happen to the master; below
+each stands what it wants done. `> 5 start ranks 2` kills the master and starts it again, once from
+its journal and once from its state, which must come to the same.
+
+    python -m tests.master.test_traces     writes the plays anew: read the difference first
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from hpmpi.master.jobs import JobsState
+from hpmpi.model.events import Leave, Record
+from hpmpi.model.records import Decision, Ended, Started
+from tests.harness.build import Study
+from tests.harness.play import command_line, event_line, read_event
+from tests.harness.simulate import WORLDS, simulate
+
+PLAYS = sorted(Path(__file__).with_name("traces").glob("*.txt"))
+
+
+@pytest.mark.parametrize("play", PLAYS, ids=lambda play: play.stem)
+def test_the_master_plays_as_written(play: Path) -> None:
+    text = play.read_text()
+    assert perform(text) == text
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_an_event_is_read_as_it_was_written(world: str) -> None:
+    lines: list[str] = []
+    simulate(world, 1, lines.append)
+    events = [line for line in lines if line.startswith("> ") and "start" not in line]
+    assert events
+    assert [event_line(*read_event(line)) for line in events] == events
+
+
+def perform(text: str) -> str:
+    """Play the events of a play anew, and write all of it down."""
+    written = []
+    for line in text.splitlines():
+        if line.startswith("study "):
+            study = read_study(line.split()[1:])
+            stage = Stage(study)
+        if line.startswith(("#", "study ")) or not line:
+            written.append(line)
+        elif line.startswith(">"):
+            written += [line, *stage.happen(line)]
+    return "\n".join(written) + "\n"
+
+
+def read_study(words: list[str]) -> Study:
+    """Read the fields of a study."""
+    fields: dict[str, Any] = dict(zip(words[::2], words[1::2], strict=True))
+    return msgspec.convert(fields, Study, strict=False)
+
+
+class Stage:
+    """A master, and the journal of what it decided."""
+
+    def __init__(self, study: Study) -> None:
+        """Start the study."""
+        self._study = study
+        self._master = study.master()
+        self._journal: list[Decision] = []
+
+    def happen(self, line: str) -> list[str]:
+        """Let something happen; return what is to be done."""
+        if " start ranks " in line:
+            _, at, _, _, ranks = line.split()
+            self._start(float(at), int(ranks))
+            return []
+        event, now = read_event(line)
+        commands = self._master.handle(event, now)
+        self._journal += [it.decision for it in commands if isinstance(it, Record)]
+        self._journal += [Ended(now, it.outcome, "") for it in commands if isinstance(it, Leave)]
+        return [command_line(command) for command in commands]
+
+    def _start(self, now: float, ranks: int) -> None:
+        if self._journal and isinstance(ended := self._journal[-1], Ended):
+            self._master.jobs.redo(ended)
+        state = msgspec.json.encode(self._master.jobs.state())
+        from_state = self._study.master(ranks, now)
+        from_state.jobs.restore(msgspec.json.decode(state, type=JobsState))
+        from_journal = self._study.master(ranks, now)
+        for decision in self._journal:
+            from_journal.jobs.redo(decision)
+        started = Started(now, "", "", "", ranks)
+        from_state.jobs.redo(started)
+        from_journal.jobs.redo(started)
+        assert from_state.jobs.state() == from_journal.jobs.state()
+        self._journal.append(started)
+        self._master = from_journal
+
+
+def main() -> None:
+    """Write all plays anew."""
+    for play in PLAYS:
+        play.write_text(perform(play.read_text()))
+        sys.stdout.write(f"{play}\n")
+
+
+if __name__ == "__main__":
+    main()

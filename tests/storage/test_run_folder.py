@@ -1,0 +1,579 @@
+"""Laws of the run folder: nothing that was appended is lost, and anybody can read it."""
+
+import errno
+import gc
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import pandas as pd
+import pytest
+
+from hpmpi.errors import DiskError, StoreError
+from hpmpi.history import tables
+from hpmpi.history.leaderboard import Leaderboard
+from hpmpi.model.messages import FailureKind, Point
+from hpmpi.model.records import Assigned, Curve, Decision, Failure, Joined, Lost, Result, Started
+from hpmpi.model.trial import Config, Goal
+from hpmpi.storage import files, lock, results_file, run_folder
+from hpmpi.storage.journal import CHECKSUM, line_of
+from hpmpi.storage.run_folder import Saved, Store, read
+from tests.harness.runs import ROOT
+from tests.harness.shelf import STATE, checkpoint
+
+DECISIONS: list[Decision] = [
+    Started(0.0, "0.1", "", "cafe", 2),
+    Joined(0.1, 1, "node1", 17),
+    Assigned(0.5, 0, 0, 1, 3, 1, {"rate": 0.1, "kind": "a", "deep": True}),
+    Curve(1.0, 0, 0, 1, [Point(1, {"loss": math.nan}), Point(2, {"loss": 0.5})]),
+    Result(2.5, 0, 0, 1, 3, 1, {"loss": math.inf, "size": 3.0}, saved=3),
+    Lost(9.0, 1),
+]
+
+
+def filled(folder: Path) -> Store:
+    opened = Store(folder)
+    for decision in DECISIONS:
+        opened.append(decision)
+    return opened
+
+
+def change(path: Path, before: bytes, after: bytes) -> None:
+    text = path.read_bytes()
+    assert before in text
+    path.write_bytes(text.replace(before, after, 1))
+
+
+def told() -> dict[str, tables.Columns]:
+    board = Leaderboard(Goal("loss", "min"), 0)
+    for decision in DECISIONS:
+        board.add(decision)
+    return tables.tell(DECISIONS, board)
+
+
+def test_what_is_appended_reads_back(tmp_path: Path) -> None:
+    filled(tmp_path)
+    assert repr(read(tmp_path).decisions) == repr(DECISIONS)  # NaN is not equal to itself
+
+
+def test_a_folder_without_a_run_has_no_decisions(tmp_path: Path) -> None:
+    assert read(tmp_path / "nothing").decisions == []
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "n\0"])
+def test_a_name_that_no_folder_has_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(StoreError, match="can't be read"):
+        read(tmp_path / name)
+
+
+def test_every_line_of_the_journal_is_json(tmp_path: Path) -> None:
+    filled(tmp_path)
+    for line in (tmp_path / run_folder.JOURNAL).read_text().splitlines():
+        json.loads(line, parse_constant=pytest.fail)
+
+
+def test_a_torn_last_line_is_dropped_and_cut_off(tmp_path: Path) -> None:
+    filled(tmp_path)
+    journal = tmp_path / run_folder.JOURNAL
+    whole = journal.read_bytes()
+    for cut in range(1, len(line_of(DECISIONS[-1]))):
+        journal.write_bytes(whole[:-cut])
+        saved = read(tmp_path)
+        assert len(saved.decisions) == len(DECISIONS) - 1
+        Store(tmp_path, saved).append(DECISIONS[-1])
+        assert journal.read_bytes() == whole
+
+
+def test_a_kill_at_any_instant_loses_no_line(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from hpmpi.storage.run_folder import Store;"
+        "from hpmpi.model.records import Lost; opened = Store(Path(sys.argv[1]));"
+        "[(opened.append(Lost(float(n), n)), print(n, flush=True)) for n in range(10**6)]"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    said = [process.stdout.readline() for _ in range(500)]
+    process.send_signal(signal.SIGKILL)
+    said += process.stdout.readlines()
+    process.wait()
+    process.stdout.close()
+    appended = int([line for line in said if line.endswith("\n")][-1])
+    assert len(read(tmp_path).decisions) >= appended + 1
+
+
+def test_what_is_read_says_how_long_the_journal_is_where_it_is_whole(tmp_path: Path) -> None:
+    checkpoint(filled(tmp_path), STATE)
+    journal = tmp_path / run_folder.JOURNAL
+    size = journal.stat().st_size
+    journal.write_bytes(journal.read_bytes() + b'{"type":')
+    assert read(tmp_path).length == read(tmp_path, needs_state=False).length == size
+    damage(tmp_path, 3)
+    assert read(tmp_path).length is None
+
+
+def test_a_whole_journal_is_gone_on_with_as_it_stands(tmp_path: Path) -> None:
+    filled(tmp_path).close()
+    journal = tmp_path / run_folder.JOURNAL
+    told_otherwise = journal.read_bytes().replace(b'"loss":0.5', b'"loss":5e-1')
+    rows = [row[: -len(CHECKSUM % 0)] for row in told_otherwise.splitlines()]
+    journal.write_bytes(b"".join(row + CHECKSUM % zlib.crc32(row) + b"\n" for row in rows))
+    before = journal.read_bytes()
+    Store(tmp_path, read(tmp_path)).close()
+    assert journal.read_bytes() == before != b"".join(map(line_of, DECISIONS))
+
+
+def test_a_journal_that_is_shorter_than_the_results_file_is_made_whole(tmp_path: Path) -> None:
+    checkpoint(filled(tmp_path), STATE)
+    journal = tmp_path / run_folder.JOURNAL
+    whole = journal.read_bytes()
+    journal.write_bytes(b"".join(lines_of(tmp_path)[:-2]))
+    Store(tmp_path, read(tmp_path)).close()
+    assert journal.read_bytes() == whole
+
+
+@pytest.mark.parametrize("decision", DECISIONS)
+def test_no_decision_is_any_business_of_the_garbage_collector(decision: Decision) -> None:
+    assert not gc.is_tracked(decision)
+
+
+def test_a_damaged_line_is_said_with_its_number(tmp_path: Path) -> None:
+    filled(tmp_path)
+    journal = tmp_path / run_folder.JOURNAL
+    lines = journal.read_bytes().split(b"\n")
+    lines[2] = lines[2].replace(b"{", b"[", 1)
+    journal.write_bytes(b"\n".join(lines))
+    with pytest.raises(StoreError, match=r"line 3 of .*journal\.jsonl is damaged"):
+        read(tmp_path)
+
+
+def test_the_state_comes_with_the_number_of_decisions_in_it(tmp_path: Path) -> None:
+    opened = filled(tmp_path)
+    checkpoint(opened, STATE)
+    opened.append(Lost(10.0, 2))
+    saved = read(tmp_path)
+    assert (saved.state, saved.counted, len(saved.decisions)) == (STATE, 6, 7)
+
+
+def test_the_results_file_alone_is_enough(tmp_path: Path) -> None:
+    checkpoint(filled(tmp_path), STATE)
+    (tmp_path / run_folder.JOURNAL).unlink()
+    assert repr(read(tmp_path).decisions) == repr(DECISIONS)
+
+
+def test_the_journal_alone_is_enough(tmp_path: Path) -> None:
+    checkpoint(filled(tmp_path), STATE)
+    (tmp_path / run_folder.RESULTS).unlink()
+    saved = read(tmp_path)
+    assert (len(saved.decisions), saved.state, saved.counted) == (6, None, 0)
+
+
+def test_a_damaged_results_file_gives_way_to_the_one_before(tmp_path: Path) -> None:
+    opened = filled(tmp_path)
+    checkpoint(opened, STATE)
+    opened.append(Lost(10.0, 2))
+    checkpoint(opened, STATE)
+    (tmp_path / run_folder.RESULTS).write_bytes(b"no HDF5 at all")
+    saved = read(tmp_path)
+    assert (saved.state, saved.counted, len(saved.decisions)) == (STATE, 6, 7)
+
+
+def test_a_results_file_of_another_format_is_refused(tmp_path: Path) -> None:
+    checkpoint(filled(tmp_path), STATE)
+    (tmp_path / run_folder.JOURNAL).unlink()
+    change(
+        tmp_path / run_folder.RESULTS, b"format 2, by hpmpi 0.1.0,", b"format 99, by hpmpi 8.1, "
+    )
+    with pytest.raises(StoreError, match=r"format 99, written by hpmpi 8\.1.* reads format 2"):
+        read(tmp_path)
+
+
+def test_a_checkpoint_leaves_nothing_beside(tmp_path: Path) -> None:
+    opened = filled(tmp_path)
+    checkpoint(opened, STATE)
+    checkpoint(opened, STATE)
+    opened.status("cafe", "running")
+    expected = {run_folder.JOURNAL, run_folder.RESULTS, run_folder.PREVIOUS, run_folder.STATUS}
+    assert {path.name for path in tmp_path.iterdir()} == expected
+
+
+def test_the_status_names_the_start_and_its_state(tmp_path: Path) -> None:
+    assert Store(tmp_path).status("cafe", "running").read_text() == "cafe running\n"
+
+
+def test_pandas_reads_every_table(tmp_path: Path) -> None:
+    checkpoint(filled(tmp_path), STATE, told())
+    with h5py.File(tmp_path / run_folder.RESULTS) as file:
+        frames = {name: pd.DataFrame(file[name][:]) for name in told()}
+    assert frames["results"].iloc[0]["started"] == 0.5
+    assert frames["results"].iloc[0]["finished"] == 2.5
+    assert math.isinf(frames["results"].iloc[0]["metric.loss"])
+    assert list(frames["trials"].columns) == ["id", "status", "bracket", "rate", "kind", "deep"]
+    assert frames["trials"].iloc[0]["kind"] == b"a"
+    assert list(frames["curves"]["resource"]) == [1, 2]
+    assert frames["ranks"].iloc[0]["busy_s"] == 2.0
+    assert frames["ranks"].iloc[0]["times_lost"] == 1
+    assert len(frames["failures"]) == 0
+
+
+def test_h5dump_reads_the_file(tmp_path: Path) -> None:
+    checkpoint(filled(tmp_path), STATE, told(), {"state": "running"})
+    try:
+        dumped = subprocess.run(
+            ["h5dump", str(tmp_path / run_folder.RESULTS)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except FileNotFoundError:
+        pytest.skip("h5dump is not here: install hdf5-tools to have it read our file")
+    assert "node1" in dumped.stdout
+    assert dumped.stderr == ""
+
+
+def test_a_checkpoint_needs_no_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "link", refuse)
+    opened = filled(tmp_path)
+    checkpoint(opened, STATE)
+    checkpoint(opened, STATE)
+    (tmp_path / run_folder.RESULTS).unlink()
+    assert read(tmp_path).state == STATE
+
+
+def test_any_name_and_any_text_can_be_written(tmp_path: Path) -> None:
+    opened = Store(tmp_path)
+    config: Config = {"": 1, "trial": 2, "config.trial": 3, "a/b": "\0", "ü": True}
+    decisions: list[Decision] = [
+        Assigned(0.5, 0, 0, 1, 3, 1, config),
+        Failure(1.0, 0, 0, 1, 1, FailureKind.CRASH, "died: \0\x01"),
+        Assigned(1.5, 0, 0, 2, 3, 1),
+        Result(2.5, 0, 0, 2, 3, 1, {"": 1.0, "loss": 2.0, "rank": 3.0}),
+    ]
+    board = Leaderboard(Goal("loss", "min"), 0)
+    for decision in decisions:
+        opened.append(decision)
+        board.add(decision)
+    checkpoint(opened, STATE, tables.tell(decisions, board))
+    assert read(tmp_path).decisions == decisions
+    with h5py.File(tmp_path / run_folder.RESULTS) as file:
+        assert file["failures"][0]["error"] == b"died: \\0\x01"
+        names = file["leaderboard"].dtype.names
+        assert {"config.", "config.trial", "config.config.trial", "a/b", "ü"} <= set(names)
+
+
+def test_the_state_of_another_journal_is_not_used(tmp_path: Path) -> None:
+    checkpoint(filled(tmp_path), STATE)
+    for length in (len(DECISIONS), 3):
+        other = [Started(0.0, "0.2", "", "beef", 2), *DECISIONS[1:length]]
+        (tmp_path / run_folder.JOURNAL).write_bytes(b"".join(map(line_of, other)))
+        saved = read(tmp_path)
+        assert (repr(saved.decisions), saved.state, saved.counted) == (repr(other), None, 0)
+
+
+def test_a_study_that_begins_takes_no_older_results_along(tmp_path: Path) -> None:
+    checkpoint(filled(tmp_path), STATE)
+    Store(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {run_folder.JOURNAL}
+
+
+def lines_of(folder: Path) -> list[bytes]:
+    return (folder / run_folder.JOURNAL).read_bytes().splitlines(keepends=True)
+
+
+def damage(folder: Path, number: int) -> None:
+    """Change a number in a line of the journal, counted from 1."""
+    lines = lines_of(folder)
+    lines[number - 1] = lines[number - 1].replace(b'"at":', b'"at":1', 1)
+    (folder / run_folder.JOURNAL).write_bytes(b"".join(lines))
+
+
+def test_the_last_key_of_a_line_is_a_checksum_of_what_is_before(tmp_path: Path) -> None:
+    filled(tmp_path)
+    for line in lines_of(tmp_path):
+        text, _, rest = line.rpartition(b',"crc":')
+        assert rest == b'"%08x"}\n' % zlib.crc32(text)
+        assert list(json.loads(line))[-1] == "crc"
+
+
+@pytest.mark.parametrize("number", range(1, len(DECISIONS) + 1))
+def test_a_damaged_line_is_taken_from_the_results_file(tmp_path: Path, number: int) -> None:
+    opened = filled(tmp_path)
+    checkpoint(opened, STATE)
+    opened.append(Lost(10.0, 2))
+    damage(tmp_path, number)
+    saved = read(tmp_path)
+    assert repr(saved.decisions) == repr([*DECISIONS, Lost(10.0, 2)])
+    assert saved.counted == len(DECISIONS)
+
+
+def test_a_damaged_line_is_taken_from_the_results_file_before_if_need_be(tmp_path: Path) -> None:
+    opened = filled(tmp_path)
+    checkpoint(opened, STATE)
+    checkpoint(opened, STATE)
+    (tmp_path / run_folder.RESULTS).write_bytes(b"damaged")
+    damage(tmp_path, 3)
+    assert repr(read(tmp_path).decisions) == repr(DECISIONS)
+
+
+def test_a_line_damaged_after_the_results_file_was_written_is_said(tmp_path: Path) -> None:
+    opened = filled(tmp_path)
+    checkpoint(opened, STATE)
+    opened.append(Lost(10.0, 2))
+    opened.append(Lost(11.0, 2))
+    damage(tmp_path, 7)
+    before = lines_of(tmp_path)
+    with pytest.raises(StoreError, match=r"line 7 .* is damaged.*nothing was changed.*head -n 6"):
+        read(tmp_path)
+    assert lines_of(tmp_path) == before
+
+
+def test_a_damaged_line_is_not_taken_from_another_run(tmp_path: Path) -> None:
+    checkpoint(filled(tmp_path), STATE)
+    other = [Started(0.0, "0.2", "", "beef", 2), *DECISIONS[1:]]
+    (tmp_path / run_folder.JOURNAL).write_bytes(b"".join(map(line_of, other)))
+    damage(tmp_path, 3)
+    with pytest.raises(StoreError, match="line 3"):
+        read(tmp_path)
+
+
+def test_what_was_taken_from_the_results_file_mends_the_journal(tmp_path: Path) -> None:
+    checkpoint(filled(tmp_path), STATE)
+    before = lines_of(tmp_path)
+    damage(tmp_path, 3)
+    Store(tmp_path, read(tmp_path)).close()
+    assert lines_of(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"[" * 100_000, b'{"type":"lost","at":1.0,"rank":' + b"9" * 10_000, b"\xff", b"", b"null"],
+)
+def test_what_nobody_can_read_is_damage(tmp_path: Path, text: bytes) -> None:
+    row = text + b',"crc":"%08x"}\n' % zlib.crc32(text)
+    (tmp_path / run_folder.JOURNAL).write_bytes(line_of(DECISIONS[0]) + row)
+    with pytest.raises(StoreError, match="line 2"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b'{"type":"started","at":0.0,"version":"0.0.9","start":"x"}', "format 1, written by hpm"),
+        (b'{"type":"started","version":"9.0","format":7,"new":[],"sum":4}', "format 7, written by"),
+    ],
+)
+def test_a_journal_of_another_format_is_said_to_be(tmp_path: Path, text: bytes, said: str) -> None:
+    (tmp_path / run_folder.JOURNAL).write_bytes(text + b"\n" + b'{"type":"unheard of"}\n')
+    with pytest.raises(StoreError, match=f"{said}.* reads format 2"):
+        read(tmp_path)
+
+
+def test_every_bit_of_the_results_file_is_watched(tmp_path: Path) -> None:
+    checkpoint(filled(tmp_path), STATE, told())
+    (tmp_path / run_folder.JOURNAL).unlink()
+    file = tmp_path / run_folder.RESULTS
+    whole = file.read_bytes()
+    for place in [*range(600), *range(600, len(whole), 97)]:
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(StoreError, match=r"run\.h5 (is damaged|has format)"):
+            read(tmp_path)
+
+
+@pytest.mark.parametrize("length", [0, 1, 511, 512, 2000])
+def test_a_cut_results_file_is_said(tmp_path: Path, length: int) -> None:
+    checkpoint(filled(tmp_path), STATE)
+    (tmp_path / run_folder.JOURNAL).unlink()
+    os.truncate(tmp_path / run_folder.RESULTS, length)
+    with pytest.raises(StoreError, match=r"run\.h5 is damaged"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("use", [results_file.read, results_file.read_lines])
+@pytest.mark.parametrize("there", [None, 3, "decisions"])
+def test_data_that_are_no_results_are_refused_though_their_digest_is_right(
+    tmp_path: Path, use: Callable[[Path], object], there: object
+) -> None:
+    path = tmp_path / run_folder.RESULTS
+    with h5py.File(path, "w", userblock_size=results_file.HEAD_BYTES) as file:
+        if there == "decisions":
+            file.create_group("decisions/of_somebody_else")
+        elif there is not None:
+            file["decisions"] = there
+    results_file.seal(path)
+    with pytest.raises(StoreError, match=r"run\.h5 has no results in it"):
+        use(path)
+
+
+def test_a_results_file_of_the_first_format_is_said_to_be(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / run_folder.RESULTS, "w") as file:
+        file.attrs["format"] = 1
+    with pytest.raises(StoreError, match=r"format 1, written by an early hpmpi.* reads format 2"):
+        read(tmp_path)
+
+
+NAMES = [*run_folder.FILES[:5], *run_folder.FOLDERS, "logs/rank-1.log", "baseline/output.log"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("kind", ["link", "broken link", "pipe", "other"])
+def test_what_may_lead_elsewhere_is_refused(tmp_path: Path, name: str, kind: str) -> None:
+    path = tmp_path / "run" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    match kind:
+        case "link":
+            (tmp_path / "precious").mkdir()
+            path.symlink_to(tmp_path / "precious")
+        case "broken link":
+            path.symlink_to(tmp_path / "nowhere")
+        case "pipe":
+            os.mkfifo(path)
+        case _ if name in run_folder.FOLDERS:
+            path.write_text("")
+        case _:
+            path.mkdir()
+    is_what = "a symbolic link" if "link" in kind else "no f"
+    with pytest.raises(StoreError, match=rf"{name} is {is_what}.*move it away"):
+        read(tmp_path / "run")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_run_folder_may_be_reached_through_a_link(tmp_path: Path) -> None:
+    filled(tmp_path / "run")
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    assert len(read(tmp_path / "link").decisions) == len(DECISIONS)
+
+
+def test_links_with_the_names_of_partial_files_are_not_followed(tmp_path: Path) -> None:
+    opened = filled(tmp_path)
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    for name in (run_folder.RESULTS, run_folder.PREVIOUS, run_folder.STATUS, run_folder.JOURNAL):
+        (tmp_path / f".{name}.{os.getpid()}").symlink_to(precious)
+    checkpoint(opened, STATE)
+    checkpoint(opened, STATE)
+    opened.status("cafe", "running")
+    damage(tmp_path, 3)
+    Store(tmp_path, Saved(DECISIONS)).close()
+    assert precious.read_text() == "mine"
+
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from hpmpi.errors import DiskError
+from hpmpi.decisions import (Lost)
+from hpmpi.store import JOURNAL, Store, read
+folder = Path(sys.argv[1])
+opened = Store(folder)
+opened.append(Lost(0.0, 0))
+size = (folder / JOURNAL).stat().st_size
+_, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, hard))
+for tried in range(3):
+    try:
+        opened.append(Lost(1.0, 1))
+    except DiskError as error:
+        print(error)
+    assert (folder / JOURNAL).stat().st_size == size
+    assert opened.decisions == read(folder).decisions == [Lost(0.0, 0)]
+resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+opened.append(Lost(1.0, 1))
+opened.close()
+"""
+
+
+def test_a_full_disk_leaves_no_half_line_and_may_be_tried_again(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(tmp_path)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{tmp_path / run_folder.JOURNAL} can't be written: File too large\n" * 3
+    assert read(tmp_path).decisions == [Lost(0.0, 0), Lost(1.0, 1)]
+
+
+def fail(*_: object) -> None:
+    raise OSError(errno.EIO, "a broken disk")
+
+
+def test_a_line_that_can_not_even_be_cut_off_is_gone_at_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = filled(tmp_path)
+    whole = (tmp_path / run_folder.JOURNAL).read_bytes()
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "ftruncate", fail)
+        broken.setattr(files, "write", lambda to, text: fail(os.write(to, text[:-9])))
+        with pytest.raises(DiskError, match="a broken disk"):
+            opened.append(Lost(10.0, 2))
+    opened.append(Lost(11.0, 2))
+    assert (tmp_path / run_folder.JOURNAL).read_bytes() == whole + line_of(Lost(11.0, 2))
+
+
+def test_what_could_not_be_synced_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_folder, "SYNC_EVERY_S", 0.0)
+    opened = filled(tmp_path)
+    before = (tmp_path / run_folder.JOURNAL).stat().st_ino
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", fail)
+        with pytest.raises(DiskError, match="a broken disk"):
+            opened.sync()
+    opened.sync()
+    opened.append(Lost(10.0, 2))
+    assert (tmp_path / run_folder.JOURNAL).stat().st_ino != before
+    assert repr(read(tmp_path).decisions) == repr([*DECISIONS, Lost(10.0, 2)])
+
+
+def test_a_status_that_the_disk_does_not_take_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = filled(tmp_path)
+    opened.status("cafe", "running")
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(DiskError, match="status can't be written"):
+        opened.status("cafe", "complete")
+    assert (tmp_path / run_folder.STATUS).read_text() == "cafe running\n"
+    assert [path for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_the_lock_is_kept_by_what_is_written_and_left_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Store(tmp_path, lock=lock.take(tmp_path))
+    monkeypatch.setattr(run_folder, "SYNC_EVERY_S", 0.0)
+    leases = [(tmp_path / lock.NAME).read_bytes()]
+    now = time.monotonic()
+    for late, act in enumerate([lambda: opened.append(Lost(0.0, 1)), opened.sync], start=1):
+        monkeypatch.setattr(time, "monotonic", lambda late=late: now + late * lock.BEAT_S)
+        act()
+        leases.append((tmp_path / lock.NAME).read_bytes())
+    opened.close()
+    assert len(set(leases)) == 3
+    assert b'"released":true' in (tmp_path / lock.NAME).read_bytes()
+
+
+def test_who_was_taken_for_dead_writes_nothing(tmp_path: Path) -> None:
+    opened = Store(tmp_path, lock=lock.take(tmp_path))
+    (tmp_path / lock.NAME).unlink()
+    other = lock.take(tmp_path)
+    with pytest.raises(StoreError, match="was removed"):
+        opened.append(Lost(0.0, 1))
+    assert read(tmp_path).decisions == []
+    other.release()

@@ -1,0 +1,56 @@
+"""Each study in spaces/ is one that runs."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from hpmpi.study import settings
+from tests.harness.runs import ROOT, finish, mpirun, start
+
+COVTYPE = ROOT / "tests" / "data" / "covtype.20k.data.xz"
+
+SMALL = {
+    "boosting": ["scheduler.min_resource=2", "scheduler.max_resource=6"],
+    "covtype_forest": [f"objective_args.dataset={COVTYPE}", "objective_args.rows=300"],
+    "digits": ["scheduler.max_resource=3", "space.hidden.high=70"],
+    "forest": ["scheduler.min_resource=2", "scheduler.max_resource=6"],
+    "knn": ["objective_args.rows=400", "scheduler.max_resource=300"],
+    "logistic": ["scheduler.max_resource=2", "objective_args.folds=2"],
+    "pipeline": ["scheduler.max_resource=2", "objective_args.folds=2"],
+    "regression": ["scheduler.max_resource=2", "objective_args.folds=2"],
+    "svm": ["objective_args.rows=400", "scheduler.max_resource=300"],
+    "tree": ["scheduler.max_resource=2", "objective_args.folds=2"],
+}
+"""What makes a study small enough for a test: `--set` options, beside few trials."""
+
+STUDIES = {path.stem: path for path in sorted((ROOT / "spaces").glob("*.toml"))}
+
+
+def options(name: str) -> list[str]:
+    """List the changes that make a study small."""
+    return ["stop.max_trials=4", *SMALL.get(name, [])]
+
+
+def small(name: str) -> list[str]:
+    """Say how to run a study in spaces/ at a small size."""
+    words = [sys.executable, "-m", "hpmpi", "run", str(STUDIES[name])]
+    return [*words, *(word for each in options(name) for word in ("--set", each))]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_each_study_is_whole_and_says_what_it_is(name: str) -> None:
+    study = settings.read(STUDIES[name], [])
+    assert STUDIES[name].read_text().startswith("# ")
+    assert study.baseline in (None, study.objective.replace(":train", ":default"))
+    assert settings.read(STUDIES[name], options(name)).stop.max_trials == 4
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("name", STUDIES)
+def test_each_study_runs_to_a_leaderboard(tmp_path: Path, name: str) -> None:
+    out = tmp_path / "out"
+    run = finish(start([*mpirun(3), *small(name), "--out", str(out)], tmp_path))
+    assert run.returncode == 0, run.stderr
+    assert f"{name}: complete; 4 trials" in run.stdout
+    assert "given up" not in run.stdout

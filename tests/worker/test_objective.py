@@ -1,0 +1,403 @@
+"""The user's function: how it is found, called, and what it may return."""
+
+import functools
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hpmpi.errors import ObjectiveError
+from hpmpi.model.messages import Point
+from hpmpi.model.trial import Config
+from hpmpi.worker import checkpoints
+from hpmpi.worker.handle import SAVE_PAUSE_S, SAVE_SHARE, Drains, Suspend, Trial, open_trial
+from hpmpi.worker.objective import called_with_both, load, made
+from tests.harness.build import never
+from tests.harness.drive import order, welcome
+
+
+@pytest.fixture(autouse=True)
+def _same_imports() -> Iterator[None]:
+    """Forget what was imported."""
+    path, modules = list(sys.path), dict(sys.modules)
+    yield
+    sys.path[:] = path
+    sys.modules.clear()
+    sys.modules.update(modules)
+
+
+def write(folder: Path, **files: str) -> Path:
+    """Write Python files."""
+    for name, code in files.items():
+        file = folder / f"{name.replace('__', '/')}.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(code)
+    return folder
+
+
+def ignore(_point: Point) -> None:
+    """Have no use for a point of a curve."""
+
+
+def handle(folder: Path, *, resource: int = 9, attempt: int = 1, drains: Drains = never) -> Trial:
+    """Make the handle of an attempt at trial 7."""
+    told = order(7, resource, attempt)
+    return open_trial(welcome(folder, args={"dataset": "iris"}), told, ignore, drains)[0]
+
+
+# -- finding ---------------------------------------------------------------------------------------
+
+
+def test_a_function_is_found_in_a_file(tmp_path: Path) -> None:
+    write(tmp_path, train="def f(config): return 7")
+    assert load("train.py:f", tmp_path)({}) == 7
+
+
+def test_a_file_may_be_named_whole(tmp_path: Path) -> None:
+    write(tmp_path, train="def f(config): return 7")
+    assert load(f"{tmp_path}/train.py:f", Path("/nowhere"))({}) == 7
+
+
+def test_a_file_may_import_its_siblings(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        code__train="from sibling_of_train import g as f",
+        code__sibling_of_train="def g(config): return 7",
+    )
+    assert load("code/train.py:f", tmp_path)({}) == 7
+
+
+@pytest.mark.parametrize("marked", [True, False])
+def test_a_file_may_import_from_its_package(tmp_path: Path, *, marked: bool) -> None:
+    write(
+        tmp_path,
+        parted__inner__train="from ..beyond import g\nfrom . import near\nf = lambda _: g + near.h",
+        parted__inner__near="h = 3",
+        parted__beyond="g = 4",
+    )
+    for folder in ("parted", "parted/inner") if marked else ():
+        (tmp_path / folder / "__init__.py").touch()
+    assert load("parted/inner/train.py:f", tmp_path)({}) == 7
+
+
+def test_a_package_that_is_elsewhere_is_said(tmp_path: Path) -> None:
+    write(tmp_path, json__decoder="from . import near", json__near="")
+    with pytest.raises(ObjectiveError, match="Python takes its package 'json' from elsewhere"):
+        load("json/decoder.py:f", tmp_path)
+
+
+def test_what_a_file_defines_can_be_pickled(tmp_path: Path) -> None:
+    write(tmp_path, train_p="import pickle\nclass A: pass\ndef f(_): return pickle.dumps(A())")
+    assert b"train_p" in load("train_p.py:f", tmp_path)({})
+
+
+def test_a_function_is_found_in_a_package_beside_the_study(tmp_path: Path) -> None:
+    write(tmp_path, package_beside__deep__train="def f(config): return 7")
+    assert load("package_beside.deep.train:f", tmp_path)({}) == 7
+
+
+def test_a_function_is_found_in_an_installed_package(tmp_path: Path) -> None:
+    assert load("math:sqrt", tmp_path)(49) == 7
+
+
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        ("nothing.py:f", "nothing.py does not exist"),
+        ("folder.py:f", "folder.py does not exist"),
+        ("train.py:g", "train.py has no function 'g'"),
+        ("train.py:number", "train.py has no function 'number'"),
+        ("train.py:", "train.py has no function ''"),
+        ("train.py", "train.py has no function ''"),
+        ("package_beside:f", "package_beside has no function 'f'"),
+        ("package_beside.nothing:f", "no module 'package_beside.nothing'"),
+        ("package_nowhere:f", "no module 'package_nowhere'"),
+        ("package_nowhere.deep:f", "no module 'package_nowhere.deep'"),
+        ("..train:f", "no module '..train'"),
+        (":f", "no module ''"),
+        ("", "no module ''"),
+    ],
+)
+def test_a_reference_to_nothing_is_said(tmp_path: Path, reference: str, said: str) -> None:
+    write(tmp_path, train="number = 7\ndef f(config): return 7", package_beside____init__="")
+    (tmp_path / "folder.py").mkdir()
+    with pytest.raises(ObjectiveError) as caught:
+        load(reference, tmp_path)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [("import package_nowhere", ImportError), ("1 / 0", ZeroDivisionError), ("if", SyntaxError)],
+)
+@pytest.mark.parametrize("reference", ["broken.py:f", "broken:f"])
+def test_what_the_users_module_raises_comes_out_as_it_is(
+    tmp_path: Path, reference: str, code: str, error: type[Exception]
+) -> None:
+    write(tmp_path, broken=code)
+    with pytest.raises(error) as caught:
+        load(reference, tmp_path)
+    assert not isinstance(caught.value, ObjectiveError)
+
+
+# -- calling ---------------------------------------------------------------------------------------
+
+
+def by_config(config: object) -> object:
+    return (config,)
+
+
+def by_both(config: object, trial: object) -> object:
+    return (config, trial)
+
+
+def by_default(config: object, trial: object = None) -> object:
+    return (config, trial)
+
+
+def by_option(config: object, _epochs: int = 3) -> object:
+    return (config,)
+
+
+def by_anything(*everything: object) -> object:
+    return everything
+
+
+def by_keywords(config: object, **_rest: object) -> object:
+    return (config,)
+
+
+class ByObject:
+    """Can be called."""
+
+    def __call__(self, config: object, trial: object) -> object:
+        """Take both."""
+        return (config, trial)
+
+    def method(self, config: object) -> object:
+        """Take one."""
+        return (config,)
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        (by_config, 1),
+        (by_both, 2),
+        (by_default, 2),
+        (by_option, 1),
+        (by_anything, 2),
+        (by_keywords, 1),
+        (ByObject(), 2),
+        (ByObject().method, 1),
+        (functools.partial(by_both, trial=None), 1),
+        (functools.partial(by_anything), 2),
+        (lambda config, /: (config,), 1),
+    ],
+)
+def test_an_objective_is_given_as_much_as_it_takes(
+    tmp_path: Path, function: Callable[..., Any], arguments: int
+) -> None:
+    config: Config = {"x": 1}
+    trial = handle(tmp_path)
+    given = called_with_both(function)(config, trial)
+    if isinstance(function, functools.partial) and function.keywords:
+        assert given == (config, None)
+    else:
+        assert given == (config, trial)[:arguments]
+
+
+class ByClass:
+    """Is made once, of nothing."""
+
+    def __init__(self, offset: int = 1, *rest: int, **more: int) -> None:
+        """Read the data, say."""
+        self.offset = offset + len(rest) + len(more)
+        self.calls = 0
+
+    def __call__(self, _config: object, trial: Trial) -> object:
+        """Count."""
+        self.calls += 1
+        return self.offset, self.calls, trial
+
+
+def test_a_class_is_made_once_and_its_instance_is_the_objective(tmp_path: Path) -> None:
+    trial = handle(tmp_path)
+    function = called_with_both(made(ByClass))
+    assert [function({}, trial) for _ in range(2)] == [(1, 1, trial), (1, 2, trial)]
+
+
+class NeedsMore(ByClass):
+    """Can't be made of nothing."""
+
+    def __init__(self, path: str, *, folds: int) -> None:
+        """Want something."""
+        super().__init__(folds + len(path))
+
+
+class NotCalled:
+    """Can't be called."""
+
+
+async def awaited(config: Config) -> object:
+    """Take its time."""
+    return config
+
+
+class Awaited:
+    """Takes its time."""
+
+    async def __call__(self, config: Config) -> object:
+        """Take it."""
+        return config
+
+
+def yields(config: Config) -> Iterator[object]:
+    """Come to many results."""
+    yield config
+
+
+async def yields_in_time(config: Config) -> AsyncIterator[object]:
+    """Come to many results."""
+    yield config
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (NeedsMore, "class NeedsMore, whose constructor takes (path: str, *, folds: int)"),
+        (NotCalled, "class NotCalled, which has no method __call__(self, config)"),
+        (awaited, "is async"),
+        (Awaited(), "is async"),
+        (Awaited, "is async"),
+        (Awaited().__call__, "is async"),
+        (functools.partial(awaited), "is async"),
+        (yields, "has a yield"),
+        (functools.partial(yields), "has a yield"),
+        (yields_in_time, "is an async generator"),
+        (lambda: 0, "takes ()"),
+        (lambda **config: config, "takes (**config)"),
+        (lambda *, config: config, "takes (*, config)"),
+        (lambda config, trial, more: (config, trial, more), "takes (config, trial, more)"),
+        (lambda config, *, epochs: (config, epochs), "takes (config, *, epochs)"),
+    ],
+)
+def test_what_can_be_no_objective_is_said_before_the_first_trial(
+    found: Callable[..., Any], said: str
+) -> None:
+    with pytest.raises(ObjectiveError) as caught:
+        called_with_both(made(found))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_a_constructor_raises_comes_out() -> None:
+    class Fails(ByClass):
+        def __init__(self) -> None:
+            raise LookupError("no data")
+
+    with pytest.raises(LookupError, match="no data"):
+        made(Fails)
+
+
+def test_what_does_not_say_what_it_takes_is_given_the_configuration(tmp_path: Path) -> None:
+    assert called_with_both(max)({"a": 1, "b": 2}, handle(tmp_path)) == "b"
+
+
+# -- what it is given ------------------------------------------------------------------------------
+
+
+def test_a_first_attempt_starts_with_nothing(tmp_path: Path) -> None:
+    trial = handle(tmp_path)
+    assert (trial.start, trial.stop, trial.previous) == (0, 9, None)
+    assert (trial.number, trial.seed, trial.args) == (7, 7, {"dataset": "iris"})
+    assert trial.origin == Path(__file__).parent
+    assert trial.deadline_s is None
+
+
+def test_a_later_attempt_starts_where_the_checkpoint_is(tmp_path: Path) -> None:
+    with handle(tmp_path).checkpoint(3) as folder:
+        (folder / "model").write_text("three")
+    trial = handle(tmp_path, attempt=2)
+    assert trial.start == 3
+    assert trial.previous is not None
+    assert (trial.previous / "model").read_text() == "three"
+
+
+def test_points_of_the_curve_are_numbers(tmp_path: Path) -> None:
+    points: list[Point] = []
+    trial, _ = open_trial(welcome(tmp_path), order(7), points.append, never)
+    trial.report(np.int64(3), accuracy=np.float32(0.5), loss=np.array(1))  # type: ignore[arg-type]
+    assert points == [Point(3, {"accuracy": 0.5, "loss": 1.0})]
+    assert [type(value) for value in points[0].metrics.values()] == [float, float]
+
+
+def test_what_is_no_number_is_left_out_of_the_curve_but_not_the_studied_metric(
+    tmp_path: Path,
+) -> None:
+    points: list[Point] = []
+    told = welcome(tmp_path, metric="accuracy")
+    trial, _ = open_trial(told, order(7), points.append, never)
+    trial.report(3, accuracy=0.5, note="half way", folds=[0.1])
+    assert points == [Point(3, {"accuracy": 0.5})]
+    with pytest.raises(ObjectiveError, match="'accuracy' must be a number"):
+        trial.report(4, accuracy="good", loss=0.5)
+    assert len(points) == 1
+
+
+def test_arguments_are_each_trials_own(tmp_path: Path) -> None:
+    told = welcome(tmp_path, args={"model": {"layers": [1, 2]}})
+    for _ in range(2):
+        trial, _checkpoints = open_trial(told, order(7), ignore, never)
+        layers = trial.args["model"]["layers"]
+        assert layers == [1, 2]
+        layers.append(3)
+        assert trial.args["model"]["layers"] == [1, 2, 3]
+
+
+def test_the_end_is_a_time_to_save(tmp_path: Path) -> None:
+    trial = handle(tmp_path)
+    assert [resource for resource in range(1, 11) if trial.should_save(resource)] == [9, 10]
+
+
+def test_now_and_then_is_a_time_to_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trial = handle(tmp_path)
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    assert not trial.should_save(1)
+    now += SAVE_PAUSE_S + 1
+    assert trial.should_save(1)
+    with trial.checkpoint(1):
+        now += 100
+    assert not trial.should_save(2)
+    now += 100 / SAVE_SHARE - 1
+    assert not trial.should_save(2)
+    now += 2
+    assert trial.should_save(2)
+
+
+def test_a_drain_is_a_time_to_save_and_the_job_ends_there(tmp_path: Path) -> None:
+    trial = handle(tmp_path, drains=lambda: True)
+    assert trial.should_save(2)
+    with pytest.raises(Suspend) as suspended, trial.checkpoint(2) as folder:
+        (folder / "model").write_text("two")
+    assert suspended.value.saved == 2
+    assert handle(tmp_path, attempt=2).start == 2
+
+
+def test_a_drain_lets_a_job_that_is_done_return_its_result(tmp_path: Path) -> None:
+    trial = handle(tmp_path, resource=2, drains=lambda: True)
+    with trial.checkpoint(2):
+        pass
+
+
+def test_a_save_that_fails_leaves_no_checkpoint(tmp_path: Path) -> None:
+    trial = handle(tmp_path)
+    with pytest.raises(ZeroDivisionError), trial.checkpoint(3):
+        raise ZeroDivisionError
+    assert os.listdir(checkpoints.trial_folder(tmp_path, 7)) == []  # noqa: PTH208
