@@ -358,7 +358,7 @@ def test_a_damaged_results_file_is_refused(
 READ_MANY = """
 import random, signal, sys
 from pathlib import Path
-from hpmpi import results, store
+from hpmpi.storage import results_file, run_folder
 from tests.test_fuzz import put, use
 folder, whole, first = Path(sys.argv[1]), Path(sys.argv[2]).read_bytes(), int(sys.argv[3])
 for seed in range(first, int(sys.argv[4])):
@@ -367,9 +367,9 @@ for seed in range(first, int(sys.argv[4])):
     draw = random.Random(seed)
     text = bytearray(whole)
     for _ in range(draw.randint(1, 20)):
-        text[draw.randrange(results.HEAD_BYTES, len(text))] ^= 1 << draw.randrange(8)
-    put(folder, store.RESULTS, bytes(text), alone=True)
-    results.seal(folder / store.RESULTS)
+        text[draw.randrange(results_file.HEAD_BYTES, len(text))] ^= 1 << draw.randrange(8)
+    put(folder, run_folder.RESULTS, bytes(text), alone=True)
+    results_file.seal(folder / run_folder.RESULTS)
     use(folder)
 """
 

@@ -16,7 +16,7 @@ from hpmpi.worker.delivery import Receipt
 STAY = """
 import sys, time
 from pathlib import Path
-from hpmpi.rooms import enter
+from hpmpi.data.scratch import enter
 room = enter(Path(sys.argv[1]), "killed")
 (room.folder / "data").write_text("much")
 print(room.folder, flush=True)

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="guards are for 
 
 GUARD = """
 import os, sys
-from hpmpi import guard
+from hpmpi.guard import guard
 guard.HEALTHY_LOOK_S = 0.5
 code = guard.watch()
 if code is not None:
@@ -32,7 +32,7 @@ exec(sys.argv[0])
 UNTOLD = """
 import ctypes, os, signal, sys
 from pathlib import Path
-from hpmpi import guard
+from hpmpi.guard import guard
 guard.bind_to_guard()
 """
 TOLD = UNTOLD + "guard.tell_guard(Path(sys.argv[1]) / 'status', 'this')\n"

@@ -93,7 +93,7 @@ class Study:
         self._file = folder / "study.toml"
         tries = folder / "tries"
         tries.mkdir(parents=True)
-        shutil.copy(ROOT / "tests" / "torture_objective.py", folder)
+        shutil.copy(ROOT / "tests" / "harness" / "torture_objective.py", folder)
         # Whoever goes on with a complete study needs the checkpoints that are dropped at its end.
         keep = "newest" if self.raises_left else "incumbent"
         text = STUDY % {"seed": seed, "keep": keep, "study": self._file, "tries": tries}

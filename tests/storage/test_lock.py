@@ -86,7 +86,7 @@ def test_a_locker_that_says_nothing_is_refused_in_the_end() -> None:
 HOLD = """
 import sys, time
 from pathlib import Path
-from hpmpi import lock
+from hpmpi.storage import lock
 held = lock.take(Path(sys.argv[1]))
 print("taken", flush=True)
 sys.stdin.read()

@@ -473,8 +473,8 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from hpmpi.errors import DiskError
-from hpmpi.decisions import (Lost)
-from hpmpi.store import JOURNAL, Store, read
+from hpmpi.model.records import (Lost)
+from hpmpi.storage.run_folder import JOURNAL, Store, read
 folder = Path(sys.argv[1])
 opened = Store(folder)
 opened.append(Lost(0.0, 0))

@@ -122,7 +122,7 @@ def test_hyperparameters_in_tables_have_names_with_dots(tmp_path: Path) -> None:
 
 
 ENDLESS = """
-from hpmpi.searchers.random import Random
+from hpmpi.master.searchers.random import Random
 
 class Sized(Random):
     size = 7

@@ -367,7 +367,7 @@ def test_the_limits_are_those_of_each_start(tmp_path: Path) -> None:
 
 MINE = """
 from pathlib import Path
-from hpmpi.searchers.random import Random
+from hpmpi.master.searchers.random import Random
 
 Path({mark!r}).touch()
 

@@ -120,7 +120,7 @@ def run(code: str, folder: Path) -> int:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from hpmpi.checkpoints import Checkpoints
+from hpmpi.worker.checkpoints import Checkpoints
 first = Checkpoints(Path(sys.argv[1]), 0, 1)
 with first.save(3) as folder:
     (folder / "model").write_text("three")
@@ -141,7 +141,7 @@ def test_a_kill_in_the_block_leaves_what_was_there(tmp_path: Path) -> None:
 KILLED_WHILE_REMOVING = """
 import os, shutil, signal, sys
 from pathlib import Path
-from hpmpi.checkpoints import Checkpoints
+from hpmpi.worker.checkpoints import Checkpoints
 def save(text):
     with first.save(3) as folder:
         (folder / "model").write_text(text)
@@ -167,7 +167,7 @@ def test_a_kill_while_a_checkpoint_is_replaced_leaves_no_half_of_one(tmp_path: P
 KILLED_WHILE_REPLACING = """
 import os, signal, sys
 from pathlib import Path
-from hpmpi.checkpoints import Checkpoints
+from hpmpi.worker.checkpoints import Checkpoints
 def save(text):
     with first.save(3) as folder:
         (folder / "model").write_text(text)
@@ -444,7 +444,7 @@ def test_another_trouble_of_the_disk_is_an_error(tmp_path: Path) -> None:
 FULL = """
 import os, sys
 from pathlib import Path
-from hpmpi.checkpoints import Checkpoints
+from hpmpi.worker.checkpoints import Checkpoints
 folder = Path(sys.argv[1], "3")
 first = Checkpoints(folder, 0, 1)
 first.claim(heard_of=0, limit=9)

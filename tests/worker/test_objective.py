@@ -19,6 +19,7 @@ from hpmpi.worker.handle import SAVE_PAUSE_S, SAVE_SHARE, Drains, Suspend, Trial
 from hpmpi.worker.objective import called_with_both, load, made
 from tests.harness.build import never
 from tests.harness.drive import order, welcome
+from tests.harness.runs import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -316,7 +317,7 @@ def test_a_first_attempt_starts_with_nothing(tmp_path: Path) -> None:
     trial = handle(tmp_path)
     assert (trial.start, trial.stop, trial.previous) == (0, 9, None)
     assert (trial.number, trial.seed, trial.args) == (7, 7, {"dataset": "iris"})
-    assert trial.origin == Path(__file__).parent
+    assert trial.origin == ROOT / "tests" / "harness"
     assert trial.deadline_s is None
 
 

@@ -42,10 +42,10 @@ def describe_itself(config):
 RANK = """
 import os, signal, sys, time
 from pathlib import Path
-from hpmpi import head
-from hpmpi.child import Child
-from hpmpi.messages import Assign, Failed
-from hpmpi.place import Share
+from hpmpi.worker import spawn
+from hpmpi.worker.supervisor import Child
+from hpmpi.model.messages import Assign, Failed
+from hpmpi.transports.resources import Share
 from tests.harness.drive import LIMIT_S, welcome
 
 for number in (signal.SIGINT, signal.SIGTERM):
@@ -53,7 +53,7 @@ for number in (signal.SIGINT, signal.SIGTERM):
 secret = os.open("/dev/null", os.O_RDONLY)
 os.environ["HPMPI_GUARD"] = str(secret)
 os.environ["PMI_RANK"] = "1"
-forked = head.fork() if "fork" in sys.argv else None
+forked = spawn.fork() if "fork" in sys.argv else None
 if "kill" in sys.argv:
     os.kill(forked.pid, signal.SIGKILL)
 folder = Path(sys.argv[1])
