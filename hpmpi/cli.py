@@ -17,6 +17,7 @@ from hpmpi.launch import launch
 from hpmpi.launch.standby import stand_by
 from hpmpi.leader import run
 from hpmpi.model.messages import Outcome
+from hpmpi.storage.repair import DAMAGED, repair
 from hpmpi.views import export, replay, show, watch
 from hpmpi.views.run_view import look
 from hpmpi.views.stdout import say, say_last
@@ -175,7 +176,14 @@ def add_replay(each: argparse.ArgumentParser) -> None:
     """Name what may be said of a replay."""
     each.add_argument("folder", type=Path, metavar="DIR")
     each.add_argument("--trust", action="store_true", help="run the code that the folder names")
+    each.add_argument("--searcher", action="store_true", help="ask the searcher again, too")
     each.set_defaults(do=alone(do_replay))
+
+
+def add_repair(each: argparse.ArgumentParser) -> None:
+    """Name what may be said of a repair."""
+    each.add_argument("folder", type=Path, metavar="DIR")
+    each.set_defaults(do=alone(do_repair))
 
 
 def add_submit(each: argparse.ArgumentParser) -> None:
@@ -210,6 +218,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "export": (add_export, "write the trials, or the best configuration"),
     "plot": (add_plot, "draw the figures of runs, as files"),
     "replay": (add_replay, "derive every decision of a run again"),
+    "repair": (add_repair, "mend a damaged journal from the copy in run.h5"),
     "submit": (add_submit, "have Slurm run a study, through submitit"),
 }
 """What each command may be told, and what it does."""
@@ -264,9 +273,18 @@ def do_show(options: argparse.Namespace) -> int:
 
 def do_replay(options: argparse.Namespace) -> int:
     """Print what came of deriving a run again."""
-    verdict = replay.replay(folders.run_at(options.folder), trust=options.trust)
+    folder = folders.run_at(options.folder)
+    verdict = replay.replay(folder, trust=options.trust, searcher=options.searcher)
     say(show.printable(replay.text(verdict)))
     return 0 if verdict.difference is None else DIFFERENT
+
+
+def do_repair(options: argparse.Namespace) -> int:
+    """Mend a journal; print what was done."""
+    done = repair(options.folder)
+    kept = f"; what was there is {DAMAGED}" if done.taken else ""
+    say(f"repair: {done.taken} of {done.lines} lines are from run.h5{kept}")
+    return 0
 
 
 def do_export(options: argparse.Namespace) -> int:

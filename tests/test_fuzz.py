@@ -27,7 +27,8 @@ from hpmpi.model.messages import FailureKind, Outcome, Point
 from hpmpi.model.records import Curve, Decision, Ended, Failure, Joined, Lost, Result, Started
 from hpmpi.model.trial import Metrics
 from hpmpi.storage import run_folder
-from hpmpi.storage.recovery import derive, jobs_of
+from hpmpi.storage.recovery import jobs_of
+from hpmpi.storage.repair import repair
 from hpmpi.study import changes, toml
 from hpmpi.views import export, show
 from hpmpi.views.run_view import look, stored_study, sum_up
@@ -82,13 +83,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a run folder as a run leaves it, but for its logs and checkpoints."""
     folder = tmp_path_factory.mktemp("run")
     study = read(folder, STUDY)
-    jobs = jobs_of(study, run_folder.Saved([]))
+    jobs = jobs_of(study, [])
     opened = run_folder.Store(folder)
     for decision in decisions(study, jobs):
         opened.append(decision)
     board = sum_up(study, opened.decisions).board
     told = tables.tell(opened.decisions, board)
-    checkpoint(opened, jobs.state(), told, {"hpmpi": "0", "settings": study.toml()})
+    checkpoint(opened, told, {"hpmpi": "0", "settings": study.toml()})
     opened.close()
     return folder
 
@@ -132,7 +133,9 @@ def use(folder: Path) -> None:
             write(summary)
     with contextlib.suppress(HpmpiError):
         study = stored_study(run_folder.read(folder).decisions, folder)
-        derive(study, run.read(folder, study))
+        jobs_of(study, run.read(folder, study).decisions)
+    with contextlib.suppress(HpmpiError):
+        repair(folder)
 
 
 def put(folder: Path, name: str, content: bytes, *, alone: bool) -> None:
@@ -293,7 +296,7 @@ def test_a_journal_is_read_or_refused(folder: Path, data: st.DataObject) -> None
 def test_the_journal_as_it_was_is_not_refused(folder: Path) -> None:
     saved = run_folder.read(folder)
     assert len(look(folder).board.standings) == 8
-    jobs_of(stored_study(saved.decisions, folder), saved)
+    jobs_of(stored_study(saved.decisions, folder), saved.decisions)
 
 
 ABSURD = [

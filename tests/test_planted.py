@@ -92,9 +92,10 @@ CHECKS = [
             "leader.event_log",
             "storage.results_file",
             "storage.run_folder",
+            "storage.repair",
             "history.tables",
         },
-        [of("tables", "event_log", "durability")],
+        [of("tables", "event_log", "durability", "repair")],
     ),
     Check(  # what of Slurm's is ours
         {"slurm.allocation", "slurm.squeue", "launch.starts", "slurm.step", "launch.placement"},

@@ -260,7 +260,7 @@ class Launch:
         return code
 
     def _read(self) -> Sequence[Decision]:
-        return run_folder.read(self._folder, needs_state=False).decisions
+        return run_folder.read(self._folder).decisions
 
     def _words(self, ranks: int) -> list[str]:
         order = self._order

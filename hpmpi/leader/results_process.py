@@ -1,10 +1,8 @@
 """The process that writes run.h5, started by results_writer.py with a connection and a folder.
 
-It knows what the journal says, and nothing else. The tables need no more than that. The state that
-a start goes on from is derived from it as a start does, from the newest one that is there: where
-that can't be done, as by the code of somebody's own searcher, the file is written without.
+It knows what the journal says, and nothing else: that is all that the tables need.
 
-Rule: it reads, derives, writes; only then has it come so far. After an error it starts anew.
+Rule: it reads, then writes; only then has it come so far. After an error it starts anew.
 """
 
 import socket
@@ -18,12 +16,10 @@ from hpmpi.errors import HpmpiError, StoreError
 from hpmpi.guard import guard, streams
 from hpmpi.history import tables
 from hpmpi.leader.results_writer import Done, Proof, Task
-from hpmpi.master.jobs import Jobs
 from hpmpi.model.messages import escaped
 from hpmpi.model.records import Decision, Joined, Started
 from hpmpi.storage import run_folder
-from hpmpi.storage.journal import ENCODE, decoded
-from hpmpi.storage.recovery import derive, follow
+from hpmpi.storage.journal import decoded
 from hpmpi.transports.framing import Frames
 from hpmpi.views.run_view import board_of, stored_study
 
@@ -40,7 +36,6 @@ class Book:
         self._length = 0
         self._lines: list[bytes] = []
         self._decisions: list[Decision] = []
-        self._jobs: Jobs | None = None
 
     def write(self, task: Task) -> Done:
         """Write a results file; raises HpmpiError where that can't be done."""
@@ -48,10 +43,9 @@ class Book:
         lines, decisions = self._lines + lines, self._decisions + new
         study = stored_study(decisions, self._folder)
         ran = [each.settings for each in decisions if isinstance(each, Started)][-1]
-        state, without = self._state(lines, decisions, new)
         run_folder.write_results(
             Path(task.file),
-            run_folder.Contents(lines, state),
+            lines,
             tables.tell(decisions, board_of(study, decisions)),
             {
                 "hpmpi": __version__,
@@ -61,24 +55,7 @@ class Book:
             },
         )
         self._length, self._lines, self._decisions = task.length, lines, decisions
-        return Done(task.file, warning=without)
-
-    def _state(
-        self, lines: list[bytes], decisions: list[Decision], new: list[Decision]
-    ) -> tuple[bytes, str]:
-        """Derive the jobs' state; without one, say why."""
-        jobs, self._jobs = self._jobs, None
-        try:
-            if jobs is not None:
-                follow(jobs, new)
-            else:
-                saved = run_folder.with_state(self._folder, lines[0], decisions)
-                jobs = derive(stored_study(decisions, self._folder), saved)
-            state = ENCODE(jobs.state())
-        except Exception as error:  # noqa: BLE001 - a searcher or scheduler may be the user's
-            return b"", f"{type(error).__name__}: {error}"
-        self._jobs = jobs
-        return state, ""
+        return Done(task.file)
 
     def _read(self, length: int) -> tuple[list[bytes], list[Decision]]:
         path = self._folder / run_folder.JOURNAL

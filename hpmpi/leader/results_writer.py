@@ -79,7 +79,6 @@ class Done(msgspec.Struct, frozen=True):
     file: str = ""
     error: str = ""
     may_pass: bool = False
-    warning: str = ""
 
 
 class Scribe:
@@ -218,8 +217,6 @@ class Scribe:
         self._told = done
         if done.error and done.error != before.error:
             log.error("%s; the journal has everything", done.error)
-        if done.warning and done.warning != before.warning:
-            log.warning("%s has no state, and a start derives all anew: %s", RESULTS, done.warning)
 
     def _lost(self) -> str:
         assert self._process is not None, "what is lost was started"

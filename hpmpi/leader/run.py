@@ -24,7 +24,7 @@ from hpmpi.model.messages import Outcome, Stop
 from hpmpi.model.records import Assigned, Ended
 from hpmpi.storage import lock, run_folder
 from hpmpi.storage.files import trouble
-from hpmpi.storage.recovery import derive
+from hpmpi.storage.recovery import jobs_of
 from hpmpi.study import changes, settings
 from hpmpi.study.settings import Settings
 from hpmpi.transports import launched, local
@@ -89,7 +89,7 @@ def read(folder: Path, study: Settings) -> run_folder.Saved:
     """Read what a folder holds of a run that may be gone on with; raises HpmpiError for another."""
     saved = run_folder.read(folder)
     if not any(isinstance(each, Assigned) for each in saved.decisions):
-        return run_folder.Saved([])  # a study that never began binds nobody
+        return run_folder.NOTHING  # a study that never began binds nobody
     stored = stored_study(saved.decisions, folder)
     audit(saved.decisions, stored.goal.metric)
     differences = changes.differences(study, stored)
@@ -123,7 +123,7 @@ def lead(make_plan: Callable[[], Plan], workers: int | None, ranks: int | None =
         study, origin = plan.study, plan.origin
         scribe = Scribe(writer, study.run.checkpoint_s)
         scribe.prove()
-        del plan  # the state that it has read is in the jobs now
+        del plan  # what it has read is in the jobs now
     except HpmpiError:
         dismiss()
         raise
@@ -162,7 +162,7 @@ def take_over(plan: Plan) -> tuple[Jobs, run_folder.Store]:
         same = run_folder.look(plan.folder) == plan.seen
         saved = plan.saved if same else read(plan.folder, plan.study)
         with kept(held):
-            jobs = derive(plan.study, saved)
+            jobs = jobs_of(plan.study, saved.decisions)
         return jobs, run_folder.Store(plan.folder, saved, held)
     except OSError as error:
         held.release()
@@ -209,9 +209,9 @@ def is_complete(plan: Plan) -> bool:
     """Tell whether the run that is there is complete by `[stop]` as it is now.
 
     The status is written last: one that was killed before that has more to do; and so has one
-    whose end is not in its results file.
+    whose results file is not there.
     """
-    there = plan.saved.decisions and plan.saved.written == len(plan.saved.decisions)
+    there = plan.saved.decisions and (plan.folder / run_folder.RESULTS).exists()
     if not there or run_folder.read_status(plan.folder).state != Outcome.COMPLETE.value:
         return False
     last = plan.saved.decisions[-1]

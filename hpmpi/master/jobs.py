@@ -28,7 +28,7 @@ from hpmpi.errors import ReplayError
 from hpmpi.master.blame import Hope, OpenJob, Suspects
 from hpmpi.master.schedulers import Scheduler
 from hpmpi.master.shield import Shield
-from hpmpi.master.time_left import Pace, PaceState
+from hpmpi.master.time_left import Pace
 from hpmpi.model.messages import FailureKind, Outcome
 from hpmpi.model.records import (
     Assigned,
@@ -41,7 +41,7 @@ from hpmpi.model.records import (
     Started,
     Suspension,
 )
-from hpmpi.model.trial import WORST, Config, Goal, JobKey
+from hpmpi.model.trial import WORST, Config, Goal, Job, JobKey, Metrics
 
 
 class Incumbent(msgspec.Struct):
@@ -53,32 +53,17 @@ class Incumbent(msgspec.Struct):
     over: bool = False
 
 
-class JobsState(msgspec.Struct, frozen=True):
-    """What changes in Jobs, as what JSON can hold."""
-
-    scheduler: object
-    trials: int
-    open_jobs: list[OpenJob]
-    waiting: list[JobKey]
-    saved: dict[int, int]
-    incumbent: Incumbent | None
-    least: list[float | None]
-    succeeded: bool
-    interrupted: list[JobKey]
-    pace: PaceState
-
-
 class Jobs:
     """Everything about a study that outlives its ranks."""
 
     def __init__(self, scheduler: Scheduler, goal: Goal, max_failures: int) -> None:
-        """Start a study; to go on with one, `restore` and `redo` first.
+        """Start a study; to go on with one, `redo` what was decided first.
 
         `least`: the least loss of each rung; `interrupted`: the jobs that were in work when the
         last start ended without a word, until it is known what came of them.
         """
         self.scheduler = Shield(scheduler)
-        self.trials = 0
+        self.configs: dict[int, Config] = {}
         self.open: dict[JobKey, OpenJob] = {}
         self.waiting: dict[JobKey, None] = {}
         self.saved: dict[int, int] = {}
@@ -100,11 +85,17 @@ class Jobs:
     def _ask(self, *, may_start: bool, rungs: int) -> JobKey | None:
         """Open a job that the scheduler chooses."""
         job = self.scheduler.ask(may_start=may_start, rungs=rungs)
-        if job is None:
-            return None
+        return None if job is None else self._open(job)
+
+    def _open(self, job: Job) -> JobKey:
         self.open[job.key] = OpenJob(job)
-        self.trials = max(self.trials, job.trial + 1)
+        self.configs.setdefault(job.trial, job.config)
         return job.key
+
+    @property
+    def trials(self) -> int:
+        """How many trials there are."""
+        return len(self.configs)
 
     def _give(self, key: JobKey, rank: int, at: float) -> Assigned:
         """Have a rank hold a job that is open and held by nobody."""
@@ -132,14 +123,14 @@ class Jobs:
         self.pace.saves |= result.saved > 0
         self.saved[result.trial] = max(result.saved, self.saved.get(result.trial, 0))
         self.hope.succeed()
-        return self._close(key, self._goal.loss(result.metrics))
+        return self._close(key, self._goal.loss(result.metrics), result.metrics)
 
     def take_failure(self, failure: Failure) -> list[int]:
         """Have a job wait again, or close it as the worst; return as `take_result` does."""
         opened = self.open[JobKey(failure.trial, failure.rung)]
         if failure.final:
             self.hope.give_up(failure)
-            return self._close(opened.job.key, WORST)
+            return self._close(opened.job.key, WORST, {})
         opened.charge(failure)
         self._suspects.judge(opened)
         self._put_back(opened)
@@ -209,11 +200,11 @@ class Jobs:
         self.interrupted.pop(opened.job.key, None)
         self.waiting[opened.job.key] = None
 
-    def _close(self, key: JobKey, loss: float) -> list[int]:
+    def _close(self, key: JobKey, loss: float, metrics: Metrics) -> list[int]:
         self.waiting.pop(key, None)
         self.interrupted.pop(key, None)
         self._suspects.drop(key)
-        over = self.scheduler.tell(self.open.pop(key).job, loss)
+        over = self.scheduler.tell(self.open.pop(key).job, loss, metrics)
         for trial in over:
             self.saved.pop(trial, None)
         if loss < WORST:
@@ -234,36 +225,6 @@ class Jobs:
         return [before.trial] if before is not None and before.over else []
 
     # -- a restart --------------------------------------------------------------------------------
-
-    def state(self) -> JobsState:
-        """Return all that changes."""
-        return JobsState(
-            scheduler=self.scheduler.state(),
-            trials=self.trials,
-            open_jobs=list(self.open.values()),
-            waiting=list(self.waiting),
-            saved=self.saved,
-            incumbent=self.incumbent,
-            least=list(self.least),
-            succeeded=self.hope.succeeded,
-            interrupted=list(self.interrupted),
-            pace=self.pace.state(),
-        )
-
-    def restore(self, state: JobsState) -> None:
-        """Go on from a state, on jobs built with the same arguments."""
-        self.scheduler.restore(state.scheduler)
-        self.trials = state.trials
-        self.open = {opened.job.key: opened for opened in state.open_jobs}
-        self.waiting = dict.fromkeys(state.waiting)
-        self.saved = dict(state.saved)
-        self.incumbent = state.incumbent
-        self.least = list(state.least)
-        self.hope.succeeded = state.succeeded
-        self.interrupted = dict.fromkeys(state.interrupted)
-        self.pace.restore(state.pace)
-        for opened in self.open.values():
-            self._suspects.judge(opened)
 
     def redo(self, decision: Decision) -> None:
         """Derive a decision of the journal again; raises ReplayError where it comes out otherwise.
@@ -317,25 +278,27 @@ class Jobs:
             self.saved.clear()  # what was kept is found; nobody waits for what was not
 
     def _hand_out_again(self, assigned: Assigned) -> None:
-        """Hand out what waits as it was; what was asked for must come out as it did."""
-        key: JobKey | None = JobKey(assigned.trial, assigned.rung)
+        """Hand out what waits, or was chosen then."""
+        key = JobKey(assigned.trial, assigned.rung)
         if key not in self.waiting:
-            # The limit on trials may have been another then: that one was started is given.
-            key = self._ask(may_start=True, rungs=self.pace.rungs_at(assigned.at))
-        again = None if key is None else self._give(key, assigned.rank, assigned.at)
-        if again is not None and assigned.config is not None:
-            again = self._adopt(again, assigned.config)
+            job = self._chosen(assigned)
+            self.scheduler.adopt(job)
+            self._open(job)
+        again = self._give(key, assigned.rank, assigned.at)
         if again != assigned:
             raise ReplayError(f"{assigned} can't be derived; it comes out as {again}")
 
-    def _adopt(self, again: Assigned, config: Config) -> Assigned:
-        """Have a trial that comes out as another begin as it did: what was tried is a fact."""
-        if again.config == config or again.config is None:
-            return again
-        self.scheduler.adopt(again.trial, config)
-        opened = self.open[JobKey(again.trial, again.rung)]
-        opened.job = msgspec.structs.replace(opened.job, config=config)
-        return msgspec.structs.replace(again, config=config)
+    def _chosen(self, assigned: Assigned) -> Job:
+        """Tell which job it was that the scheduler chose."""
+        trial, rung, config = assigned.trial, assigned.rung, assigned.config
+        if config is None:
+            config = self.configs.get(trial)
+        elif trial != self.trials:  # it begins a trial
+            config = None
+        there = rung < len(self.least) and self.scheduler.rungs[rung] == assigned.resource
+        if config is None or not there or JobKey(trial, rung) in self.open:
+            raise ReplayError(f"{assigned} can't be derived")
+        return Job(trial, rung, assigned.resource, config)
 
     def _fail_again(self, failure: Failure) -> None:
         key, kind, error = self._find(failure), failure.kind, failure.error

@@ -5,9 +5,8 @@ lost by it, the run ends in order, and the next start derives from the journal w
 by then, comes to.
 """
 
-from hpmpi.errors import ReplayError
 from hpmpi.master.schedulers import Scheduler
-from hpmpi.model.trial import Config, Job
+from hpmpi.model.trial import Job, Metrics
 
 RAISED = "the searcher or the scheduler raised"
 
@@ -52,34 +51,21 @@ class Shield:
             return None
         return job
 
-    def tell(self, job: Job, loss: float) -> list[int]:
+    def adopt(self, job: Job) -> None:
+        """Tell of a job that was chosen, unless there was an error before."""
+        if self.error is not None:
+            return
+        try:
+            self._scheduler.adopt(job)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - it may raise anything
+            self.error = error
+
+    def tell(self, job: Job, loss: float, metrics: Metrics) -> list[int]:
         """Tell what came of a job, unless there was an error before."""
         if self.error is not None:
             return []
         try:
-            return list(self._scheduler.tell(job, loss))
+            return list(self._scheduler.tell(job, loss, metrics))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - it may raise anything
             self.error = error
             return []
-
-    def adopt(self, trial: int, config: Config) -> None:
-        """Have a trial's configuration be what it was; raises ReplayError where that can't be."""
-        adopt = getattr(self._scheduler, "adopt", None)
-        if adopt is None:
-            raise ReplayError(
-                f"trial {trial} had the configuration {config}, and the searcher, asked again, "
-                "suggests another: it must give the same answers to the same calls"
-            )
-        adopt(trial, config)
-
-    def state(self) -> object:
-        """Return the scheduler's state; what has raised has none."""
-        assert self.error is None, self.why
-        return self._scheduler.state()
-
-    def restore(self, state: object) -> None:
-        """Restore the scheduler's state."""
-        try:
-            self._scheduler.restore(state)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - it may raise anything
-            self.error = error

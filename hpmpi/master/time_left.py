@@ -8,20 +8,10 @@ Rules:
   all rungs are in. (Else a job that takes longer than an allocation would never be done.)
 """
 
-import msgspec
-
 from hpmpi.model.records import Deadline
 
 NEWEST = 32
 """How many durations of a rung count; those before were of other machines, or configurations."""
-
-
-class PaceState(msgspec.Struct, frozen=True):
-    """What changes in Pace; the durations are in seconds, rung by rung, and newest last."""
-
-    durations: list[list[float]]
-    saves: bool
-    deadline: Deadline | None
 
 
 class Pace:
@@ -59,13 +49,3 @@ class Pace:
             if known and sorted(known)[len(known) // 2] > left_s:
                 return rung
         return len(self._durations)
-
-    def state(self) -> PaceState:
-        """Return all that changes."""
-        return PaceState([list(known) for known in self._durations], self.saves, self.deadline)
-
-    def restore(self, state: PaceState) -> None:
-        """Go on from a state, with as many rungs."""
-        self._durations = [list(known) for known in state.durations]
-        self.saves = state.saves
-        self.deadline = state.deadline

@@ -9,7 +9,6 @@ import math
 import os
 import zlib
 from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,9 @@ CHECKSUM_BYTES = len(CHECKSUM % 0)
 ENCODE = msgspec.json.Encoder().encode
 # Not strict, so that "nan" and "inf" are numbers where a number is due: JSON has no word for them.
 DECODE = msgspec.json.Decoder(Decision, strict=False).decode
+
+REPAIR = "`hpmpi repair DIR` takes what is damaged or missing from the copy in run.h5"
+"""What to do about damage."""
 
 UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
 """What decoding raises for what nobody can read."""
@@ -107,27 +109,11 @@ def decoded(rows: Sequence[bytes], path: Path) -> list[Decision]:
             decisions.append(DECODE(row))
         except UNREADABLE as error:
             raise StoreError(
-                f"line {number} of {path} is damaged: {error}; nothing was changed. --fresh moves "
-                f"the run aside; to go on from the lines before, keep only those: head -n "
-                f"{number - 1}"
+                f"line {number} of {path} is damaged: {error}; nothing was changed. {REPAIR}, and "
+                f"--fresh moves the run aside; to go on from the lines before, keep only those: "
+                f"head -n {number - 1}"
             ) from error
     return decisions
-
-
-def same_run(rows: Sequence[bytes], lines: Sequence[bytes]) -> bool:
-    """Tell whether a journal and the lines of a results file are of one run.
-
-    The first line has the id of the first start; where it is damaged, all others are compared.
-    """
-    pairs = (pair for pair in zip(rows, lines, strict=False) if is_whole(pair[0]))
-    compared = [row == line for row, line in islice(pairs, 1 if is_whole(rows[0]) else None)]
-    return compared != [] and all(compared)
-
-
-def mended(rows: Sequence[bytes], lines: Sequence[bytes]) -> list[bytes]:
-    """Take what is damaged in a journal, or not there, from the lines of a results file."""
-    whole = [row if is_whole(row) else line for row, line in zip(rows, lines, strict=False)]
-    return [*whole, *rows[len(whole) :], *lines[len(whole) :]]
 
 
 def open_journal(path: Path, length: int) -> int:

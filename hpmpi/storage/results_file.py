@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 from hpmpi import __version__
 from hpmpi.errors import StoreError
@@ -52,23 +52,8 @@ HASHED_BYTES = 1 << 20
 """How much of a file is in memory while its digest is made."""
 
 
-class Contents(NamedTuple):
-    """What a start goes on from: the journal's lines so far, and the jobs' state after them."""
-
-    lines: list[bytes]
-    state: bytes
-
-
-class Found(NamedTuple):
-    """What of that a start needs where the journal has the lines: the first, and how many."""
-
-    first: bytes
-    counted: int
-    state: bytes
-
-
 def write(
-    path: Path, contents: Contents, tables: Mapping[str, Columns], attributes: Mapping[str, str]
+    path: Path, lines: Sequence[bytes], tables: Mapping[str, Columns], attributes: Mapping[str, str]
 ) -> None:
     """Write a results file where there is none, and have the disk hold it."""
     import h5py  # noqa: PLC0415 - rank 0 pays for it, once it writes
@@ -86,8 +71,7 @@ def write(
                 array = as_array({column: values}, text)
                 dataset = group.create_dataset(part, data=array[array.dtype.names[0]])
                 dataset.attrs["name"] = without_nul(column)
-        file.create_dataset("decisions", data=as_texts(contents.lines), dtype=text)
-        file.create_dataset("state", data=contents.state, dtype=text)
+        file.create_dataset("decisions", data=as_texts(lines), dtype=text)
     seal(path)
     files.sync(path)
 
@@ -117,15 +101,8 @@ def head_of(body: BinaryIO, writer: str) -> bytes:
     return (line + digest.hexdigest().encode() + b"\n").ljust(HEAD_BYTES, b"\0")
 
 
-def read(path: Path) -> Found:
-    """Read what a start goes on from; raises StoreError for a damaged file and another format."""
-    with opened(path) as file:
-        lines = file["decisions"]
-        return Found(lines[0] if len(lines) else b"", len(lines), file["state"][()])
-
-
 def read_lines(path: Path) -> list[bytes]:
-    """Read the journal's lines; raises as `read` does."""
+    """Read the copy of the journal; raises StoreError for a damaged file and another format."""
     with opened(path) as file:
         return list(file["decisions"][()])
 

@@ -9,40 +9,27 @@
     DIR/launch             what `hpmpi launch` tells its ranks, while it lives (heartbeat_file.py)
 
 Rules: the journal is only appended to, so a kill at any instant loses no line; a torn last line is
-dropped. Each line ends with a checksum of itself. `run.h5` is written beside, synced and renamed,
-so it is whole at any time; it has the journal so far and the jobs' state, so loading is: the state,
-then the lines after it. What is damaged in one is taken from the other, or said; it is never
-guessed, and reading changes nothing. No link in the folder is followed out of it. No pickle.
+dropped. Each line ends with a checksum of itself. It is all that a start goes on from, and all that
+is shown: `run.h5` is output, written beside, synced and renamed, so that it is whole at any time.
+What is damaged is said, never guessed, and reading changes nothing; `hpmpi repair` takes it from
+the copy in `run.h5`. No link in the folder is followed out of it. No pickle.
 """
 
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-
 from hpmpi.errors import DiskError, StoreError
 from hpmpi.history.tables import Columns
-from hpmpi.master.jobs import JobsState
 from hpmpi.model.records import Decision
 from hpmpi.storage import files, results_file
-from hpmpi.storage.journal import (
-    UNREADABLE,
-    decoded,
-    is_whole,
-    line_of,
-    mended,
-    open_journal,
-    read_rows,
-    same_run,
-)
+from hpmpi.storage.journal import REPAIR, decoded, line_of, open_journal, read_rows
 from hpmpi.storage.lock import Lock
 
 FORMAT = results_file.FORMAT
-Contents = results_file.Contents
 JOURNAL = "journal.jsonl"
 RESULTS = "run.h5"
 PREVIOUS = "run.h5.previous"
@@ -64,25 +51,18 @@ UNWRITABLE = (OSError, ImportError, ValueError, TypeError, OverflowError, Runtim
 """What HDF5 raises that can't write a file, or isn't here."""
 
 
-Seen = list[tuple[int, int, int]]
-"""Of each file there: its inode, size and time of change."""
+Seen = tuple[int, int, int] | None
+"""Of a journal: its inode, size and time of change."""
 
 
-class Saved(msgspec.Struct, frozen=True):
-    """What a run folder holds; the `state` of the jobs has the first `counted` decisions in it.
-
-    `length`: how many bytes the journal has of just these decisions; None where it is damaged.
-    `written`: how many of them run.h5 tells of.
-    """
+class Saved(NamedTuple):
+    """What a journal holds, and how many bytes it has of just that."""
 
     decisions: list[Decision]
-    state: JobsState | None = None
-    counted: int = 0
-    length: int | None = None
-    written: int = 0
+    length: int
 
 
-NOTHING = Saved([])
+NOTHING = Saved([], 0)
 
 
 class Store:
@@ -95,10 +75,11 @@ class Store:
         self.lock = lock
         files.make_folder(folder)
         files.sweep(folder, (JOURNAL, RESULTS, PREVIOUS, STATUS))
+        self._length = saved.length
         if not self.decisions:
             for name in (RESULTS, PREVIOUS):
                 (folder / name).unlink(missing_ok=True)
-        self._length = self._rewrite() if saved.length is None else saved.length
+            self._length = self._rewrite()
         self._journal = open_journal(folder / JOURNAL, self._length)
         self._doubtful = False
         self._synced_at = time.monotonic()
@@ -146,9 +127,13 @@ class Store:
         return self.folder / f".{RESULTS}.{os.getpid()}"
 
     def adopt(self) -> None:
-        """Put new results in place; raises StoreError, and leaves the file that is there."""
+        """Put new results in place; raises StoreError, and leaves the file that is there.
+
+        They tell of nothing that a power failure could take from the journal.
+        """
         self._keep_lock()
         try:
+            os.fsync(self._journal)
             self._replace(self.partial)
         except OSError as error:
             self.partial.unlink(missing_ok=True)
@@ -216,12 +201,12 @@ class Store:
 
 
 def write_results(
-    file: Path, contents: Contents, tables: Mapping[str, Columns], attributes: Mapping[str, str]
+    file: Path, lines: list[bytes], tables: Mapping[str, Columns], attributes: Mapping[str, str]
 ) -> None:
     """Write the results of a run into a file beside run.h5; raises StoreError."""
     try:
         file.unlink(missing_ok=True)
-        results_file.write(file, contents, tables, attributes)
+        results_file.write(file, lines, tables, attributes)
     except UNWRITABLE as error:
         with contextlib.suppress(OSError):
             file.unlink(missing_ok=True)
@@ -232,7 +217,7 @@ def write_results(
 
 def prove(file: Path) -> None:
     """Find out whether a results file can be written here at all; raises StoreError."""
-    write_results(file, Contents([], b""), {"trials": {"id": []}}, {})
+    write_results(file, [], {"trials": {"id": []}}, {})
     files.remove(file)
 
 
@@ -248,13 +233,12 @@ def is_begun(folder: Path) -> bool:
 
 
 def look(folder: Path) -> Seen:
-    """Tell what the files that `read` reads look like: as long as that is the same, so are they."""
-    seen = []
-    for name in (JOURNAL, RESULTS, PREVIOUS):
-        with contextlib.suppress(OSError):  # it is not there
-            stat = (folder / name).stat()
-            seen.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
-    return seen
+    """Tell what the journal looks like: as long as that is the same, so is it."""
+    try:
+        stat = (folder / JOURNAL).stat()
+    except OSError:  # it is not there
+        return None
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 class Status(NamedTuple):
@@ -273,78 +257,13 @@ def read_status(folder: Path) -> Status:
     return Status(*words[:2]) if len(words) > 1 else Status("", "")
 
 
-def read(folder: Path, *, needs_state: bool = True) -> Saved:
-    """Read what a run folder holds, and change nothing; raises StoreError.
+def read(folder: Path) -> Saved:
+    """Read what the journal of a run folder holds, and change nothing; raises StoreError.
 
-    A folder that holds nothing of ours, or is not there, has no decisions. Without need for the
-    state, no HDF5 is read where the journal is whole.
+    A folder that holds nothing of ours, or is not there, has no decisions.
     """
     files.refuse_strangers(folder, FILES, FOLDERS)
-    return read_whole(folder, needs_state=needs_state) or read_damaged(folder)
-
-
-def read_whole(folder: Path, *, needs_state: bool) -> Saved | None:
-    """Read a journal that is whole, and the state; None where a results file has to mend it."""
     rows = read_rows(folder / JOURNAL)
-    if not rows or not all(map(is_whole, rows)):
-        return None
-    first, length = rows[0], sum(map(len, rows)) + len(rows)
-    decisions = decoded(rows, folder / JOURNAL)
-    del rows  # there need not be room for all at once
-    written = 0
-    for file, found in found_in(folder, first) if needs_state else ():
-        if found.counted > len(decisions):
-            return None
-        written = max(written, found.counted)
-        with contextlib.suppress(StoreError):
-            state = state_of(found.state, file)
-            return Saved(decisions, state, found.counted, length, written)
-    return Saved(decisions, length=length, written=written)
-
-
-def with_state(folder: Path, first: bytes, decisions: list[Decision]) -> Saved:
-    """Find the newest state that can be gone on from where a journal begins so, if there is one."""
-    for file, found in found_in(folder, first):
-        with contextlib.suppress(StoreError):
-            if found.counted <= len(decisions):
-                return Saved(decisions, state_of(found.state, file), found.counted)
-    return Saved(decisions)
-
-
-def found_in(folder: Path, first: bytes) -> Iterator[tuple[Path, results_file.Found]]:
-    """Read the results files of the run whose journal begins so; the journal has everything."""
-    for file in (folder / RESULTS, folder / PREVIOUS):
-        with contextlib.suppress(StoreError):
-            if file.exists() and (found := results_file.read(file)).first == first:
-                yield file, found
-
-
-def read_damaged(folder: Path) -> Saved:
-    """Read a journal that is damaged or not there, with what results files have of it."""
-    rows = read_rows(folder / JOURNAL)
-    problems = []
-    for file in (folder / RESULTS, folder / PREVIOUS):
-        if not file.exists():
-            continue
-        try:
-            found = results_file.read(file)
-            state = state_of(found.state, file)
-            lines = results_file.read_lines(file)
-        except StoreError as error:
-            problems.append(str(error))
-            continue
-        if not rows or same_run(rows, lines):
-            decisions = decoded(mended(rows, lines), folder / JOURNAL)
-            return Saved(decisions, state, found.counted, written=found.counted)
-    if problems and not rows:
-        told = "\n".join(problems)
-        raise StoreError(f"the results can't be read; --fresh moves them aside:\n{told}")
-    return Saved(decoded(rows, folder / JOURNAL))
-
-
-def state_of(text: bytes, path: Path) -> JobsState:
-    """Decode the jobs' state of a results file; raises StoreError, also where it has none."""
-    try:
-        return msgspec.json.decode(text, type=JobsState)
-    except UNREADABLE as error:
-        raise StoreError(f"the state in {path} is damaged: {error}") from error
+    if not rows and any((folder / name).exists() for name in (RESULTS, PREVIOUS)):
+        raise StoreError(f"there is no journal in {folder}, but results are; {REPAIR}")
+    return Saved(decoded(rows, folder / JOURNAL), sum(map(len, rows)) + len(rows))

@@ -41,8 +41,8 @@ LONGEST_NAME = 200
 """How long a study's name is at most, in bytes: its folder has it, with a number when moved."""
 
 VERBS = {
-    hpmpi.master.searchers: ("ask", "tell", "state", "restore"),
-    hpmpi.master.schedulers: ("ask", "tell", "state", "restore", "rungs", "promotable"),
+    hpmpi.master.searchers: ("ask", "adopt", "tell"),
+    hpmpi.master.schedulers: ("ask", "adopt", "tell", "rungs", "promotable"),
 }
 """What searchers and schedulers do, and are asked."""
 

@@ -2,9 +2,11 @@
 
 Several decisions may follow from one event, and the first of them tells which. So each event is
 made again from what followed from it, and the same master as in a run is asked what it decides
-then. Only what nobody but ranks and people can know is taken as the journal has it: what was
-reported, who was silent, that somebody wanted the run to end, that code of the user's raised, which
-may be mended by now.
+then. Only what nobody but ranks, people and the searcher can know is taken as the journal has it:
+what was reported, who was silent, that somebody wanted the run to end, which configuration was
+suggested, that code of the user's raised, which may be mended by now.
+
+The searcher may be asked again, too, beside all that: how many of its suggestions agree?
 """
 
 from collections.abc import Sequence
@@ -15,7 +17,7 @@ import msgspec
 
 from hpmpi.errors import ReplayError, SearcherError, SettingsError, StoreError
 from hpmpi.history.audit import wrong_start
-from hpmpi.master.jobs import Jobs, JobsState
+from hpmpi.master.jobs import Jobs
 from hpmpi.master.master import NO_TIME, NOTHING_FITS, Master
 from hpmpi.master.roster import Roster
 from hpmpi.master.shield import RAISED
@@ -51,12 +53,13 @@ from hpmpi.model.records import (
     Suspension,
 )
 from hpmpi.model.trial import Held, JobKey
-from hpmpi.storage import results_file, run_folder
-from hpmpi.storage.journal import ENCODE, line_of, read_rows
+from hpmpi.storage import run_folder
+from hpmpi.storage.journal import line_of
 from hpmpi.storage.recovery import jobs_of, rules_of
 from hpmpi.study import changes, settings
 from hpmpi.study.settings import Settings
 from hpmpi.study.toml import without_none
+from hpmpi.views.suggestions import Recorded, ask_again
 
 UNTOLD = ("type", "at", "settings", "version", "error")
 """What of a decision is too long, or known."""
@@ -66,11 +69,11 @@ Answer = Result | Failure | Suspension
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """How many decisions agree, until one differs; whether there was a state to compare."""
+    """How many decisions agree, until one differs; and suggestions of how many, if asked for."""
 
     agreed: int
-    stored: bool = False
     difference: str | None = None
+    suggestions: tuple[int, int] | None = None
 
 
 class ToldRoster(Roster):
@@ -87,50 +90,34 @@ def text(verdict: Verdict) -> str:
     """Say in a line what came of a replay."""
     if verdict.difference is not None:
         return f"replay: {verdict.agreed} decisions agree; {verdict.difference}"
-    state = "the state in run.h5 is the same" if verdict.stored else "there is no state in run.h5"
-    return f"replay: all {verdict.agreed} decisions agree; {state}"
+    said = f"replay: all {verdict.agreed} decisions agree"
+    if verdict.suggestions is None:
+        return said
+    agreed, asked = verdict.suggestions
+    return f"{said}; {agreed} of {asked} suggestions of the searcher do"
 
 
-def replay(folder: Path, *, trust: bool) -> Verdict:
+def replay(folder: Path, *, trust: bool, searcher: bool = False) -> Verdict:
     """Derive the run in a folder again, and change nothing.
 
-    With `trust`, the searcher and the scheduler that the folder names may be code of its own.
-    Raises StoreError where there is no run, SettingsError where its settings can't be used.
+    With `trust`, the scheduler that the folder names may be code of its own; and so may the
+    searcher, which is asked again where that is wanted. Raises StoreError where there is no run,
+    SettingsError where its settings can't be used.
     """
-    saved = run_folder.read(folder)
-    journal = saved.decisions
+    journal = run_folder.read(folder).decisions
     if not journal or not isinstance(journal[0], Started):
         raise StoreError(f"there is no run in {folder}, or not its beginning")
-    damaged = first_damaged(folder, journal)
-    if damaged is not None:
-        where = f"line {damaged} of {run_folder.JOURNAL}"
-        said = f"{where} is damaged, or differs from {run_folder.RESULTS}"
-        return Verdict(damaged - 1, difference=said)
     replayer = Replayer(journal, trust=trust)
     for number, decision in enumerate(journal):
         try:
             replayer.redo(number, decision)
         except ReplayError as error:
             where = f"decision {number + 1} differs (line {number + 1} of {run_folder.JOURNAL})"
-            return Verdict(number, difference=f"{where}: {error}")
-        stored = saved.state if number + 1 == saved.counted else None
-        if stored is not None and replayer.state not in (None, ENCODE(stored)):
-            said = f"the state in {run_folder.RESULTS} is not what they lead to"
-            return Verdict(number + 1, difference=said)
-    return Verdict(len(journal), stored=saved.state is not None)
-
-
-def first_damaged(folder: Path, journal: Journal) -> int | None:
-    """Find the first line, from 1 on, that is not what was read, or not as in the results file."""
-    rows = read_rows(folder / run_folder.JOURNAL)
-    try:
-        lines = results_file.read_lines(folder / run_folder.RESULTS)
-    except StoreError:  # what is there was read without it
-        lines = []
-    for number, (row, decision) in enumerate(zip(rows, journal, strict=False)):
-        if row + b"\n" != line_of(decision) or [row] != (lines[number : number + 1] or [row]):
-            return number + 1
-    return None
+            return Verdict(number, f"{where}: {error}")
+    if not searcher:
+        return Verdict(len(journal))
+    study = study_of(replayer.started, trust=trust, searcher=True)
+    return Verdict(len(journal), suggestions=ask_again(study, journal))
 
 
 class Replayer:
@@ -140,12 +127,13 @@ class Replayer:
         """Begin before the first start; raises SettingsError where its settings can't be used."""
         started = journal[0]
         assert isinstance(started, Started), "a journal begins with a start"
+        self.started = started
         self._journal = journal
         self._trust = trust
         self._study = study_of(started, trust=trust)
         self._at = 0.0
         self._expected: Journal = []
-        self._begin(self._study, jobs_of(self._study, run_folder.Saved([])), ranks=0)
+        self._begin(self._study, self._jobs_at(0), ranks=0)
         self._master.outcome = Outcome.DRAINED
 
     def redo(self, number: int, decision: Decision) -> None:
@@ -175,13 +163,14 @@ class Replayer:
         if again is None or line_of(decision) != line_of(again):
             raise ReplayError(f"{told(decision)}; derived: {told(again)}")
 
-    @property
-    def state(self) -> bytes | None:
-        """The state of the jobs, as the results file has it; there is none after an error."""
-        jobs = self._master.jobs
-        return ENCODE(jobs.state()) if jobs.scheduler.error is None else None
+    def _jobs_at(self, number: int) -> Jobs:
+        """Bring the jobs to before the decision with this number, as a start does."""
+        self._searcher = Recorded(self._journal)
+        scheduler = settings.build_scheduler(self._study, self._searcher)
+        return jobs_of(self._study, self._journal[:number], scheduler)
 
     def _expect(self, event: Event) -> None:
+        self._searcher.now = self._at
         commands = self._master.handle(event, self._at)
         self._expected = [it.decision for it in commands if isinstance(it, Record)]
 
@@ -197,17 +186,12 @@ class Replayer:
         differences = changes.differences(study, self._study)
         if differences:
             raise ReplayError(f"another study was started: {'; '.join(differences)}")
-        state = self.state
-        if self._expected or state is None:  # rank 0 was killed between two decisions on one event
-            saved = run_folder.Saved(self._journal[:number])
-        else:
-            saved = run_folder.Saved([], msgspec.json.decode(state, type=JobsState))
-        jobs = jobs_of(study, saved)
+        self.started, self._study = started, study
+        jobs = self._jobs_at(number)
         if started.rungs != jobs.scheduler.rungs:
             raise ReplayError(f"the rungs are at {started.rungs}; derived: {jobs.scheduler.rungs}")
         jobs.redo(started)
         self._expected = []
-        self._study = study
         self._begin(study, jobs, started.ranks)
 
     def _raise(self, number: int, draining: Draining) -> None:
@@ -216,7 +200,7 @@ class Replayer:
             for it in self._expected:
                 if isinstance(it, Assigned):
                     self._roster.answered(it.rank, Held(JobKey(it.trial, it.rung), it.attempt))
-            self._master.jobs = jobs_of(self._study, run_folder.Saved(self._journal[:number]))
+            self._master.jobs = self._jobs_at(number)
             self._master.jobs.scheduler.error = SearcherError(draining.why)
             self._master.drains_until = None
             self._expect(Tick())
@@ -298,13 +282,14 @@ class Replayer:
                 return Suspended(*attempt, saved)
 
 
-def study_of(started: Started, *, trust: bool) -> Settings:
+def study_of(started: Started, *, trust: bool, searcher: bool = False) -> Settings:
     """Read and check the settings of a start; raises SettingsError.
 
-    Without `trust`, where they name a searcher or a scheduler that is not built in, too.
+    Without `trust`, where they name a scheduler that is not built in, too; and a `searcher`, where
+    that is to be asked.
     """
     study = settings.parse(started.settings)
-    methods = {"searcher": study.searcher, "scheduler": study.scheduler}
+    methods = {"scheduler": study.scheduler, **({"searcher": study.searcher} if searcher else {})}
     foreign = [
         f"{table}.method = {options.get('method')!r} runs the code that the folder names: "
         "say --trust if you trust it"
@@ -313,6 +298,10 @@ def study_of(started: Started, *, trust: bool) -> Settings:
     ]
     if foreign and not trust:
         raise SettingsError(foreign)
+    if not searcher and ":" in str(study.searcher.get("method")):  # it is not asked
+        stand_in = msgspec.structs.replace(study, searcher={"method": "random"})
+        checked = settings.check(without_none(msgspec.to_builtins(stand_in)))
+        return msgspec.structs.replace(checked, stop=study.stop)
     return settings.check(without_none(msgspec.to_builtins(study)))
 
 

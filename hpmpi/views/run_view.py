@@ -44,7 +44,7 @@ class Summary(msgspec.Struct, frozen=True):
     unwritten: bool = False
     """Whether the study is complete, and its results file could not be written."""
     sign: lock.Sign | None = None
-    seen: run_folder.Seen = []
+    seen: run_folder.Seen = None
     looked_at: float = 0.0
 
     @property
@@ -84,7 +84,7 @@ def look(folder: Path, before: Summary | None = None) -> Summary:
 
 def read(folder: Path) -> Summary:
     """Sum up what a folder holds, whoever has it; raises as `look` does."""
-    decisions = run_folder.read(folder, needs_state=False).decisions
+    decisions = run_folder.read(folder).decisions
     if not decisions:
         if run_folder.is_begun(folder) and any(folder.iterdir()):
             raise StoreError(f"the run in {folder} has only begun: nothing was decided yet")

@@ -167,7 +167,7 @@ def perform(matrix: Matrix, run: Run, folder: Path) -> Record:
         process_s = time.monotonic() - began_at
     finally:
         end(process, folder)
-    decisions = run_folder.read(out, needs_state=False).decisions
+    decisions = run_folder.read(out).decisions
     told = (process.returncode, bounded, process_s, killer.killed)
     record = sum_up(run, decisions, log.read_text(errors="replace"), told)
     if not record.is_odd:

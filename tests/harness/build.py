@@ -102,25 +102,29 @@ class Elsewhere:
         self._raises_at = raises_at
         self._calls = 0
 
-    def ask(self) -> Config:
+    @property
+    def stands_for(self) -> Random:
+        """What it is but for that."""
+        return self._random
+
+    def ask(self, trial: int) -> Config:
         """Round as this processor does."""
         self._call()
-        config = self._random.ask()
+        config = self._random.ask(trial)
         assert config is not None, "the space is not finite"
         return config | {"x": float(config["x"]) * (1 + self._cpu * 2**-52)}
 
-    def tell(self, config: Config, resource: int, loss: float | None) -> None:
+    def adopt(self, trial: int, config: Config) -> None:
+        """Note what another has said."""
+        self._call()
+        self._random.adopt(trial, config)
+
+    def tell(
+        self, trial: int, rung: int, resource: int, loss: float | None, metrics: Metrics
+    ) -> None:
         """Learn what the other learns."""
         self._call()
-        self._random.tell(config, resource, loss)
-
-    def state(self) -> object:
-        """Return how many configurations were asked for."""
-        return self._random.state()
-
-    def restore(self, state: object) -> None:
-        """Go on from a state."""
-        self._random.restore(state)
+        self._random.tell(trial, rung, resource, loss, metrics)
 
     def _call(self) -> None:
         self._calls += 1

@@ -58,6 +58,7 @@ from hpmpi.model.trial import WORST
 from hpmpi.storage.journal import line_of
 from hpmpi.storage.run_folder import JOURNAL, Store, read
 from tests.harness.build import Elsewhere, draw_study
+from tests.harness.insides import insides
 from tests.harness.ledger import Ledger
 from tests.harness.play import command_line, event_line
 from tests.harness.shelf import checkpoint
@@ -249,7 +250,7 @@ class Simulation:
         if self.outcome is None:
             self.ledger.compare_duties()
         if self._kills and self.random.random() < CHECKPOINTS:
-            checkpoint(self._store, self.master.jobs.state())
+            checkpoint(self._store)
             self._secure()
 
     def _perform(self, command: Command) -> None:
@@ -334,9 +335,7 @@ class Simulation:
         saved = read(self._folder)
         assert repr(saved.decisions) == repr(self.decisions), "a kill loses no decision"
         self._store = Store(self._folder, saved)
-        if saved.state is not None:
-            self.master.jobs.restore(saved.state)
-        for decision in [*saved.decisions[saved.counted :], started]:
+        for decision in [*saved.decisions, started]:
             self.master.jobs.redo(decision)
         if self.master.jobs.scheduler.error is not None:  # nothing was written, and it is mended
             self._raises_at = None
@@ -432,8 +431,7 @@ class Simulation:
             again.redo(decision)
             board.add(decision)
         if self.master.jobs.scheduler.error is None:  # what has raised has no state
-            state = msgspec.json.encode(self.master.jobs.state())
-            assert msgspec.json.encode(again.state()) == state
+            assert insides(again) == insides(self.master.jobs)
         best = next((it for it in board.ranking() if it.loss < WORST), None)
         assert best is board.incumbent
         assert (best and (-best.rung, best.loss, best.trial)) == self.ledger.incumbent

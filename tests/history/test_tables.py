@@ -79,7 +79,7 @@ def written(folder: Path, decisions: list[Decision]) -> h5py.File:
     for decision in decisions:
         board.add(decision)
     told = tables.tell(decisions, board)
-    results_file.write(folder / "run.h5", results_file.Contents([], b""), told, {})
+    results_file.write(folder / "run.h5", [], told, {})
     return h5py.File(folder / "run.h5")
 
 

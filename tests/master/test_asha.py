@@ -50,18 +50,23 @@ def test_promotions_that_have_waited_come_in_order_of_loss(losses: list[float], 
     assert best(losses, eta, promoted) is None
 
 
-@given(results, results, etas)
-def test_a_rung_goes_on_from_its_state(before: list[float], after: list[float], eta: int) -> None:
-    rung, loaded = Rung(eta), Rung(eta)
+@given(results, st.lists(st.integers(0, 20)), results, etas)
+def test_a_rung_takes_any_promotion_that_was(
+    before: list[float], chosen: list[int], after: list[float], eta: int
+) -> None:
+    rung = Rung(eta)
     for trial, loss in enumerate(before):
         rung.add(trial, loss)
-        rung.promote()
-    loaded.restore(rung.state())
+    promoted = [trial for trial in dict.fromkeys(chosen) if trial < len(before)]
+    for trial in promoted:
+        rung.adopt(trial)
     for trial, loss in enumerate(after, start=len(before)):
         rung.add(trial, loss)
-        loaded.add(trial, loss)
-        assert loaded.promote() == rung.promote()
-    assert loaded.state() == rung.state()
+    losses = before + after
+    while (found := rung.promote()) is not None:
+        assert found == best(losses, eta, promoted)
+        promoted.append(found)
+    assert best(losses, eta, promoted) is None
 
 
 def test_of_equal_losses_the_one_that_came_in_first_is_promoted() -> None:
@@ -103,12 +108,12 @@ def test_higher_rungs_go_first() -> None:
     jobs = [asha.ask(may_start=True, rungs=3) for _ in range(6)]
     for loss, job in enumerate(jobs):
         assert job is not None
-        asha.tell(job, float(loss))
+        asha.tell(job, float(loss), {})
     lower = [asha.ask(may_start=True, rungs=3) for _ in range(2)]
     for job in lower:
         assert job is not None
         assert job.rung == 1
-        asha.tell(job, float(job.trial))
+        asha.tell(job, float(job.trial), {})
     higher = asha.ask(may_start=True, rungs=3)
     assert higher is not None
     assert (higher.trial, higher.rung, higher.resource) == (0, 2, 4)

@@ -99,20 +99,16 @@ def test_a_random_search_of_a_finite_space_ends_when_all_was_tried_once(tmp_path
 SUGGESTING = """
 class Whole:
     def __init__(self, space, seed, first):
-        self.asked = 0
-
-    def ask(self):
-        self.asked += 1
-        return {"x": 1 if self.asked < 3 else 2}
-
-    def tell(self, config, resource, loss):
         pass
 
-    def state(self):
-        return self.asked
+    def ask(self, trial):
+        return {"x": 1 if trial < 2 else 2}
 
-    def restore(self, state):
-        self.asked = state
+    def adopt(self, trial, config):
+        pass
+
+    def tell(self, trial, rung, resource, loss, metrics):
+        pass
 """
 
 

@@ -9,9 +9,7 @@ import pytest
 
 from hpmpi.errors import ReplayError
 from hpmpi.master.blame import MAX_LOSSES
-from hpmpi.master.jobs import Jobs, JobsState
 from hpmpi.master.master import LEAVE_S, NO_TIME, Master
-from hpmpi.master.schedulers.full import Full
 from hpmpi.master.searchers.random import Random
 from hpmpi.master.seeds import seed_of
 from hpmpi.master.shield import RAISED
@@ -43,7 +41,7 @@ from hpmpi.model.records import (
     Started,
     Suspension,
 )
-from hpmpi.model.trial import Config, JobKey
+from hpmpi.model.trial import Config, JobKey, Metrics
 from hpmpi.storage.journal import DECODE
 from tests.harness.build import SPACE, Elsewhere, Study
 from tests.harness.play import command_line
@@ -345,7 +343,7 @@ def test_a_suspended_job_goes_on_where_it_was_saved() -> None:
     said = hear(master, 1, Suspended(0, 0, 1, saved=7), 2.0)
     assert said == [Record(Suspension(2.0, 0, 0, 1, 1, 7)), Leave(Outcome.DRAINED)]
     again = study.master()
-    again.jobs.restore(master.jobs.state())
+    again.jobs = master.jobs
     order = orders(hear(again, 1, Ready("host", 1)))[1]
     assert (order.trial, order.attempt, order.saved) == (0, 2, 7)
 
@@ -391,14 +389,14 @@ def test_what_took_long_on_a_rank_that_was_given_up_on_tells_no_duration() -> No
     hear(master, 1, Finished(0, 0, 1, {"loss": 0.5}), 11.0)
     assert master.jobs.open[JobKey(1, 0)].holder == 1
     hear(master, 2, Finished(1, 0, 1, {"loss": 0.6}), 12.0)
-    assert master.jobs.pace.state().durations[0] == [11.0]
+    assert master.jobs.pace._durations[0] == [11.0]
 
 
 def test_a_job_took_as_long_as_its_last_attempt() -> None:
     master = working(Study(ranks=1, limit=1, high=1))
     hear(master, 1, failed(), 5.0)
     hear(master, 1, Finished(0, 0, 2, {"loss": 0.5}), 7.0)
-    assert master.jobs.pace.state().durations == [[2.0]]
+    assert master.jobs.pace._durations == [[2.0]]
 
 
 def test_once_a_job_was_suspended_all_are_begun_that_may_not_be_finished() -> None:
@@ -408,7 +406,7 @@ def test_once_a_job_was_suspended_all_are_begun_that_may_not_be_finished() -> No
     master.handle(Drain("signal"), 31.0)
     hear(master, 2, Suspended(1, 0, 1, saved=1), 32.0)
     again = study.master(now=40.0)
-    again.jobs.restore(master.jobs.state())
+    again.jobs = master.jobs
     again.jobs.redo(Started(40.0, "", "", "", 2))
     again.handle(Due(70.0, 1.7e9), 40.0)
     assert orders(hear(again, 1, Ready("host", 1), 41.0))
@@ -475,17 +473,6 @@ def test_a_rank_that_can_not_load_its_objective_ends_nothing_while_others_may() 
     ]
 
 
-def test_a_state_goes_through_json_and_back() -> None:
-    study = Study(ranks=3, eta=2)
-    master = working(study)
-    hear(master, 1, Finished(0, 0, 1, {"loss": 0.5}, saved=1))
-    hear(master, 2, failed(trial=1))
-    text = msgspec.json.encode(master.jobs.state())
-    again = study.master()
-    again.jobs.restore(msgspec.json.decode(text, type=JobsState))
-    assert msgspec.json.encode(again.jobs.state()) == text
-
-
 def journal(master: Master) -> list[Assigned]:
     """Have a rank given two jobs; return what was recorded of them."""
     assigned = decisions(hear(master, 1, Ready("host", 1)), Assigned)
@@ -518,20 +505,6 @@ def test_the_configuration_that_was_tried_is_a_fact() -> None:
     assert promoted is not None
     assert (promoted.trial, promoted.rung) == (0, 1)
     assert jobs.open[JobKey(0, 1)].job.config == config
-
-
-class Plain(Full):
-    """A scheduler that takes no configuration but its own."""
-
-    adopt: Any = None
-
-
-def test_a_scheduler_that_can_not_take_what_was_tried_says_which_trial_differs() -> None:
-    study = Study(method="full", high=1)
-    first = msgspec.structs.replace(journal(study.master())[0], config={"x": 0.5})
-    jobs = Jobs(Plain(Random(SPACE, 0, [])), study.goal, 3)
-    with pytest.raises(ReplayError, match="trial 0 had the configuration"):
-        jobs.redo(first)
 
 
 def test_a_result_or_failure_without_its_job_is_refused() -> None:
@@ -628,8 +601,10 @@ def test_a_searcher_hears_of_what_failed_and_of_what_is_no_number() -> None:
     heard: list[float | None] = []
 
     class Listening(Random):
-        def tell(self, config: Config, resource: int, loss: float | None) -> None:
-            del config, resource
+        def tell(
+            self, trial: int, rung: int, resource: int, loss: float | None, metrics: Metrics
+        ) -> None:
+            del trial, rung, resource, metrics
             heard.append(loss)
 
     study = Study(ranks=1, failures=1, limit=3)

@@ -14,6 +14,7 @@ from hpmpi.master.searchers.random import Random
 from hpmpi.model.trial import WORST, Goal, Job
 from hpmpi.study.references import builtin, find
 from tests.harness.build import SPACE
+from tests.harness.insides import insides
 
 Make = Callable[..., Scheduler]
 
@@ -35,7 +36,7 @@ def go_on(scheduler: Scheduler, told: list[float], ranks: int = 4) -> list[Job]:
             job = scheduler.ask(may_start=True, rungs=len(scheduler.rungs))
             assert job is not None
             jobs.append(job)
-        scheduler.tell(jobs[done], loss)
+        scheduler.tell(jobs[done], loss, {})
     return jobs
 
 
@@ -86,25 +87,36 @@ def test_the_same_seed_gives_the_same_jobs(name: str) -> None:
 
 
 @every_scheduler
-@given(before=losses, after=losses)
-def test_to_be_saved_and_loaded_changes_nothing(
-    name: str, before: list[float], after: list[float]
+@given(before=losses, after=losses, ranks=st.integers(1, 4))
+def test_who_is_told_what_was_goes_on_as_who_did_it(
+    name: str, before: list[float], after: list[float], ranks: int
 ) -> None:
-    scheduler, loaded = start(name), start(name)
-    go_on(scheduler, before, ranks=1)
-    loaded.restore(msgspec.json.decode(msgspec.json.encode(scheduler.state())))
-    assert loaded.state() == scheduler.state()
-    assert go_on(loaded, after) == go_on(scheduler, after)
-    assert loaded.state() == scheduler.state()
+    scheduler, other = start(name), start(name)
+    jobs: list[Job] = []
+    for done, loss in enumerate(before):
+        while len(jobs) < done + ranks:
+            job = scheduler.ask(may_start=True, rungs=len(scheduler.rungs))
+            assert job is not None
+            other.adopt(job)
+            jobs.append(job)
+        assert other.tell(jobs[done], loss, {}) == scheduler.tell(jobs[done], loss, {})
+    assert insides(other) == insides(scheduler)
+    assert go_on(other, after) == go_on(scheduler, after)
 
 
 @every_scheduler
-def test_a_state_is_a_copy(name: str) -> None:
+@given(before=losses)
+def test_a_trial_may_have_another_configuration_than_was_suggested(
+    name: str, before: list[float]
+) -> None:
     scheduler = start(name)
-    state = scheduler.state()
-    text = msgspec.json.encode(state)
-    go_on(scheduler, fixed_losses(20))
-    assert msgspec.json.encode(state) == text
+    go_on(scheduler, before, ranks=1)
+    trial = len({job.trial for job in go_on(start(name), before, ranks=1)})
+    config = {"x": 0.125}
+    scheduler.adopt(Job(trial, 0, scheduler.rungs[0], config))
+    job = scheduler.ask(may_start=True, rungs=len(scheduler.rungs))
+    assert job is not None
+    assert job.trial != trial
 
 
 @every_scheduler
@@ -114,9 +126,9 @@ def test_to_ask_in_vain_changes_nothing(name: str, told: list[float]) -> None:
     go_on(scheduler, told, ranks=1)
     while scheduler.ask(may_start=False, rungs=len(scheduler.rungs)) is not None:
         pass
-    state = msgspec.json.encode(scheduler.state())
+    state = insides(scheduler)
     assert scheduler.ask(may_start=False, rungs=len(scheduler.rungs)) is None
-    assert msgspec.json.encode(scheduler.state()) == state
+    assert insides(scheduler) == state
 
 
 @every_scheduler
@@ -173,9 +185,9 @@ def test_it_is_known_whether_a_trial_would_be_promoted(name: str, told: list[flo
     scheduler = start(name)
     go_on(scheduler, told, ranks=1)
     for _ in range(len(told) + 1):
-        state = msgspec.json.encode(scheduler.state())
+        state = insides(scheduler)
         promotable = scheduler.promotable
-        assert msgspec.json.encode(scheduler.state()) == state, "to look changes nothing"
+        assert insides(scheduler) == state, "to look changes nothing"
         assert promotable == (promoted(scheduler, rungs=len(scheduler.rungs)) is not None)
 
 
@@ -188,7 +200,7 @@ def test_what_is_no_number_is_over(name: str, told: list[float]) -> None:
         job = scheduler.ask(may_start=True, rungs=len(scheduler.rungs))
         assert job is not None
         assert job.trial not in over, "what is over is not asked for again"
-        told_over = scheduler.tell(job, loss)
+        told_over = scheduler.tell(job, loss, {})
         assert (job.trial in told_over) or loss < WORST
         over.update(told_over)
 
@@ -210,6 +222,6 @@ def test_the_top_is_over(name: str) -> None:
         job = scheduler.ask(may_start=True, rungs=len(scheduler.rungs))
         assert job is not None
         jobs.append(job)
-        over = scheduler.tell(job, float(loss))
+        over = scheduler.tell(job, float(loss), {})
         assert over == ([job.trial] if job.resource == 27 else [])
     assert any(job.resource == 27 for job in jobs)

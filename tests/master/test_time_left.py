@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hpmpi.errors import ReplayError
 from hpmpi.history.audit import audit
-from hpmpi.master.time_left import NEWEST, Pace, PaceState
+from hpmpi.master.time_left import NEWEST, Pace
 from hpmpi.model.records import Deadline, Started
 
 DEADLINE = Deadline(0.0, ends_at=130.0, drains_at=100.0, epoch_s=1.7e9)
@@ -78,18 +78,6 @@ def test_the_less_time_is_left_the_less_fits(
 ) -> None:
     pace = pace_of(*took_s)
     assert pace.rungs_at(max(one, other)) <= pace.rungs_at(min(one, other))
-
-
-@given(st.lists(durations, min_size=1, max_size=4), st.booleans())
-def test_a_pace_goes_on_from_its_state(took_s: list[list[float]], saves: bool) -> None:  # noqa: FBT001 - drawn
-    pace, loaded = pace_of(*took_s), Pace(len(took_s))
-    pace.saves = saves
-    text = msgspec.json.encode(pace.state())
-    loaded.restore(msgspec.json.decode(text, type=PaceState))
-    loaded.learn(0, 1.0)
-    assert msgspec.json.encode(pace.state()) == text, "a state is a copy"
-    pace.learn(0, 1.0)
-    assert loaded.state() == pace.state()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -25,9 +24,9 @@ from hpmpi.model.records import Assigned, Curve, Decision, Failure, Joined, Lost
 from hpmpi.model.trial import Config, Goal
 from hpmpi.storage import files, lock, results_file, run_folder
 from hpmpi.storage.journal import CHECKSUM, line_of
-from hpmpi.storage.run_folder import Saved, Store, read
+from hpmpi.storage.run_folder import Store, read
 from tests.harness.runs import ROOT
-from tests.harness.shelf import STATE, checkpoint
+from tests.harness.shelf import checkpoint
 
 DECISIONS: list[Decision] = [
     Started(0.0, "0.1", "", "cafe", 2),
@@ -111,14 +110,12 @@ def test_a_kill_at_any_instant_loses_no_line(tmp_path: Path) -> None:
     assert len(read(tmp_path).decisions) >= appended + 1
 
 
-def test_what_is_read_says_how_long_the_journal_is_where_it_is_whole(tmp_path: Path) -> None:
-    checkpoint(filled(tmp_path), STATE)
+def test_what_is_read_says_how_long_the_journal_is(tmp_path: Path) -> None:
+    filled(tmp_path)
     journal = tmp_path / run_folder.JOURNAL
     size = journal.stat().st_size
     journal.write_bytes(journal.read_bytes() + b'{"type":')
-    assert read(tmp_path).length == read(tmp_path, needs_state=False).length == size
-    damage(tmp_path, 3)
-    assert read(tmp_path).length is None
+    assert read(tmp_path).length == size
 
 
 def test_a_whole_journal_is_gone_on_with_as_it_stands(tmp_path: Path) -> None:
@@ -130,15 +127,6 @@ def test_a_whole_journal_is_gone_on_with_as_it_stands(tmp_path: Path) -> None:
     before = journal.read_bytes()
     Store(tmp_path, read(tmp_path)).close()
     assert journal.read_bytes() == before != b"".join(map(line_of, DECISIONS))
-
-
-def test_a_journal_that_is_shorter_than_the_results_file_is_made_whole(tmp_path: Path) -> None:
-    checkpoint(filled(tmp_path), STATE)
-    journal = tmp_path / run_folder.JOURNAL
-    whole = journal.read_bytes()
-    journal.write_bytes(b"".join(lines_of(tmp_path)[:-2]))
-    Store(tmp_path, read(tmp_path)).close()
-    assert journal.read_bytes() == whole
 
 
 @pytest.mark.parametrize("decision", DECISIONS)
@@ -156,51 +144,26 @@ def test_a_damaged_line_is_said_with_its_number(tmp_path: Path) -> None:
         read(tmp_path)
 
 
-def test_the_state_comes_with_the_number_of_decisions_in_it(tmp_path: Path) -> None:
-    opened = filled(tmp_path)
-    checkpoint(opened, STATE)
-    opened.append(Lost(10.0, 2))
-    saved = read(tmp_path)
-    assert (saved.state, saved.counted, len(saved.decisions)) == (STATE, 6, 7)
-
-
-def test_the_results_file_alone_is_enough(tmp_path: Path) -> None:
-    checkpoint(filled(tmp_path), STATE)
-    (tmp_path / run_folder.JOURNAL).unlink()
-    assert repr(read(tmp_path).decisions) == repr(DECISIONS)
-
-
-def test_the_journal_alone_is_enough(tmp_path: Path) -> None:
-    checkpoint(filled(tmp_path), STATE)
-    (tmp_path / run_folder.RESULTS).unlink()
-    saved = read(tmp_path)
-    assert (len(saved.decisions), saved.state, saved.counted) == (6, None, 0)
-
-
-def test_a_damaged_results_file_gives_way_to_the_one_before(tmp_path: Path) -> None:
-    opened = filled(tmp_path)
-    checkpoint(opened, STATE)
-    opened.append(Lost(10.0, 2))
-    checkpoint(opened, STATE)
+def test_a_start_needs_no_results_file(tmp_path: Path) -> None:
+    checkpoint(filled(tmp_path))
+    before = read(tmp_path)
     (tmp_path / run_folder.RESULTS).write_bytes(b"no HDF5 at all")
-    saved = read(tmp_path)
-    assert (saved.state, saved.counted, len(saved.decisions)) == (STATE, 6, 7)
+    assert repr(read(tmp_path)) == repr(before)
+    (tmp_path / run_folder.RESULTS).unlink()
+    assert repr(read(tmp_path)) == repr(before)
 
 
-def test_a_results_file_of_another_format_is_refused(tmp_path: Path) -> None:
-    checkpoint(filled(tmp_path), STATE)
+def test_where_only_the_journal_is_missing_it_is_said_what_to_do(tmp_path: Path) -> None:
+    checkpoint(filled(tmp_path))
     (tmp_path / run_folder.JOURNAL).unlink()
-    change(
-        tmp_path / run_folder.RESULTS, b"format 2, by hpmpi 0.1.0,", b"format 99, by hpmpi 8.1, "
-    )
-    with pytest.raises(StoreError, match=r"format 99, written by hpmpi 8\.1.* reads format 2"):
+    with pytest.raises(StoreError, match=r"no journal in .*hpmpi repair DIR"):
         read(tmp_path)
 
 
 def test_a_checkpoint_leaves_nothing_beside(tmp_path: Path) -> None:
     opened = filled(tmp_path)
-    checkpoint(opened, STATE)
-    checkpoint(opened, STATE)
+    checkpoint(opened)
+    checkpoint(opened)
     opened.status("cafe", "running")
     expected = {run_folder.JOURNAL, run_folder.RESULTS, run_folder.PREVIOUS, run_folder.STATUS}
     assert {path.name for path in tmp_path.iterdir()} == expected
@@ -211,7 +174,7 @@ def test_the_status_names_the_start_and_its_state(tmp_path: Path) -> None:
 
 
 def test_pandas_reads_every_table(tmp_path: Path) -> None:
-    checkpoint(filled(tmp_path), STATE, told())
+    checkpoint(filled(tmp_path), told())
     with h5py.File(tmp_path / run_folder.RESULTS) as file:
         frames = {name: pd.DataFrame(file[name][:]) for name in told()}
     assert frames["results"].iloc[0]["started"] == 0.5
@@ -226,7 +189,7 @@ def test_pandas_reads_every_table(tmp_path: Path) -> None:
 
 
 def test_h5dump_reads_the_file(tmp_path: Path) -> None:
-    checkpoint(filled(tmp_path), STATE, told(), {"state": "running"})
+    checkpoint(filled(tmp_path), told(), {"state": "running"})
     try:
         dumped = subprocess.run(
             ["h5dump", str(tmp_path / run_folder.RESULTS)],
@@ -246,10 +209,10 @@ def test_a_checkpoint_needs_no_hard_links(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(os, "link", refuse)
     opened = filled(tmp_path)
-    checkpoint(opened, STATE)
-    checkpoint(opened, STATE)
+    checkpoint(opened)
+    checkpoint(opened)
     (tmp_path / run_folder.RESULTS).unlink()
-    assert read(tmp_path).state == STATE
+    assert results_file.read_lines(tmp_path / run_folder.PREVIOUS)
 
 
 def test_any_name_and_any_text_can_be_written(tmp_path: Path) -> None:
@@ -265,7 +228,7 @@ def test_any_name_and_any_text_can_be_written(tmp_path: Path) -> None:
     for decision in decisions:
         opened.append(decision)
         board.add(decision)
-    checkpoint(opened, STATE, tables.tell(decisions, board))
+    checkpoint(opened, tables.tell(decisions, board))
     assert read(tmp_path).decisions == decisions
     with h5py.File(tmp_path / run_folder.RESULTS) as file:
         assert file["failures"][0]["error"] == b"died: \\0\x01"
@@ -273,17 +236,8 @@ def test_any_name_and_any_text_can_be_written(tmp_path: Path) -> None:
         assert {"config.", "config.trial", "config.config.trial", "a/b", "ü"} <= set(names)
 
 
-def test_the_state_of_another_journal_is_not_used(tmp_path: Path) -> None:
-    checkpoint(filled(tmp_path), STATE)
-    for length in (len(DECISIONS), 3):
-        other = [Started(0.0, "0.2", "", "beef", 2), *DECISIONS[1:length]]
-        (tmp_path / run_folder.JOURNAL).write_bytes(b"".join(map(line_of, other)))
-        saved = read(tmp_path)
-        assert (repr(saved.decisions), saved.state, saved.counted) == (repr(other), None, 0)
-
-
 def test_a_study_that_begins_takes_no_older_results_along(tmp_path: Path) -> None:
-    checkpoint(filled(tmp_path), STATE)
+    checkpoint(filled(tmp_path))
     Store(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {run_folder.JOURNAL}
 
@@ -305,55 +259,6 @@ def test_the_last_key_of_a_line_is_a_checksum_of_what_is_before(tmp_path: Path) 
         text, _, rest = line.rpartition(b',"crc":')
         assert rest == b'"%08x"}\n' % zlib.crc32(text)
         assert list(json.loads(line))[-1] == "crc"
-
-
-@pytest.mark.parametrize("number", range(1, len(DECISIONS) + 1))
-def test_a_damaged_line_is_taken_from_the_results_file(tmp_path: Path, number: int) -> None:
-    opened = filled(tmp_path)
-    checkpoint(opened, STATE)
-    opened.append(Lost(10.0, 2))
-    damage(tmp_path, number)
-    saved = read(tmp_path)
-    assert repr(saved.decisions) == repr([*DECISIONS, Lost(10.0, 2)])
-    assert saved.counted == len(DECISIONS)
-
-
-def test_a_damaged_line_is_taken_from_the_results_file_before_if_need_be(tmp_path: Path) -> None:
-    opened = filled(tmp_path)
-    checkpoint(opened, STATE)
-    checkpoint(opened, STATE)
-    (tmp_path / run_folder.RESULTS).write_bytes(b"damaged")
-    damage(tmp_path, 3)
-    assert repr(read(tmp_path).decisions) == repr(DECISIONS)
-
-
-def test_a_line_damaged_after_the_results_file_was_written_is_said(tmp_path: Path) -> None:
-    opened = filled(tmp_path)
-    checkpoint(opened, STATE)
-    opened.append(Lost(10.0, 2))
-    opened.append(Lost(11.0, 2))
-    damage(tmp_path, 7)
-    before = lines_of(tmp_path)
-    with pytest.raises(StoreError, match=r"line 7 .* is damaged.*nothing was changed.*head -n 6"):
-        read(tmp_path)
-    assert lines_of(tmp_path) == before
-
-
-def test_a_damaged_line_is_not_taken_from_another_run(tmp_path: Path) -> None:
-    checkpoint(filled(tmp_path), STATE)
-    other = [Started(0.0, "0.2", "", "beef", 2), *DECISIONS[1:]]
-    (tmp_path / run_folder.JOURNAL).write_bytes(b"".join(map(line_of, other)))
-    damage(tmp_path, 3)
-    with pytest.raises(StoreError, match="line 3"):
-        read(tmp_path)
-
-
-def test_what_was_taken_from_the_results_file_mends_the_journal(tmp_path: Path) -> None:
-    checkpoint(filled(tmp_path), STATE)
-    before = lines_of(tmp_path)
-    damage(tmp_path, 3)
-    Store(tmp_path, read(tmp_path)).close()
-    assert lines_of(tmp_path) == before
 
 
 @pytest.mark.parametrize(
@@ -380,30 +285,9 @@ def test_a_journal_of_another_format_is_said_to_be(tmp_path: Path, text: bytes, 
         read(tmp_path)
 
 
-def test_every_bit_of_the_results_file_is_watched(tmp_path: Path) -> None:
-    checkpoint(filled(tmp_path), STATE, told())
-    (tmp_path / run_folder.JOURNAL).unlink()
-    file = tmp_path / run_folder.RESULTS
-    whole = file.read_bytes()
-    for place in [*range(600), *range(600, len(whole), 97)]:
-        file.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-        with pytest.raises(StoreError, match=r"run\.h5 (is damaged|has format)"):
-            read(tmp_path)
-
-
-@pytest.mark.parametrize("length", [0, 1, 511, 512, 2000])
-def test_a_cut_results_file_is_said(tmp_path: Path, length: int) -> None:
-    checkpoint(filled(tmp_path), STATE)
-    (tmp_path / run_folder.JOURNAL).unlink()
-    os.truncate(tmp_path / run_folder.RESULTS, length)
-    with pytest.raises(StoreError, match=r"run\.h5 is damaged"):
-        read(tmp_path)
-
-
-@pytest.mark.parametrize("use", [results_file.read, results_file.read_lines])
 @pytest.mark.parametrize("there", [None, 3, "decisions"])
 def test_data_that_are_no_results_are_refused_though_their_digest_is_right(
-    tmp_path: Path, use: Callable[[Path], object], there: object
+    tmp_path: Path, there: object
 ) -> None:
     path = tmp_path / run_folder.RESULTS
     with h5py.File(path, "w", userblock_size=results_file.HEAD_BYTES) as file:
@@ -413,14 +297,14 @@ def test_data_that_are_no_results_are_refused_though_their_digest_is_right(
             file["decisions"] = there
     results_file.seal(path)
     with pytest.raises(StoreError, match=r"run\.h5 has no results in it"):
-        use(path)
+        results_file.read_lines(path)
 
 
 def test_a_results_file_of_the_first_format_is_said_to_be(tmp_path: Path) -> None:
     with h5py.File(tmp_path / run_folder.RESULTS, "w") as file:
         file.attrs["format"] = 1
     with pytest.raises(StoreError, match=r"format 1, written by an early hpmpi.* reads format 2"):
-        read(tmp_path)
+        results_file.read_lines(tmp_path / run_folder.RESULTS)
 
 
 NAMES = [*run_folder.FILES[:5], *run_folder.FOLDERS, "logs/rank-1.log", "baseline/output.log"]
@@ -461,11 +345,11 @@ def test_links_with_the_names_of_partial_files_are_not_followed(tmp_path: Path) 
     precious.write_text("mine")
     for name in (run_folder.RESULTS, run_folder.PREVIOUS, run_folder.STATUS, run_folder.JOURNAL):
         (tmp_path / f".{name}.{os.getpid()}").symlink_to(precious)
-    checkpoint(opened, STATE)
-    checkpoint(opened, STATE)
+    checkpoint(opened)
+    checkpoint(opened)
     opened.status("cafe", "running")
-    damage(tmp_path, 3)
-    Store(tmp_path, Saved(DECISIONS)).close()
+    opened._doubtful = True  # it writes the journal anew
+    opened.append(Lost(10.0, 2))
     assert precious.read_text() == "mine"
 
 

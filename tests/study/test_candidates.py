@@ -10,7 +10,6 @@ from hpmpi.errors import SettingsError
 from hpmpi.model.dimensions import Choice, Float, Int
 from hpmpi.model.space import Space
 from hpmpi.storage import results_file
-from hpmpi.storage.results_file import Contents
 from hpmpi.study import candidates, changes, settings
 
 SPACE = Space(
@@ -299,6 +298,6 @@ def test_settings_of_any_length_are_kept_in_the_results(tmp_path: Path) -> None:
     import h5py  # noqa: PLC0415 - as the product does
 
     long = "x = 1\n" * 100_000
-    results_file.write(tmp_path / "run.h5", Contents([], b"{}"), {}, {"settings": long})
+    results_file.write(tmp_path / "run.h5", [], {}, {"settings": long})
     with h5py.File(tmp_path / "run.h5") as file:
         assert file.attrs["settings"] == long

@@ -40,7 +40,7 @@ from hpmpi.views.figures.curves import curves
 from hpmpi.views.figures.hyperparameters import hyperparameters
 from hpmpi.views.figures.incumbent import incumbent
 from hpmpi.views.figures.ranks import ranks
-from hpmpi.views.figures.run import Run
+from hpmpi.views.figures.run import Run, described
 from hpmpi.views.figures.throughput import throughput
 from hpmpi.views.plot import figures_of, look, named
 from hpmpi.views.run_view import sum_up
@@ -260,6 +260,24 @@ def answered(*losses: float) -> Run:
     """Make a run of one rung, a trial for each loss."""
     jobs = [(assigned(at, at), result(at + 0.5, at, loss)) for at, loss in enumerate(losses)]
     return run_of(*[each for pair in jobs for each in pair])
+
+
+def test_a_title_names_the_first_study_and_counts_the_others() -> None:
+    one = answered(0.5, 0.25)
+
+    def named_as(name: str) -> Run:
+        study = msgspec.structs.replace(one.summary.study, name=name)
+        return Run(name, msgspec.structs.replace(one.summary, study=study), one.story)
+
+    name = one.summary.study.name
+    titles = {
+        name: [one, one],
+        f"{name} and 1 other": [one, named_as("b"), one],
+        f"{name} and 2 others": [one, named_as("b"), named_as("c")],
+    }
+    for title, runs in titles.items():
+        said, below = described(runs, "what", metric=False)
+        assert (said, below) == (f"{title}: what, {len(runs)} runs", "")
 
 
 def marks_in(panel: Axes) -> list[tuple[str, int]]:

@@ -34,7 +34,6 @@ from hpmpi.views.replay import Verdict, replay, text
 from hpmpi.views.run_view import look
 from tests.harness import build, runs
 from tests.harness.runs import ROOT
-from tests.harness.shelf import checkpoint
 from tests.harness.simulate import WORLDS, simulate
 
 Journal = list[Decision]
@@ -267,7 +266,6 @@ IN_A_QUEUE = [
 ]
 
 CHANGES = [
-    another_configuration,
     another_attempt,
     another_trial,
     another_resource,
@@ -447,9 +445,7 @@ def test_a_real_run_is_derived_again_and_left_as_it_is(complete: Path) -> None:
     done = command(complete)
     assert (done.returncode, done.stderr) == (0, "")
     total = len(run_folder.read(complete).decisions)
-    assert done.stdout == (
-        f"replay: all {total} decisions agree; the state in run.h5 is the same\n"
-    )
+    assert done.stdout == (f"replay: all {total} decisions agree\n")
     assert seen() == before
 
 
@@ -463,44 +459,31 @@ def test_a_run_is_derived_while_it_goes_on(tmp_path: Path) -> None:
     assert command(study.out).returncode == 0
 
 
-def test_another_state_in_the_results_file_is_named(complete: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "out"
-    shutil.copytree(complete, folder)
-    saved = run_folder.read(folder)
-    assert saved.state is not None
-    again = run_folder.Store(folder, saved)
-    checkpoint(again, msgspec.structs.replace(saved.state, trials=99))
-    again.close()
-    done = command(folder)
-    assert done.returncode == 1
-    assert done.stdout.endswith("agree; the state in run.h5 is not what they lead to\n")
-
-
-def test_a_journal_that_parts_from_the_results_file_is_named(
-    complete: Path, tmp_path: Path
-) -> None:
-    folder = tmp_path / "out"
-    shutil.copytree(complete, folder)
-    decisions = run_folder.read(folder).decisions
-    decisions, number = changed(first(decisions, Result), decisions, metrics={"loss": 0.0})
-    (folder / run_folder.JOURNAL).write_bytes(b"".join(map(line_of, decisions)))
-    done = command(folder)
-    assert done.returncode == 1
-    said = f"line {number} of journal.jsonl is damaged, or differs from run.h5\n"
-    assert done.stdout == f"replay: {number - 1} decisions agree; {said}"
-
-
 def test_a_run_without_a_results_file_is_derived_too(complete: Path, tmp_path: Path) -> None:
     shutil.copy(complete / run_folder.JOURNAL, tmp_path)
     done = command(tmp_path)
     assert done.returncode == 0
-    assert "there is no state in run.h5" in done.stdout
+    assert "decisions agree" in done.stdout
+
+
+def test_what_was_suggested_is_a_fact_and_the_searcher_may_be_asked_again(tmp_path: Path) -> None:
+    journal = journal_of("calm", 1)
+    trials = sum(isinstance(it, Assigned) and it.config is not None for it in journal)
+    (tmp_path / run_folder.JOURNAL).write_bytes(b"".join(map(line_of, journal)))
+    verdict = replay(tmp_path, trust=False, searcher=True)
+    assert (verdict.difference, verdict.suggestions) == (None, (trials, trials))
+    journal, _ = another_configuration(journal)
+    (tmp_path / run_folder.JOURNAL).write_bytes(b"".join(map(line_of, journal)))
+    done = command(tmp_path, "--searcher")
+    assert done.returncode == 0
+    said = f"{trials - 1} of {trials} suggestions of the searcher do\n"
+    assert done.stdout == f"replay: all {len(journal)} decisions agree; {said}"
 
 
 def test_a_difference_ends_with_1_and_does_not_act_on_the_terminal(tmp_path: Path) -> None:
-    journal, _ = another_configuration(journal_of("calm", 1))
+    journal = journal_of("calm", 1)
     at = first(journal, Assigned)
-    journal, number = changed(at, journal, config={"\x1b[31m": "\x9b2J\u202e"})
+    journal, number = changed(at, journal, resource=77, config={"\x1b[31m": "\x9b2J\u202e"})
     replayed(tmp_path, journal)
     done = command(tmp_path)
     assert (done.returncode, done.stderr) == (1, "")
@@ -517,9 +500,8 @@ def test_a_folder_without_a_run_ends_with_2(tmp_path: Path) -> None:
 
 
 def test_what_came_of_it_is_said_in_a_line() -> None:
-    assert text(Verdict(7, stored=True)) == (
-        "replay: all 7 decisions agree; the state in run.h5 is the same"
-    )
-    assert text(Verdict(7)) == "replay: all 7 decisions agree; there is no state in run.h5"
+    assert text(Verdict(7)) == "replay: all 7 decisions agree"
+    said = "replay: all 7 decisions agree; 2 of 3 suggestions of the searcher do"
+    assert text(Verdict(7, suggestions=(2, 3))) == said
     differs = Verdict(7, difference="decision 8 differs")
     assert text(differs) == "replay: 7 decisions agree; decision 8 differs"

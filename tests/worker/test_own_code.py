@@ -19,20 +19,17 @@ class Mine:
         self.asked = self.told = 0
         {init}
 
-    def ask(self):
+    def ask(self, trial):
         {ask}
         self.asked += 1
         return {{"x": self.asked / 100}}
 
-    def tell(self, config, resource, loss):
+    def adopt(self, trial, config):
+        self.asked += 1
+
+    def tell(self, trial, rung, resource, loss, metrics):
         {tell}
         self.told += 1
-
-    def state(self):
-        return [self.asked, self.told]
-
-    def restore(self, state):
-        self.asked, self.told = state
 """
 
 RAISE = "raise LookupError('as told')"

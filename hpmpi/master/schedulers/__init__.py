@@ -1,16 +1,15 @@
 """Schedulers: which job next? One algorithm a file, found by name.
 
 A scheduler is a class whose constructor takes `searcher` and, as keywords with types, the settings
-of its `[scheduler]` table. It is pure, as searchers are. `Trials` is the part that all share: it
-numbers the trials and keeps their configurations.
+of its `[scheduler]` table. It is pure, as searchers are, and like them it is told what was when a
+run is gone on with. `Trials` is the part that all share: it numbers the trials and keeps their
+configurations.
 """
 
-from typing import Any, Protocol
-
-import msgspec
+from typing import Protocol
 
 from hpmpi.master.searchers import Searcher
-from hpmpi.model.trial import WORST, Config, Job
+from hpmpi.model.trial import WORST, Config, Job, Metrics
 
 
 class Scheduler(Protocol):
@@ -31,30 +30,14 @@ class Scheduler(Protocol):
         `may_start` false no new trial is started.
         """
 
-    def tell(self, job: Job, loss: float) -> list[int]:
-        """Learn the loss of a job that was asked for; WORST if it was given up.
+    def adopt(self, job: Job) -> None:
+        """Have chosen this job, whatever `ask` would say: what was done is a fact."""
+
+    def tell(self, job: Job, loss: float, metrics: Metrics) -> list[int]:
+        """Learn the loss of a job that was chosen; WORST if it was given up.
 
         Returns the trials that will not be asked for again.
         """
-
-    def adopt(self, trial: int, config: Config) -> None:
-        """Have a trial that was asked for last be of this configuration: what was done is a fact.
-
-        Another processor, or another version of a library, may round what is suggested otherwise.
-        """
-
-    def state(self) -> object:
-        """Return all that changes, the searcher's state included, as what JSON can hold."""
-
-    def restore(self, state: object) -> None:
-        """Go on from what `state` returned, on a scheduler built with the same arguments."""
-
-
-class TrialsState(msgspec.Struct, frozen=True):
-    """What changes in Trials; each of `configs` is a Config, and is kept as it was read."""
-
-    configs: list[Any]
-    searcher: object
 
 
 class Trials:
@@ -67,26 +50,20 @@ class Trials:
 
     def new(self, resource: int) -> Job | None:
         """Start a trial at the lowest rung; None when the searcher has no other."""
-        config = self.searcher.ask()
+        trial = len(self.configs)
+        config = self.searcher.ask(trial)
         if config is None:
             return None
         self.configs.append(config)
-        return Job(len(self.configs) - 1, 0, resource, config)
+        return Job(trial, 0, resource, config)
 
-    def adopt(self, trial: int, config: Config) -> None:
-        """Have a trial be of this configuration."""
-        self.configs[trial] = config
+    def adopt(self, job: Job) -> None:
+        """Have started the trial of a job, if it is the next; in what order they come is known."""
+        if job.trial == len(self.configs):
+            self.searcher.adopt(job.trial, job.config)
+            self.configs.append(job.config)
 
-    def tell(self, job: Job, loss: float) -> None:
+    def tell(self, job: Job, loss: float, metrics: Metrics) -> None:
         """Pass on what came of a job; what is no number, or was given up, has no loss."""
-        self.searcher.tell(dict(job.config), job.resource, None if loss == WORST else loss)
-
-    def state(self) -> TrialsState:
-        """Return all that changes."""
-        return TrialsState(self.configs, self.searcher.state())
-
-    def restore(self, state: TrialsState) -> None:
-        """Go on from a state."""
-        assert all(isinstance(config, dict) for config in state.configs)
-        self.configs = list(state.configs)
-        self.searcher.restore(state.searcher)
+        told = None if loss == WORST else loss
+        self.searcher.tell(job.trial, job.rung, job.resource, told, metrics)

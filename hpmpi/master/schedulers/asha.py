@@ -16,32 +16,18 @@ Rules that the paper leaves open:
 - Promoted trials stay in the ranking. Promotion is marked when the job is asked for.
 """
 
-from heapq import heappop, heappush, heappushpop
+from heapq import heapify, heappop, heappush, heappushpop
 from typing import Annotated
 
 import msgspec
 
 from hpmpi.errors import SettingsError
-from hpmpi.master.schedulers import Trials, TrialsState
+from hpmpi.master.schedulers import Trials
 from hpmpi.master.searchers import Searcher
-from hpmpi.model.trial import WORST, Config, Job
+from hpmpi.model.trial import WORST, Job, Metrics
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Eta = Annotated[int, msgspec.Meta(ge=2)]
-
-
-class RungState(msgspec.Struct, frozen=True):
-    """What changes in a rung: (trial, loss) as they came in, null the worst; who was promoted."""
-
-    results: list[tuple[int, float | None]]
-    promoted: list[int]
-
-
-class AshaState(msgspec.Struct, frozen=True):
-    """What changes in ASHA."""
-
-    trials: TrialsState
-    rungs: list[RungState]
 
 
 class Asha:
@@ -83,28 +69,19 @@ class Asha:
                 return Job(trial, above, self._resources[above], self._trials.configs[trial])
         return self._trials.new(self._resources[0]) if may_start and rungs else None
 
-    def tell(self, job: Job, loss: float) -> list[int]:
+    def adopt(self, job: Job) -> None:
+        """Have promoted the trial of a job, or started it."""
+        if job.rung:
+            self._rungs[job.rung - 1].adopt(job.trial)
+        else:
+            self._trials.adopt(job)
+
+    def tell(self, job: Job, loss: float, metrics: Metrics) -> list[int]:
         """Rank a result in its rung."""
         self._rungs[job.rung].add(job.trial, loss)
-        self._trials.tell(job, loss)
+        self._trials.tell(job, loss, metrics)
         over = job.rung == len(self._rungs) - 1 or loss == WORST
         return [job.trial] if over else []
-
-    def adopt(self, trial: int, config: Config) -> None:
-        """Have a trial be of this configuration."""
-        self._trials.adopt(trial, config)
-
-    def state(self) -> object:
-        """Return all that changes."""
-        rungs = [rung.state() for rung in self._rungs]
-        return msgspec.to_builtins(AshaState(self._trials.state(), rungs))
-
-    def restore(self, state: object) -> None:
-        """Go on from a state."""
-        saved = msgspec.convert(state, AshaState)
-        self._trials.restore(saved.trials)
-        for rung, rung_state in zip(self._rungs, saved.rungs, strict=True):
-            rung.restore(rung_state)
 
 
 def ladder(low: int, high: int, eta: int) -> tuple[int, ...]:
@@ -132,8 +109,6 @@ class Rung:
         """Start without results."""
         self._eta = eta
         self._trials: list[int] = []
-        self._losses: list[float] = []
-        self._promoted: list[int] = []
         self._top: list[tuple[float, int]] = []
         self._rest: list[tuple[float, int]] = []
         self._waiting: list[tuple[float, int]] = []
@@ -142,7 +117,6 @@ class Rung:
         """Rank a result."""
         place = (loss, len(self._trials))
         self._trials.append(trial)
-        self._losses.append(loss)
         if loss < WORST:
             heappush(self._waiting, place)
         self._rank(place)
@@ -158,26 +132,19 @@ class Rung:
         """Mark as promoted, and return, the best trial that may be (Algorithm 2, line 15)."""
         if not self.promotable:
             return None
-        trial = self._trials[heappop(self._waiting)[1]]
-        self._promoted.append(trial)
-        return trial
+        return self._trials[heappop(self._waiting)[1]]
 
-    def state(self) -> RungState:
-        """Return all that changes."""
-        losses = [None if loss == WORST else loss for loss in self._losses]
-        return RungState(list(zip(self._trials, losses, strict=True)), list(self._promoted))
-
-    def restore(self, state: RungState) -> None:
-        """Go on from a state, on a rung without results."""
-        assert not self._trials, "a rung that has results can't be restored"
-        for trial, loss in state.results:
-            self.add(trial, WORST if loss is None else loss)
-        promoted = set(state.promoted)
-        self._promoted = list(state.promoted)
-        # A sorted list is a heap.
-        self._waiting = sorted(
-            place for place in self._waiting if self._trials[place[1]] not in promoted
-        )
+    def adopt(self, trial: int) -> None:
+        """Have promoted a trial, the best that may be or not."""
+        places = (place for place in self._waiting if self._trials[place[1]] == trial)
+        place = next(places, None)  # the first, if it came about as it does here
+        if place is None:
+            return
+        if place == self._waiting[0]:
+            heappop(self._waiting)
+        else:
+            self._waiting.remove(place)
+            heapify(self._waiting)
 
     def _rank(self, place: tuple[float, int]) -> None:
         if self._top and place < negated(self._top[0]):

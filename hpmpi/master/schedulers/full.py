@@ -7,9 +7,9 @@ from typing import Annotated
 
 import msgspec
 
-from hpmpi.master.schedulers import Trials, TrialsState
+from hpmpi.master.schedulers import Trials
 from hpmpi.master.searchers import Searcher
-from hpmpi.model.trial import Config, Job
+from hpmpi.model.trial import Job, Metrics
 
 
 class Full:
@@ -39,19 +39,11 @@ class Full:
         """Start a trial."""
         return self._trials.new(self._max_resource) if may_start and rungs else None
 
-    def tell(self, job: Job, loss: float) -> list[int]:
+    def adopt(self, job: Job) -> None:
+        """Have started a trial."""
+        self._trials.adopt(job)
+
+    def tell(self, job: Job, loss: float, metrics: Metrics) -> list[int]:
         """Pass a result on to the searcher."""
-        self._trials.tell(job, loss)
+        self._trials.tell(job, loss, metrics)
         return [job.trial]
-
-    def adopt(self, trial: int, config: Config) -> None:
-        """Have a trial be of this configuration."""
-        self._trials.adopt(trial, config)
-
-    def state(self) -> object:
-        """Return all that changes."""
-        return msgspec.to_builtins(self._trials.state())
-
-    def restore(self, state: object) -> None:
-        """Go on from a state."""
-        self._trials.restore(msgspec.convert(state, TrialsState))

@@ -5,6 +5,9 @@ the settings of its `[searcher]` table; it raises SettingsError where they do no
 pure: no clock, no file, no global randomness, and the same calls in the same order give the same
 answers.
 
+Nothing of it is stored. A start that goes on with a run builds it anew, and tells it what was:
+`adopt` stands for each `ask` that had an answer, `tell` for each `tell`, in order.
+
 One that comes to an end may say so beforehand, by an attribute `size: int`: how many configurations
 it gives in all. A study has no more trials than that, and one without `[stop]` runs until it has
 given them, unless an attribute `exhaustive` is false: then 100 will do. Where it takes
@@ -19,26 +22,25 @@ from typing import Protocol
 
 from hpmpi.errors import SpaceError
 from hpmpi.model.space import Space
-from hpmpi.model.trial import Config
+from hpmpi.model.trial import Config, Metrics
 
 
 class Searcher(Protocol):
     """Choose configurations, and learn from what became of them."""
 
-    def ask(self) -> Config | None:
-        """Choose the next trial's configuration; None, changing nothing, when there is no other."""
+    def ask(self, trial: int) -> Config | None:
+        """Choose the configuration of a trial, the next by number; None when there is no other."""
 
-    def tell(self, config: Config, resource: int, loss: float | None) -> None:
-        """Learn that a configuration reached a loss with a resource.
+    def adopt(self, trial: int, config: Config) -> None:
+        """Have chosen this configuration for a trial, whatever `ask` would say."""
+
+    def tell(
+        self, trial: int, rung: int, resource: int, loss: float | None, metrics: Metrics
+    ) -> None:
+        """Learn that a trial reached a loss with a resource.
 
         There is no loss where it failed until it was given up, or came to what is no number.
         """
-
-    def state(self) -> object:
-        """Return all that changes, as what JSON can hold."""
-
-    def restore(self, state: object) -> None:
-        """Go on from what `state` returned, on a searcher built with the same arguments."""
 
 
 class Checked:
@@ -49,6 +51,8 @@ class Checked:
         self._searcher = searcher
         self._space = space
         self._method = method
+        self.adopt = searcher.adopt
+        self.tell = searcher.tell
 
     @property
     def size(self) -> object:
@@ -60,27 +64,15 @@ class Checked:
         """Whether it is to give them all."""
         return bool(getattr(self._searcher, "exhaustive", True))
 
-    def ask(self) -> Config | None:
+    def ask(self, trial: int) -> Config | None:
         """Choose a configuration; raises SpaceError for a suggestion that is none of the space."""
-        suggestion = self._searcher.ask()
-        said = f"searcher.method = {self._method!r} suggested what can't be tried"
+        suggestion = self._searcher.ask(trial)
         if suggestion is None:
             return None
+        said = f"searcher.method = {self._method!r} suggested what can't be tried"
         if not isinstance(suggestion, Mapping):
             raise SpaceError(f"{said}: {suggestion!r} is no configuration, as a dictionary is")
         try:
             return self._space.whole(suggestion)
         except SpaceError as error:
             raise SpaceError(f"{said}: {error}") from error
-
-    def tell(self, config: Config, resource: int, loss: float | None) -> None:
-        """Pass on what became of a configuration."""
-        self._searcher.tell(config, resource, loss)
-
-    def state(self) -> object:
-        """Return all that changes."""
-        return self._searcher.state()
-
-    def restore(self, state: object) -> None:
-        """Go on from a state."""
-        self._searcher.restore(state)

@@ -25,7 +25,7 @@ from hpmpi.errors import SettingsError
 from hpmpi.master.shuffle import shuffled
 from hpmpi.model.dimensions import FINEST, LEAST, Choice, Dimension, Float
 from hpmpi.model.space import Space
-from hpmpi.model.trial import Config, Value
+from hpmpi.model.trial import Config, Metrics, Value
 from hpmpi.model.values import is_number, same
 
 FEWEST = 2
@@ -71,28 +71,34 @@ class Grid:
         """How many configurations there are: the grid's, and those of `first` beside it."""
         return self._points + len(self._first) - len(self._tried)
 
-    def ask(self) -> Config | None:
+    def ask(self, trial: int) -> Config | None:
         """Give the next configuration."""
-        if self._turn < len(self._first):
-            self._turn += 1
-            return dict(self._first[self._turn - 1])
-        for turn in range(self._turn, len(self._first) + self._points):
-            point = self._point(turn - len(self._first))
-            if point not in self._tried:
-                self._turn = turn + 1
-                return self._config(point)
-        return None
+        del trial  # they come in order
+        turn = self._untried()
+        if turn == len(self._first) + self._points:
+            return None
+        self._turn = turn + 1
+        if turn < len(self._first):
+            return dict(self._first[turn])
+        return self._config(self._point(turn - len(self._first)))
 
-    def tell(self, config: Config, resource: int, loss: float | None) -> None:
+    def adopt(self, trial: int, config: Config) -> None:
+        """Go on after the next one."""
+        del trial, config
+        self._turn = self._untried() + 1
+
+    def tell(
+        self, trial: int, rung: int, resource: int, loss: float | None, metrics: Metrics
+    ) -> None:
         """Learn nothing."""
 
-    def state(self) -> object:
-        """Return whose turn it is."""
-        return self._turn
-
-    def restore(self, state: object) -> None:
-        """Go on from a state."""
-        self._turn = msgspec.convert(state, int)
+    def _untried(self) -> int:
+        """Find whose turn it is: points that `first` has are passed over."""
+        ahead, end = len(self._first), len(self._first) + self._points
+        turn = min(self._turn, end)
+        while self._tried and ahead <= turn < end and self._point(turn - ahead) in self._tried:
+            turn += 1
+        return turn
 
     def _try(self, config: Config) -> Config:
         """Note a configuration that comes first; return it as the grid has it, if it does."""

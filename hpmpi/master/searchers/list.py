@@ -7,7 +7,7 @@ import msgspec
 
 from hpmpi.errors import SettingsError, SpaceError
 from hpmpi.model.space import Space
-from hpmpi.model.trial import Config
+from hpmpi.model.trial import Config, Metrics
 
 MOST_TOLD = 10
 """How many candidates that can't be are told one by one."""
@@ -28,30 +28,23 @@ class List:
         if not candidates:
             raise SettingsError(["searcher.candidates is empty; there must be one at least"])
         self._candidates = checked(candidates, space, "searcher.candidates[{}]".format)
-        self._asked = 0
 
     @property
     def size(self) -> int:
         """How many candidates there are."""
         return len(self._candidates)
 
-    def ask(self) -> Config | None:
-        """Give the next candidate."""
-        if self._asked == len(self._candidates):
-            return None
-        self._asked += 1
-        return dict(self._candidates[self._asked - 1])
+    def ask(self, trial: int) -> Config | None:
+        """Give the candidate with the trial's number."""
+        return dict(self._candidates[trial]) if trial < len(self._candidates) else None
 
-    def tell(self, config: Config, resource: int, loss: float | None) -> None:
+    def adopt(self, trial: int, config: Config) -> None:
+        """Go by the trials' numbers alone."""
+
+    def tell(
+        self, trial: int, rung: int, resource: int, loss: float | None, metrics: Metrics
+    ) -> None:
         """Learn nothing."""
-
-    def state(self) -> object:
-        """Return how many candidates were asked for."""
-        return self._asked
-
-    def restore(self, state: object) -> None:
-        """Go on from a state."""
-        self._asked = msgspec.convert(state, int)
 
 
 def checked(

@@ -1,0 +1,67 @@
+"""The process of a searcher that thinks, started by thinker.py with a connection.
+
+It does what it is asked, one thing after the other, and ends when rank 0 hangs up. What the
+searcher raises is told, with where in its code, and ends the process.
+"""
+
+import socket
+import sys
+from pathlib import Path
+
+import msgspec
+
+from hpmpi.errors import HpmpiError
+from hpmpi.guard import guard, streams
+from hpmpi.leader.thinker import Adopt, Ask, Order, Raised, Study, Suggested, Tell
+from hpmpi.master.searchers import Searcher
+from hpmpi.storage.recovery import trouble
+from hpmpi.study import settings
+from hpmpi.study.references import look_beside
+from hpmpi.transports.framing import Frames
+
+
+def obey(searcher: Searcher, order: Order) -> Suggested | None:
+    """Have a searcher do something; return what it suggests."""
+    match order:
+        case Ask(trial):
+            return Suggested(trial, searcher.ask(trial))
+        case Adopt(trial, config):
+            searcher.adopt(trial, config)
+        case Tell(trial, rung, resource, loss, metrics):
+            searcher.tell(trial, rung, resource, loss, metrics)
+    return None
+
+
+def serve(frames: Frames) -> None:
+    """Make the searcher of the study that comes first, and have it do what comes then."""
+    decoder = msgspec.msgpack.Decoder(Study | Order)
+    searcher: Searcher | None = None
+    while messages := frames.wait():
+        for message in messages:
+            order = decoder.decode(message)
+            if isinstance(order, Study):
+                look_beside(Path(order.origin))
+                searcher = settings.build_searcher(settings.parse(order.settings))
+                continue
+            assert searcher is not None, "the study comes first"
+            answer = obey(searcher, order)
+            if answer is not None:
+                frames.send(msgspec.msgpack.encode(answer))
+                frames.drain()
+
+
+def main(descriptor: str) -> None:
+    """Serve who is at the other end of a socket."""
+    guard.die_with_parent()
+    streams.settle()
+    frames = Frames(socket.socket(fileno=int(descriptor)))
+    try:
+        serve(frames)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's code may raise anything
+        said = str(error) if isinstance(error, HpmpiError) else str(trouble(error))
+        frames.send(msgspec.msgpack.encode(Raised(said)))
+        frames.drain()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
