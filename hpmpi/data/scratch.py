@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hpmpi.storage.files import is_folder, remove
+from hpmpi.study.data_table import Source
 
 PARENTS = ("/dev/shm", "$SLURM_TMPDIR", "$TMPDIR", "/tmp")  # noqa: S108 - rooms are ours alone
 """Where room is looked for, in this order."""
@@ -42,11 +43,6 @@ class Room:
         """Take over a shared lock; `enter` makes one."""
         self.folder = folder
         self._lock = lock
-
-    def made(self) -> str:
-        """Tell it from any other folder of its name: when it was made, and where."""
-        status = os.fstat(self._lock)
-        return f"{status.st_ino} {status.st_ctime_ns}"
 
     def leave(self) -> None:
         """Stop using it; remove it if nobody else does."""
@@ -81,12 +77,6 @@ class Rooms:
         return self._rooms[0].folder if self._rooms else None
 
     @property
-    def node(self) -> str:
-        """Name what all have in common who find each other here, and nobody else."""
-        made = self._rooms[0].made() if self._rooms else ""
-        return f"{os.uname().nodename} {made}"
-
-    @property
     def folders(self) -> list[Path]:
         """List all of them, the best first."""
         return [room.folder for room in self._rooms]
@@ -99,6 +89,12 @@ class Rooms:
         for folder in self._made:
             with contextlib.suppress(OSError):  # others are still in it
                 folder.rmdir()
+
+
+def rooms_of(source: Source, run: str) -> Rooms:
+    """Enter the folders of a run on this node; none where its study has no data."""
+    parents = PARENTS if source.folder is None else [source.folder]
+    return Rooms(parents if source.source is not None else [], run)
 
 
 def places(parents: Sequence[str]) -> list[Path]:

@@ -10,12 +10,13 @@ import math
 import os
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 import msgspec
 
 from hpmpi import __version__
+from hpmpi.data.scratch import rooms_of
 from hpmpi.errors import DiskError, StoreError
 from hpmpi.guard import guard
 from hpmpi.leader.baseline import BaselineRun
@@ -23,7 +24,6 @@ from hpmpi.leader.event_log import Narrator
 from hpmpi.leader.lock_keeper import Keeper
 from hpmpi.leader.results_writer import Scribe
 from hpmpi.leader.stop_requests import Summons
-from hpmpi.leader.supply import supplied
 from hpmpi.master.jobs import Jobs
 from hpmpi.master.master import Master
 from hpmpi.master.roster import Roster, beat_s
@@ -125,16 +125,19 @@ class Leader:
         self._patiently(lambda: self._store.status(self._start, "running"))
         guard.tell_guard(self._store.folder / STATUS, self._start)
         self._introduce()
-        self._transport, welcome = supplied(self._transport, self._study.data, self._welcome())
+        welcome = self._welcome()
         for rank in self._ranks:
             self._send(rank, welcome)
         baseline = self._start_baseline(welcome)
-        try:
-            outcome = self._loop(baseline)
-        finally:
-            if baseline is not None:
-                baseline.close()
-        return self._end(outcome)
+        with ExitStack() as stack:
+            # Last, so that the data go, too, where a rank of this node was hung until its end.
+            stack.callback(rooms_of(self._study.data, self._start).leave)
+            try:
+                outcome = self._loop(baseline)
+            finally:
+                if baseline is not None:
+                    baseline.close()
+            return self._end(outcome)
 
     # -- the beginning -----------------------------------------------------------------------------
 
@@ -161,6 +164,8 @@ class Leader:
             self._store.folder,
             f"; going on after {going_on} results" if going_on else "",
         )
+        if (source := self._study.data.source) is not None:
+            log.info("data: each node reads %s", source)
         if (most := self._study.stop.max_trials) is not None:
             log.info("%s: up to %d trials", self._study.searcher["method"], most)
         if len(started.rungs) > 1:
@@ -192,6 +197,7 @@ class Leader:
             isolated=self._study.run.isolation == "process",
             own_folder=self._study.run.folder == "own",
             examples=space.examples() if (space := make_space(self._study.space, [])) else (),
+            source=msgspec.to_builtins(self._study.data),
         )
 
     def _start_baseline(self, welcome: Welcome) -> BaselineRun | None:

@@ -24,29 +24,24 @@ from hpmpi.guard import guard, sockets
 from hpmpi.model.messages import (
     Assign,
     Beat,
-    Chunk,
     Failed,
     Finished,
     Goodbye,
-    Need,
-    NoData,
     Order,
     Point,
     Progress,
     Ready,
-    Receive,
     Report,
     Retire,
     Save,
     Stop,
     Suspended,
-    Want,
     Welcome,
 )
 from hpmpi.transports import LEADER, Transport
 from hpmpi.worker.bare import Bare
-from hpmpi.worker.delivery import Delivery
 from hpmpi.worker.leader_signs import Vitals
+from hpmpi.worker.shared_data import SharedData
 from hpmpi.worker.spawn import Forked
 from hpmpi.worker.supervisor import Child
 
@@ -104,8 +99,8 @@ class Worker:
         output = folder / "logs" / f"rank-{self._transport.rank}.log"
         share = self._transport.share
         self._vitals = Vitals(folder)
-        self._delivery = Delivery(welcome, self._transport.rank, self._say)
-        welcome = self._delivery.welcome
+        self._data = SharedData(welcome, output)
+        welcome = self._data.welcome
         child: Child | Bare
         if welcome.isolated:
             child = Child(welcome, output, share, self._forked)
@@ -118,7 +113,7 @@ class Worker:
                 pass
         finally:
             child.close()
-            self._delivery.close()
+            self._data.close()
         return code
 
     def _await_welcome(self) -> Welcome | None:
@@ -148,9 +143,8 @@ class Worker:
             sockets.hold()
             self._pass_points_on()
             self._say(Beat())
-        if not self._delivery.done:
-            for report in self._delivery.poll(child.start):
-                self._say(report)
+        for report in self._data.poll(child.start):
+            self._say(report)
         self._begin_job(child)
         for report in child.poll(now):
             self._pass_on(report)
@@ -160,7 +154,8 @@ class Worker:
             limit_s = min(limit_s, SEND_EVERY_S)
         wait_s = max(0.0, min(self._beat_at + welcome.beat_s - now, limit_s))
         expects = self._job is not None or not self._introduced
-        self._listen(wait_s, child.descriptors() if expects else ())
+        news = [*self._data.descriptors(), *child.descriptors()] if expects else ()
+        self._listen(wait_s, news)
         return 0 if self._obey(welcome, child) else None
 
     def _begin_job(self, child: Child | Bare) -> None:
@@ -185,8 +180,6 @@ class Worker:
                     child.save()
                 case Retire():
                     child.retire(time.monotonic())
-                case Receive() | Chunk() | NoData() as order:
-                    self._delivery.take(order)
                 case Stop():
                     self._part(welcome, child)
                     return True
@@ -204,6 +197,7 @@ class Worker:
                 self._say(Beat())
             child.poll(now)
             self._listen(END_LOOK_S, child.descriptors())
+        self._data.close()  # rank 0 waits for who has not yet said goodbye
         self._say(Goodbye())
         self._transport.leave(GOODBYE_S)
 
@@ -244,7 +238,7 @@ class Worker:
             self._say(Progress(*attempt_of(self._job), self._points))
             self._points = []
 
-    def _say(self, report: Report | Need | Want) -> None:
+    def _say(self, report: Report) -> None:
         self._transport.send(LEADER, msgspec.msgpack.encode(report))
 
 

@@ -11,12 +11,11 @@ import pytest
 
 from hpmpi.data import mapped, scratch
 from hpmpi.data.scratch import Rooms, enter, places, prefix, sweep
-from hpmpi.worker.delivery import Receipt
 
 STAY = """
 import sys, time
 from pathlib import Path
-from hpmpi.rooms import enter
+from hpmpi.data.scratch import enter
 room = enter(Path(sys.argv[1]), "killed")
 (room.folder / "data").write_text("much")
 print(room.folder, flush=True)
@@ -92,13 +91,12 @@ def test_what_lies_in_memory_is_nobody_elses_to_read(
     before = os.umask(0)
     try:
         mine = Rooms([str(tmp_path)], "run")
-        part = mapped.begin(mine.folders[0], 1)
-        Receipt(part, {"X.npy": 0}, lambda _: None)
-        mapped.commit(part, mine.folders[0])
+        folder = mapped.begin(mine.folders, mine.folders[0])
+        mapped.commit(folder, mine.folders[0])
     finally:
         os.umask(before)
     found = [path for path in tmp_path.rglob("*") if not path.is_symlink()]
-    assert {path.name for path in found} == {f"{prefix()}run", "lock", "whole", "X.npy"}
+    assert {path.name for path in found} == {f"{prefix()}run", "lock", folder.name}
     assert [path for path in found if path.stat().st_mode & 0o077] == []
     mine.leave()
 
