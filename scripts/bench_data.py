@@ -8,8 +8,9 @@ PSS, which shares pages out) over the array's size, less what the same run takes
 data; pages that no process has mapped are in no PSS, so what lies in the node's folder and is in
 nobody's share is added. `reads` is what they have read of the array's file, over its size: as
 counted by the kernel for each process, with its children that have ended (rchar in /proc/PID/io),
-where the other run's is taken off. With `--apart` (MPICH), each rank has a folder of its own, as if
-it were on another node: then each receives a copy from rank 0, and `sent_mb_s` says how fast.
+where the other run's is taken off. `read_mb_s` says how fast what lies in the folders came there,
+from the first process that began to read to the last that was done. With `--apart` (MPICH), each
+rank has a folder of its own, as if it were on another node: then each reads the file for itself.
 """
 
 import argparse
@@ -55,14 +56,14 @@ data.folder = "{node}"
 class Seen(NamedTuple):
     """What a run took: memory in bytes, bytes read, seconds until all had the data.
 
-    And seconds from the first chunk that came to a rank to the last.
+    And seconds in which the source was read, by whichever rank of whichever node.
     """
 
     pss: int
     unmapped: int
     read: int
     took_s: float
-    sent_s: float
+    read_s: float
 
 
 def main() -> None:
@@ -87,9 +88,8 @@ def main() -> None:
         "reads": round((seen.read - without.read) / size, 3),
         "all_have_it_s": round(seen.took_s, 2),
         "without_data_s": round(without.took_s, 2),
+        "read_mb_s": round(asked.mb * (asked.ranks if asked.apart else 1) / seen.read_s),
     }
-    if asked.apart:
-        row["sent_mb_s"] = round(asked.ranks * asked.mb / seen.sent_s)
     for name, value in row.items():
         print(f"{name:20} {value}")
     if asked.json:
@@ -117,15 +117,16 @@ def measure(ranks: int, size: int, launcher: str, *, apart: bool) -> Seen:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
-        began_to_send_at = sent_at = 0.0
+        began_to_read_at = read_at = 0.0
+        nodes = ranks if apart else 1
         while len(list(folder.glob("mapped.*"))) < ranks:
-            if not began_to_send_at and list(Path(node).glob("*/*/part-[1-9]*")):
-                began_to_send_at = time.monotonic()
-            if not sent_at and len(list(Path(node).glob("*/*/data"))) > ranks:
-                sent_at = time.monotonic()
+            if not began_to_read_at and list(Path(node).rglob("read-*")):
+                began_to_read_at = time.monotonic()
+            if not read_at and len(list(Path(node).rglob("data"))) == nodes:
+                read_at = time.monotonic()
             if process.poll() is not None:
                 sys.exit(process.communicate()[1].decode())
-            time.sleep(0.02)
+            time.sleep(0.005)
         took_s = time.monotonic() - began_at
         pids = list(processes_of(folder))
         read = sum(number(pid, "io", "rchar:") for pid in pids)
@@ -137,7 +138,7 @@ def measure(ranks: int, size: int, launcher: str, *, apart: bool) -> Seen:
         left = list(Path(node).rglob("hpmpi-*"))
         if process.returncode != 0 or left:
             sys.exit(f"exit code {process.returncode}; left: {left}")
-        return Seen(pss, lying - mapped, read, took_s, sent_at - began_to_send_at)
+        return Seen(pss, lying - mapped, read, took_s, read_at - began_to_read_at)
 
 
 def command(folder: Path, ranks: int, launcher: str) -> list[str]:
