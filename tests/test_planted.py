@@ -83,6 +83,7 @@ CHECKS = [
         ],
     ),
     Check({"data.columns", "data.dialect", "data.reading"}, [of("reading")]),
+    Check({"data.mapped", "worker.shared_data"}, [of("shared_data")]),
     Check(  # what is written
         {
             "worker.checkpoints",

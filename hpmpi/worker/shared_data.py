@@ -51,15 +51,13 @@ class SharedData:
         """Have `start` called once, when the data are there; say it if they never will be."""
         if self._over:
             return []
-        home, error = self._rooms.home, None
-        if home is not None:
-            reads = self._takes_lock(home)  # before it looks what another has come to
-            if not mapped.is_there(home):
-                error = error_in(home) or (self._read(home) if reads else None)
-                if error is None:
-                    return []
-        elif self._source.source is not None:
-            error = self._rooms.trouble
+        try:
+            error = self._look()
+        except OSError as problem:  # somebody has removed the folder
+            error = f"the data can't be read: {problem}"
+        home = self._rooms.home
+        if error is None and home is not None and not mapped.is_there(home):
+            return []
         self._over = True
         self._stop_reading()
         if error is not None:
@@ -76,6 +74,16 @@ class SharedData:
         self._over = True
         self._stop_reading()
         self._rooms.leave()
+
+    def _look(self) -> str | None:
+        """Go on with what is to be done; say why there are no data, once that is known."""
+        home = self._rooms.home
+        if home is None:
+            return None if self._source.source is None else self._rooms.trouble
+        reads = self._takes_lock(home)  # before it looks what another has come to
+        if mapped.is_there(home):
+            return None
+        return error_in(home) or (self._read(home) if reads else None)
 
     def _takes_lock(self, home: Path) -> bool:
         """Be the one that reads, unless another is."""

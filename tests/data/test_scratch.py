@@ -50,7 +50,7 @@ def test_the_last_who_leaves_removes_the_folder(tmp_path: Path) -> None:
 
 def test_who_leaves_twice_lets_go_of_nothing_else(tmp_path: Path) -> None:
     mine = Rooms([str(tmp_path)], "run")
-    lock = mine._rooms[0]._lock
+    lock = mine._rooms[0].lock
     mine.leave()
     with (tmp_path / "file").open("w") as file:
         assert file.fileno() == lock, "the lowest that is free"

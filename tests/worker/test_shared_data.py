@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from hpmpi.data import mapped
+from hpmpi.data import mapped, scratch
 from hpmpi.data.mapped import Data
 from hpmpi.model.messages import Report, Unfit
 from hpmpi.study.data_table import Source
@@ -116,7 +116,7 @@ class Run:
         if data._reader is not None:
             os.kill(data._reader.pid, signal.SIGKILL)
             data._reader.close()
-        for lock in [data._lock, *(room._lock for room in data._rooms._rooms)]:
+        for lock in [data._lock, *(room.lock for room in data._rooms._rooms)]:
             if lock is not None:
                 os.close(lock)
 
@@ -262,6 +262,16 @@ def test_a_rank_without_a_place_says_so(tmp_path: Path) -> None:
     run.ranks[1] = SharedData(welcome(tmp_path, source=source), tmp_path / "log")
     run.settle()
     assert "node-1/x is here, or can be made" in run.error(1)
+
+
+def test_a_folder_that_somebody_has_removed_is_told(run: Run) -> None:
+    run.source = "load.py:load_behind_gate"
+    run.add(1, 2)
+    run.until(lambda: len(run.reads) == 1)
+    (home,) = run.node(1).iterdir()
+    scratch.vanish(home)
+    run.look(2)
+    assert str(home) in run.error(2)
 
 
 def test_who_leaves_while_it_reads_leaves_nothing(run: Run) -> None:
