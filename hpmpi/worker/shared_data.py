@@ -24,7 +24,6 @@ from hpmpi.storage import files
 from hpmpi.study.data_table import Source
 from hpmpi.transports import resources
 from hpmpi.transports.resources import Share
-from hpmpi.worker.source import Task
 from hpmpi.worker.supervisor import Child
 
 READING = "reading"
@@ -111,13 +110,13 @@ class SharedData:
 
     def _task(self, home: Path) -> Welcome:
         """Have the reading process know what to read; what it may leave is on this node."""
-        task = Task(self._source, [str(folder) for folder in self._rooms.folders])
+        rooms = [str(folder) for folder in self._rooms.folders]
         return Welcome(
             objective="hpmpi.worker.source:lay_down",
             origin=self.welcome.origin,
             metric=None,
             folder=str(home),
-            args=msgspec.to_builtins(task),
+            args={"source": self.welcome.source, "rooms": rooms},
             start=self.welcome.start,
             patience_s=self.welcome.patience_s,
             beat_s=self.welcome.beat_s,
