@@ -87,13 +87,14 @@ def mapped(path: Path) -> Any:
     return array
 
 
-def begin(rooms: list[Path], room: Path) -> Path:
-    """Make the folder for data to be read; remove those of processes that have not come to an end.
-
-    There is one that reads at a time. Raises OSError.
-    """
-    for left in [path for each in rooms for path in each.glob(f"{READ}*")]:
+def sweep(rooms: list[Path]) -> None:
+    """Remove what was begun by processes that were killed: there is one that reads at a time."""
+    for left in [path for room in rooms for path in room.glob(f"{READ}*")]:
         vanish(left)
+
+
+def begin(room: Path) -> Path:
+    """Make the folder for what this process reads; raises OSError."""
     folder = room / f"{READ}{os.getpid()}"
     folder.mkdir(mode=0o700)
     return folder

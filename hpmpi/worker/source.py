@@ -53,15 +53,16 @@ def lay_down(_config: object, trial: Trial) -> float:
     Called as an objective is, so that whatever happens to it is a report. Raises ObjectiveError.
     """
     task = msgspec.convert(trial.args, Task)
+    folders = [Path(room) for room in task.rooms]
+    mapped.sweep(folders)
     pieces = list(read(task.source, trial.origin))
     if not pieces:
         raise ObjectiveError(f"{task.source.source} has no arrays")
     size = sum(piece.size + HEADER_BYTES for piece in pieces)
-    folders = [Path(room) for room in task.rooms]
     room = scratch.roomy(folders, size)
     if room is None:
         raise ObjectiveError(scratch.no_room(folders, size))
-    laid = mapped.begin(folders, room)
+    laid = mapped.begin(room)
     for piece in pieces:
         path = laid / mapped.file_of(piece.name)
         try:

@@ -91,7 +91,7 @@ def test_what_lies_in_memory_is_nobody_elses_to_read(
     before = os.umask(0)
     try:
         mine = Rooms([str(tmp_path)], "run")
-        folder = mapped.begin(mine.folders, mine.folders[0])
+        folder = mapped.begin(mine.folders[0])
         mapped.commit(folder, mine.folders[0])
     finally:
         os.umask(before)

@@ -188,7 +188,7 @@ def test_what_a_killed_reader_has_left_is_removed(run: Run) -> None:
     run.source = "load.py:load_behind_gate"
     run.add(1, 2)
     run.until(lambda: len(run.reads) == 1)
-    left = mapped.begin(run.ranks[1]._rooms.folders, run.ranks[1]._rooms.folders[0])
+    left = mapped.begin(run.ranks[1]._rooms.folders[0])
     (left / "data.npy").write_bytes(b"half")
     run.kill(1)
     (run.folder / "gate").touch()
