@@ -4,7 +4,6 @@ The tables of a searcher and a scheduler are checked against the keywords of the
 name, so a user's own class is checked as ours are.
 """
 
-import importlib.util
 import math
 import traceback
 from collections.abc import Callable
@@ -25,7 +24,7 @@ from hpmpi.model.trial import Goal
 from hpmpi.model.values import LARGEST
 from hpmpi.study import candidates
 from hpmpi.study.data_table import SUFFIXES, Source
-from hpmpi.study.references import NameNotFoundError, builtin, find
+from hpmpi.study.references import NotThereError, absolute, builtin, find, missing
 from hpmpi.study.schema import Problems, Table, fill_keywords, fill_struct, keywords
 from hpmpi.study.space_table import entries, make_space, name_problems
 from hpmpi.study.toml import apply, dump, load
@@ -163,11 +162,13 @@ def check(table: Table, origin: Path | None = None) -> Settings:
     first = check_first(options.pop("first", []), space, problems)
     if origin is not None and isinstance(options.get("candidates"), str):
         options["candidates"] = read_candidates(origin / options["candidates"], space, problems)
-    chosen = check_method("searcher", "random", options, hpmpi.master.searchers, problems)
+    options["method"] = whole_method(options.get("method", "random"), origin)
+    chosen = check_method("searcher", options, hpmpi.master.searchers, origin, problems)
     options = dict(as_table(table.get("scheduler", {})))
-    scheduler = check_method("scheduler", "full", options, hpmpi.master.schedulers, problems)
+    options["method"] = whole_method(options.get("method", "full"), origin)
+    scheduler = check_method("scheduler", options, hpmpi.master.schedulers, origin, problems)
     for name in ("objective", "baseline"):
-        if isinstance(table.get(name), str):
+        if origin is not None and isinstance(table.get(name), str):
             problems += reference_problems(name, table[name], origin)
     if settings is not None and settings.run.isolation == "none":
         limited = [name for name in IN_PROCESS if getattr(settings.limits, name) is not None]
@@ -181,8 +182,9 @@ def check(table: Table, origin: Path | None = None) -> Settings:
             if name.partition(".")[0] not in MAY_BE_NAMED
         ]
         problems += settings.data.problems(origin)
-        if settings.data.source is not None and settings.data.is_function:
-            found = reference_problems("data.source", settings.data.source, origin)
+        source = settings.data.source
+        if origin is not None and source is not None and settings.data.is_function:
+            found = reference_problems("data.source", source, origin)
             problems += [f"{each} (or a file: {', '.join(SUFFIXES)})" for each in found]
     if settings is None or problems:
         raise SettingsError(problems)
@@ -281,14 +283,19 @@ def read_candidates(file: Path, space: Space | None, problems: list[str]) -> lis
         return []
 
 
+def whole_method(method: object, origin: Path | None) -> object:
+    """Name the file of a searcher or a scheduler whole: it is found again without the study's."""
+    return absolute(method, origin) if origin is not None and isinstance(method, str) else method
+
+
 def check_method(
-    name: str, default: str, table: Table, package: ModuleType, problems: list[str]
+    name: str, table: Table, package: ModuleType, origin: Path | None, problems: list[str]
 ) -> Table:
     """Check the table of a searcher or a scheduler against the class that it names."""
-    method = table.pop("method", default)
+    method = table.pop("method")
     try:
-        kind = found(method, package)
-    except NameNotFoundError as error:
+        kind = found(method, package, origin)
+    except NotThereError as error:
         problems.append(f"{name}.method: {error}")
         return {}
     more = ("method", "first") if package is hpmpi.master.searchers else ("method",)
@@ -313,42 +320,20 @@ def without_others(
     return rest
 
 
-def found(method: object, package: ModuleType) -> Callable[..., Any]:
-    """Find the class of a searcher or a scheduler; raises NameNotFoundError."""
+def found(method: object, package: ModuleType, origin: Path | None = None) -> Callable[..., Any]:
+    """Find the class of a searcher or a scheduler; raises NotThereError."""
     if not isinstance(method, str):
-        raise NameNotFoundError(f"{method!r} must be a name")
-    kind = find(method, package)
+        raise NotThereError(f"{method!r} must be a name")
+    kind = find(method, package, origin)
     if not isinstance(kind, type) or not all(hasattr(kind, verb) for verb in VERBS[package]):
-        raise NameNotFoundError(f"{method!r} is not a class that has: {', '.join(VERBS[package])}")
+        raise NotThereError(f"{method!r} is not a class that has: {', '.join(VERBS[package])}")
     return kind
 
 
-def reference_problems(name: str, reference: str, origin: Path | None) -> list[str]:
+def reference_problems(name: str, reference: str, origin: Path) -> list[str]:
     """Say why a function can't be found, as far as that shows without importing it."""
-    place, colon, function = reference.partition(":")
-    if not colon or not place or not function.isidentifier():
-        return [f"{name} = {reference!r} must be 'package.module:function' or 'file.py:function'"]
-    if origin is None:
-        return []
-    if place.endswith(".py"):
-        file = origin / place
-        there = answers(file.is_file)
-        return [] if there else [f"{name} = {reference!r}: there is no file {file}"]
-    if not all(part.isidentifier() for part in place.split(".")):
-        return [f"{name} = {reference!r}: {place!r} names no module"]
-    package = place.partition(".")[0]
-    beside = answers((origin / package).is_dir) or answers((origin / f"{package}.py").is_file)
-    if beside or answers(lambda: importlib.util.find_spec(package) is not None):
-        return []
-    return [f"{name} = {reference!r}: there is no package {package!r} here"]
-
-
-def answers(look: Callable[[], bool]) -> bool:
-    """Look for a thing; it is not there where its name can't be a thing's."""
-    try:
-        return look()
-    except (OSError, ValueError, ImportError):
-        return False
+    why = missing(reference, origin)
+    return [f"{name} = {reference!r}: {why}"] if why else []
 
 
 def homes_of(table: Table) -> dict[str, list[str]]:

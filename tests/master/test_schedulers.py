@@ -23,7 +23,7 @@ losses = st.lists(st.sampled_from([0.1, 0.2, 0.3, 0.4, WORST]), min_size=1, max_
 
 def start(name: str, seed: int = 0) -> Scheduler:
     """Start a scheduler by its name."""
-    make: Make = find(name, hpmpi.master.schedulers)  # type: ignore[assignment]
+    make: Make = find(name, hpmpi.master.schedulers)
     return make(Random(SPACE, seed, []), max_resource=27)
 
 

@@ -48,7 +48,7 @@ every_that_draws = pytest.mark.parametrize("name", ["grid", "random"])
 
 def start(name: str, seed: int = 0, first: list[Config] | None = None) -> Searcher:
     """Start a searcher by its name."""
-    make: Make = find(name, hpmpi.master.searchers)  # type: ignore[assignment]
+    make: Make = find(name, hpmpi.master.searchers)
     return make(SPACE, seed, first or [], **OPTIONS[name])
 
 

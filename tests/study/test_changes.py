@@ -95,6 +95,25 @@ def test_a_move_is_said(file: Path) -> None:
     ]
 
 
+def test_a_study_whose_searcher_is_in_a_file_beside_it_may_be_moved(tmp_path: Path) -> None:
+    studies = []
+    for place in ("old", "new"):
+        (tmp_path / place).mkdir()
+        file = tmp_path / place / "mine.toml"
+        file.write_text(STUDY + '[searcher]\nmethod = "mine.py:Mine"\n')
+        for name in ("mine.py", "other.py"):
+            code = "from hpmpi.master.searchers.random import Random as Mine"
+            file.with_name(name).write_text(code)
+        for name in ("train.py", "load.py"):
+            file.with_name(name).touch()
+        studies.append(settings.read(file, []))
+    old, new = studies
+    assert changes.differences(new, old) == []
+    assert changes.moves(new, old)[0].endswith("mine.py:Mine', moved")
+    other = settings.read(file, ["searcher.method=other.py:Mine"])
+    assert changes.differences(other, old) != []
+
+
 def test_what_the_study_says_no_result_depends_on_may_change(file: Path) -> None:
     (said,) = differences(file, "objective_args.depth=4")
     assert said.endswith("([run] may_change can name it, if no result depends on it)")

@@ -36,7 +36,7 @@ class Mine:
 """
 
 RAISE = "raise LookupError('as told')"
-OWN = ("--set", "searcher.method=mine:Mine", "--workers", "1")
+OWN = ("--set", "searcher.method=mine.py:Mine", "--workers", "1")
 
 MISSPELT = """
 def train(config):
@@ -83,7 +83,8 @@ def test_a_searcher_that_can_not_be_made_says_where(tmp_path: Path) -> None:
     study = Study(tmp_path)
     done = study.run(searching(study, init=RAISE))
     assert done.returncode == 2
-    assert "searcher.method = 'mine:Mine' can't be made; it raised LookupError" in done.stderr
+    method = f"{tmp_path}/mine.py:Mine"
+    assert f"searcher.method = {method!r} can't be made; it raised LookupError" in done.stderr
     assert "mine.py, line " in done.stderr
     assert "Traceback" not in done.stderr
 
