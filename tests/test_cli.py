@@ -477,7 +477,7 @@ def test_a_study_that_never_began_binds_nobody(tmp_path: Path) -> None:
     small = ("--workers", "1", "--set", "stop.max_trials=1")
     done = study.run(study.command(*small, "--set", "objective=train.py:trian"))
     assert done.returncode == 2
-    assert "'train.py:trian' is not there: train.py has no function 'trian'" in done.stderr
+    assert "'train.py:trian' is not there: train.py has no 'trian'" in done.stderr
     assert study.run(study.command(*small)).returncode == 0
     assert study.results == [(0, 0)]
 

@@ -18,6 +18,7 @@ import tomli_w
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import hpmpi.study.checks
 import hpmpi.study.settings
 from hpmpi.errors import HpmpiError
 from hpmpi.history import tables
@@ -96,7 +97,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def read(folder: Path, text: str) -> hpmpi.study.settings.Settings:
     """Read a study file."""
     (folder / "study.toml").write_text(text, encoding="utf-8", errors="surrogateescape")
-    return hpmpi.study.settings.read(folder / "study.toml", [])
+    return hpmpi.study.checks.read(folder / "study.toml", [])
 
 
 def decisions(study: hpmpi.study.settings.Settings, jobs: Jobs) -> list[Decision]:

@@ -50,7 +50,7 @@ from hpmpi.slurm.squeue import Allocation
 from hpmpi.storage import run_folder
 from hpmpi.storage.files import trouble
 from hpmpi.storage.heartbeat_file import Lifeline
-from hpmpi.study import settings
+from hpmpi.study import checks
 from hpmpi.views import show
 from hpmpi.views.run_view import look, sum_up
 from hpmpi.views.stdout import say_last
@@ -148,7 +148,7 @@ def for_array_task(order: Order, task: int | None) -> Order:
     """Give a task of a job array its own seed and folder."""
     if task is None:
         return order
-    study = settings.read(order.study, order.changes)
+    study = checks.read(order.study, order.changes)
     folder = (order.out or run.folder_of(study)).absolute()  # `.` has no name
     changes = [*order.changes, f"seed={study.seed + task}"]
     return order._replace(changes=changes, out=folder_of_task(folder, str(task)))

@@ -19,7 +19,7 @@ from hpmpi.launch.launch import Order
 from hpmpi.leader import run
 from hpmpi.slurm import sbatch_options
 from hpmpi.storage import run_folder
-from hpmpi.study import settings
+from hpmpi.study import checks
 from hpmpi.views.run_view import Summary, look
 from hpmpi.views.show import printable
 
@@ -60,7 +60,7 @@ def prepare(
 ) -> Request:
     """Check a study and what is asked for it, and write nothing; raises HpmpiError."""
     checked = sbatch_options.check(asked)
-    read = settings.read(study, changes)
+    read = checks.read(study, changes)
     folder = (out or run.folder_of(read)).absolute()
     if "%" in str(folder):
         raise SettingsError([f"{folder} has a % in it, which Slurm would replace: use --out"])

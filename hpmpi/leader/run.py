@@ -25,7 +25,7 @@ from hpmpi.model.records import Assigned, Ended
 from hpmpi.storage import lock, run_folder
 from hpmpi.storage.files import trouble
 from hpmpi.storage.recovery import derive
-from hpmpi.study import changes, settings
+from hpmpi.study import changes, checks
 from hpmpi.study.settings import Settings
 from hpmpi.transports import launched, local
 from hpmpi.views.run_view import Summary, stored_study, sum_up
@@ -72,7 +72,7 @@ class Plan(NamedTuple):
 
 def prepare(study: Path, changes: list[str], out: Path | None, *, fresh: bool) -> Plan:
     """Check everything that a run needs, and read what its folder holds; raises HpmpiError."""
-    checked = settings.read(study, changes)
+    checked = checks.read(study, changes)
     folder = out or folder_of(checked)
     if fresh:
         move_aside(folder.absolute())

@@ -14,7 +14,7 @@ from hpmpi.master.rules import Rules
 from hpmpi.master.schedulers import Scheduler
 from hpmpi.model.records import Decision, Started
 from hpmpi.storage.run_folder import Saved
-from hpmpi.study import settings
+from hpmpi.study import methods, settings
 from hpmpi.study.settings import Settings
 
 NOT_SO = (LookupError, ValueError, TypeError, AttributeError, AssertionError)
@@ -28,7 +28,7 @@ OURS = Path(__file__).parents[1]
 
 def derive(study: Settings, saved: Saved) -> Jobs:
     """Bring the jobs to where a journal ends, by the stored state if that can be so."""
-    check_rungs(settings.build(study), saved.decisions)
+    check_rungs(methods.build(study), saved.decisions)
     if saved.state is not None:
         try:
             return jobs_of(study, saved)
@@ -39,7 +39,7 @@ def derive(study: Settings, saved: Saved) -> Jobs:
 
 def jobs_of(study: Settings, saved: Saved) -> Jobs:
     """Bring the jobs to where the journal ends; raises ReplayError where that can't be."""
-    jobs = Jobs(settings.build(study), study.goal, study.limits.max_failures)
+    jobs = Jobs(methods.build(study), study.goal, study.limits.max_failures)
     counted = 0
     if saved.state is not None:
         jobs.restore(saved.state)

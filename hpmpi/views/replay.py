@@ -54,7 +54,7 @@ from hpmpi.model.trial import Held, JobKey
 from hpmpi.storage import results_file, run_folder
 from hpmpi.storage.journal import ENCODE, line_of, read_rows
 from hpmpi.storage.recovery import jobs_of, rules_of
-from hpmpi.study import changes, settings
+from hpmpi.study import changes, checks, settings
 from hpmpi.study.settings import Settings
 from hpmpi.study.toml import without_none
 
@@ -313,7 +313,7 @@ def study_of(started: Started, *, trust: bool) -> Settings:
     ]
     if foreign and not trust:
         raise SettingsError(foreign)
-    return settings.check(without_none(msgspec.to_builtins(study)))
+    return checks.check(without_none(msgspec.to_builtins(study)))
 
 
 def told(decision: Decision | None) -> str:

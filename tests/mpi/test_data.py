@@ -135,7 +135,7 @@ def test_what_a_killed_run_has_left_goes_with_the_next(
     [
         ("train.py:fail", "ValueError: no such table"),
         ("train.py:die", "killed by SIGABRT"),
-        ("train.py:missing", "has no function 'missing'"),
+        ("train.py:missing", "has no 'missing'"),
     ],
 )
 def test_data_that_can_not_be_read_end_the_run_with_a_word(

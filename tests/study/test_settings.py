@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hpmpi.errors import SettingsError
-from hpmpi.study import settings
+from hpmpi.study import checks, methods, settings
 from hpmpi.study.space_table import make_space
 
 STUDY = """
@@ -34,21 +34,21 @@ def write(folder: Path, text: str = STUDY) -> Path:
 
 def problems(folder: Path, text: str, changes: list[str] | None = None) -> list[str]:
     with pytest.raises(SettingsError) as caught:
-        settings.read(write(folder, text), changes or [])
+        checks.read(write(folder, text), changes or [])
     return caught.value.problems
 
 
 def test_what_is_not_said_has_its_default(tmp_path: Path) -> None:
-    study = settings.read(write(tmp_path), [])
+    study = checks.read(write(tmp_path), [])
     assert study.name == "mine"
     assert study.limits.patience_s == 30
-    assert study.stop.max_trials == settings.MAX_TRIALS
+    assert study.stop.max_trials == checks.MAX_TRIALS
     assert study.searcher == {"method": "random", "first": []}
     assert study.scheduler == {"method": "asha", "min_resource": 1, "eta": 3, "max_resource": 9}
 
 
 def test_a_study_that_says_when_to_stop_has_no_other_end(tmp_path: Path) -> None:
-    study = settings.read(write(tmp_path, STUDY + "\n[stop]\ntime_s = 60\n"), [])
+    study = checks.read(write(tmp_path, STUDY + "\n[stop]\ntime_s = 60\n"), [])
     assert study.stop.max_trials is None
 
 
@@ -62,36 +62,36 @@ def test_a_target_counts_at_a_resource_that_there_is(tmp_path: Path) -> None:
     changes = ["stop.target=0.9", "stop.target_resource=10"]
     told = problems(tmp_path, STUDY, changes)
     assert told == ["stop.target_resource = 10 must not be greater than the highest rung, 9"]
-    study = settings.read(write(tmp_path), [*changes[:1], "stop.target_resource=3"])
+    study = checks.read(write(tmp_path), [*changes[:1], "stop.target_resource=3"])
     assert study.stop.target_resource == 3
 
 
 def test_a_study_whose_searcher_comes_to_an_end_goes_on_to_it(tmp_path: Path) -> None:
     grid = STUDY + '[searcher]\nmethod = "grid"\nresolution = 50\n'
-    assert settings.read(write(tmp_path, grid), []).stop == settings.Stop(max_trials=200)
-    timed = settings.read(write(tmp_path, grid), ["stop.time_s=60"])
+    assert checks.read(write(tmp_path, grid), []).stop == settings.Stop(max_trials=200)
+    timed = checks.read(write(tmp_path, grid), ["stop.time_s=60"])
     assert timed.stop == settings.Stop(max_trials=200, time_s=60.0)
 
 
 def test_a_grid_of_any_size_is_stored_and_reads_back_the_same(tmp_path: Path) -> None:
     wide = "[space.{}]\ntype = 'int'\nlow = 1\nhigh = 1000000\n"
     text = STUDY + "".join(map(wide.format, "abcd")) + '[searcher]\nmethod = "grid"\nresolution = 9'
-    study = settings.read(write(tmp_path, text), [])
+    study = checks.read(write(tmp_path, text), [])
     assert settings.parse(study.toml()) == study
 
 
 def test_a_random_search_has_no_more_trials_than_there_are_configurations(tmp_path: Path) -> None:
     few = ["space.rate={ type = 'float', low = 0.1, high = 0.5, step = 0.1 }"]
-    assert settings.read(write(tmp_path), few).stop == settings.Stop(max_trials=20)
-    capped = settings.read(write(tmp_path), [*few, "stop.max_trials=30"])
+    assert checks.read(write(tmp_path), few).stop == settings.Stop(max_trials=20)
+    capped = checks.read(write(tmp_path), [*few, "stop.max_trials=30"])
     assert capped.stop == settings.Stop(max_trials=20)
-    many = settings.read(write(tmp_path), [*few, "space.layers.high=1000"])
-    assert many.stop == settings.Stop(max_trials=settings.MAX_TRIALS)
+    many = checks.read(write(tmp_path), [*few, "space.layers.high=1000"])
+    assert many.stop == settings.Stop(max_trials=checks.MAX_TRIALS)
 
 
 def test_what_comes_first_has_the_types_of_the_space(tmp_path: Path) -> None:
     wide = "space.rate.high=2"
-    study = settings.read(write(tmp_path), [wide, "searcher.first=[{ layers = 3.0, rate = 1 }]"])
+    study = checks.read(write(tmp_path), [wide, "searcher.first=[{ layers = 3.0, rate = 1 }]"])
     assert repr(study.searcher["first"]) == "[{'rate': 1.0, 'layers': 3}]"
 
 
@@ -111,7 +111,7 @@ first = [{ model.lr = 0.01, model.optimizer.momentum = 1 }]
 
 def test_hyperparameters_in_tables_have_names_with_dots(tmp_path: Path) -> None:
     text = 'objective = "train.py:train"\n' + NESTED
-    study = settings.read(write(tmp_path, text), ["space.model.lr.high=0.5"])
+    study = checks.read(write(tmp_path, text), ["space.model.lr.high=0.5"])
     space = make_space(study.space, [])
     assert space is not None
     assert list(space.dimensions) == [
@@ -133,11 +133,11 @@ class Unsized(Random):
 """
 
 
-@pytest.mark.parametrize(("name", "trials"), [("Sized", 7), ("Unsized", settings.MAX_TRIALS)])
+@pytest.mark.parametrize(("name", "trials"), [("Sized", 7), ("Unsized", checks.MAX_TRIALS)])
 def test_a_users_searcher_may_say_how_many_it_has(tmp_path: Path, name: str, trials: int) -> None:
     (tmp_path / "sizes.py").write_text(ENDLESS)
     method = f'[searcher]\nmethod = "sizes.py:{name}"\n'
-    assert settings.read(write(tmp_path, STUDY + method), []).stop.max_trials == trials
+    assert checks.read(write(tmp_path, STUDY + method), []).stop.max_trials == trials
 
 
 def test_a_method_beside_the_study_is_found_wherever_it_is_asked_for(
@@ -145,13 +145,13 @@ def test_a_method_beside_the_study_is_found_wherever_it_is_asked_for(
 ) -> None:
     (tmp_path / "mine.py").write_text(ENDLESS)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    study = settings.read(write(tmp_path, STUDY + '[searcher]\nmethod = "mine.py:Sized"\n'), [])
+    study = checks.read(write(tmp_path, STUDY + '[searcher]\nmethod = "mine.py:Sized"\n'), [])
     assert study.searcher["method"] == f"{tmp_path}/mine.py:Sized"
-    assert settings.build(settings.parse(study.toml())).rungs == (1, 3, 9)
+    assert methods.build(settings.parse(study.toml())).rungs == (1, 3, 9)
 
 
 def test_what_ran_is_stored_and_reads_back_the_same(tmp_path: Path) -> None:
-    study = settings.read(write(tmp_path), ["searcher.first=[{rate = 0.01}]", "stop.target=0.9"])
+    study = checks.read(write(tmp_path), ["searcher.first=[{rate = 0.01}]", "stop.target=0.9"])
     assert settings.parse(study.toml()) == study
 
 
@@ -256,7 +256,7 @@ def test_a_mistake_is_said_with_what_is_valid(tmp_path: Path, text: str, expecte
 )
 def test_set_changes_one_key(tmp_path: Path, change: str, expected: tuple[str, Any]) -> None:
     key, value = expected
-    assert getattr(settings.read(write(tmp_path), [change]), key) == value
+    assert getattr(checks.read(write(tmp_path), [change]), key) == value
 
 
 @pytest.mark.parametrize(
@@ -300,7 +300,7 @@ def test_a_wrong_set_is_told_with_what_may_be_meant(tmp_path: Path, change: str,
             "scheduler.brackets=1",
             "scheduler.brackets is not a setting; [scheduler] has: ",
         ),
-        ("searcher.method=ses.py:S", "seed=1", "there is no file "),
+        ("searcher.method=ses.py:S", "seed=1", "'ses.py:S' is not there: there is no file "),
         ("searcher.method=ses:S", "seed=1", "'ses:S' is not there: there is no module 'ses'"),
     ],
 )
@@ -315,7 +315,7 @@ def test_what_another_method_has_and_a_method_that_is_not_there_are_told(
 
 
 def test_a_key_of_set_may_have_quotes(tmp_path: Path) -> None:
-    study = settings.read(write(tmp_path), ['objective_args."a.b".c=3'])
+    study = checks.read(write(tmp_path), ['objective_args."a.b".c=3'])
     assert study.objective_args == {"a.b": {"c": 3}}
 
 
@@ -327,8 +327,8 @@ def test_a_class_of_the_users_is_checked_as_ours_are(tmp_path: Path) -> None:
 
 
 def test_the_study_that_ships_is_valid() -> None:
-    study = settings.read(Path(__file__).parents[2] / "spaces" / "digits.toml", [])
-    assert settings.build(study).rungs == (1, 3, 9, 27, 81)
+    study = checks.read(Path(__file__).parents[2] / "spaces" / "digits.toml", [])
+    assert methods.build(study).rungs == (1, 3, 9, 27, 81)
 
 
 @pytest.mark.parametrize(
