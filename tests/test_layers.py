@@ -36,7 +36,7 @@ HOMES = {
     "psutil": {"worker.memory"},
     "h5py": {"storage.results_file", "worker.source"},
     "numpy": {"storage.results_file", "trainables", "views.figures", "data", "worker.source"},
-    "pandas": {"data.columns", "data.reading"},
+    "pandas": {"data.columns", "data.dialect", "data.reading"},
     "scipy": {"trainables"},
     "sklearn": {"trainables"},
     "skops": {"trainables"},
