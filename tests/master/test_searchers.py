@@ -302,26 +302,24 @@ def test_a_grid_has_the_points_of_scikit_learns_each_once(space: Space, seed: in
     assert grid(space).size == len(expected)
 
 
-@given(spaces, st.integers(0, 99))
-def test_every_level_comes_up_as_often_as_any_but_for_once(space: Space, seed: int) -> None:
-    counts = {
-        name: Counter({told({"": level}): 0 for level in levels(each)})
-        for name, each in space.dimensions.items()
-    }
-    for config in everything(grid(space, seed)):
-        for name, value in config.items():
-            counts[name][told({"": value})] += 1
-            assert max(counts[name].values()) - min(counts[name].values()) <= 1
-
-
 @pytest.mark.parametrize("sizes", [[2] * 8, [3] * 5, [4] * 4, [10] * 3, [8, 12, 20]])
 @pytest.mark.parametrize("seed", range(5))
-def test_half_a_grid_has_every_pair_of_levels(sizes: list[int], seed: int) -> None:
+def test_half_a_grid_has_nearly_every_pair_of_levels(sizes: list[int], seed: int) -> None:
     space = Space({f"h{index}": Int(1, size) for index, size in enumerate(sizes)})
     points = itertools.islice(everything(grid(space, seed)), grid(space).size // 2)
     configs = [list(config.values()) for config in points]
     for (one, few), (other, many) in itertools.combinations(enumerate(sizes), 2):
-        assert len({(config[one], config[other]) for config in configs}) == few * many
+        there = len({(config[one], config[other]) for config in configs})
+        assert 0.95 * few * many < there <= few * many
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_first_points_of_a_grid_have_each_level_about_as_often(seed: int) -> None:
+    space = Space({f"h{index}": Int(1, 4) for index in range(30)})
+    configs = [config for config in go_on(grid(space, seed), 100) if config]
+    for name in space.dimensions:
+        counts = Counter(config[name] for config in configs)
+        assert 8 < min(counts.values()) <= max(counts.values()) < 45
 
 
 @given(spaces, st.data())
@@ -358,8 +356,8 @@ def test_a_whole_number_is_the_level_of_a_float_that_it_equals() -> None:
 
 def test_the_order_of_a_grid_is_the_same_on_every_machine_and_day() -> None:
     assert [" ".join(map(str, each.values())) for each in everything(grid(SMALL))] == [
-        *("0.001 2 b", "0.01 1 a", "0.1 2 a", "0.001 1 b", "0.01 2 a", "0.1 1 b"),
-        *("0.001 2 a", "0.01 1 b", "0.1 2 b", "0.001 1 a", "0.01 2 b", "0.1 1 a"),
+        *("0.1 2 a", "0.01 1 a", "0.1 1 b", "0.1 1 a", "0.1 2 b", "0.001 1 b"),
+        *("0.01 1 b", "0.001 2 a", "0.001 2 b", "0.001 1 a", "0.01 2 b", "0.01 2 a"),
     ]
 
 
