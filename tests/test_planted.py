@@ -82,6 +82,7 @@ CHECKS = [
             [*of("agent"), "-k", "points_are_of_the_attempt"],
         ],
     ),
+    Check({"study.checks", "study.methods", "study.references"}, [of("references", "settings")]),
     Check({"data.columns", "data.dialect", "data.reading"}, [of("reading")]),
     Check(  # what is written
         {

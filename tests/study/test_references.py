@@ -175,6 +175,14 @@ def test_a_file_of_a_study_hides_nothing_that_we_import(tmp_path: Path) -> None:
     assert "Mine" not in dir(importlib.import_module("h5py"))
 
 
+def test_what_lies_beside_a_study_comes_after_what_our_own_objectives_need(tmp_path: Path) -> None:
+    load("hpmpi.trainables.options:read", tmp_path)
+    assert sys.path[-1] == str(tmp_path)
+    load("json:dumps", tmp_path / "other")
+    assert sys.path[-1] == str(tmp_path)
+    assert str(tmp_path / "other") in sys.path
+
+
 @pytest.mark.parametrize("code", ["import package_nowhere", "1 / 0", "if"])
 def test_what_a_searchers_module_raises_is_said_and_asked_again(tmp_path: Path, code: str) -> None:
     write(tmp_path, broken=code)
