@@ -111,22 +111,7 @@ def of_reference(name: str, reference: str, origin: Path) -> Iterator[str]:
 def of_searcher(draft: Draft) -> Iterator[str]:
     """Check `[searcher]`, with the configurations that it has."""
     table = dict(as_table(draft.table.get("searcher")))
-    first: list[Table] = []
-    yield from of_first(draft, table.pop("first", []), first)
-    named = table.get("candidates")
-    if draft.origin is not None and isinstance(named, str):
-        try:
-            rows = candidates.read(draft.origin / named, draft.space) if draft.space else []
-        except SettingsError as error:
-            rows = []
-            yield from error.problems
-        table["candidates"] = rows
-    yield from draft.fill(SEARCHER, table)
-    draft.filled["searcher"]["first"] = first
-
-
-def of_first(draft: Draft, given: object, first: list[Table]) -> Iterator[str]:
-    """Check what is to be tried first, and bring it into the space."""
+    first, given = [], table.pop("first", [])
     if not isinstance(given, list) or not all(isinstance(each, dict) for each in given):
         yield f"searcher.first = {given!r} must be a list of configurations"
     elif draft.space is not None:
@@ -135,6 +120,16 @@ def of_first(draft: Draft, given: object, first: list[Table]) -> Iterator[str]:
                 first.append(draft.space.part(config))
             except SpaceError as error:
                 yield f"searcher.first[{number}]: {error}"
+    named = table.get("candidates")
+    if draft.origin is not None and isinstance(named, str):
+        table["candidates"] = []
+        try:
+            if draft.space is not None:
+                table["candidates"] = candidates.read(draft.origin / named, draft.space)
+        except SettingsError as error:
+            yield from error.problems
+    yield from draft.fill(SEARCHER, table)
+    draft.filled["searcher"]["first"] = first
 
 
 def of_scheduler(draft: Draft) -> Iterable[str]:

@@ -71,16 +71,16 @@ def missing(reference: str, origin: Path) -> str:
     if not place or not name.isidentifier():
         return "it must be 'file.py:name' or 'package.module:name'"
     if is_file(reference):
-        there = answers((origin / place).is_file)
-        return "" if there else f"there is no file {origin / place}"
-    package = place.partition(".")[0]
-    if all(part.isidentifier() for part in place.split(".")) and (
-        answers((origin / package).is_dir)
-        or answers((origin / f"{package}.py").is_file)
-        or answers(lambda: importlib.util.find_spec(package) is not None)
-    ):
-        return ""
-    return no_module(place, origin)
+        is_there = answers((origin / place).is_file)
+        return "" if is_there else f"there is no file {origin / place}"
+    package, *parts = place.split(".")
+    looks = (
+        (origin / package).is_dir,
+        (origin / f"{package}.py").is_file,
+        lambda: importlib.util.find_spec(package) is not None,
+    )
+    is_there = all(map(str.isidentifier, [package, *parts])) and any(map(answers, looks))
+    return "" if is_there else no_module(place, origin)
 
 
 def no_module(name: str, origin: Path) -> str:
@@ -126,8 +126,7 @@ def load_file(path: Path, *, last: bool) -> ModuleType:
     if known is not None and known.__file__ is not None and path.samefile(known.__file__):
         return known
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None, "its name ends as Python's do"
-    assert spec.loader is not None, "as a file has one"
+    assert spec is not None and spec.loader is not None, "its name ends as Python's do"  # noqa: PT018
     module = importlib.util.module_from_spec(spec)
     look_beside(path.parent, last=last)
     sys.modules[name] = module
