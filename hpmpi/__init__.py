@@ -67,4 +67,4 @@ def __getattr__(name: str) -> Any:
     """Find `hpmpi.submit`, the one function that is used from Python."""
     if name != "submit":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return importlib.import_module("hpmpi.launch.submission").submit
+    return importlib.import_module("hpmpi.launch.slurm_job").submit

@@ -210,7 +210,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "export": (add_export, "write the trials, or the best configuration"),
     "plot": (add_plot, "draw the figures of runs, as files"),
     "replay": (add_replay, "derive every decision of a run again"),
-    "submit": (add_submit, "have Slurm run a study, through submitit"),
+    "submit": (add_submit, "have Slurm run a study"),
 }
 """What each command may be told, and what it does."""
 
@@ -289,24 +289,24 @@ def do_plot(options: argparse.Namespace) -> int:
 
 def do_submit(options: argparse.Namespace) -> int:
     """Submit a study; print the id that Slurm gives it."""
-    from hpmpi.launch import batch, submission  # noqa: PLC0415 - submitit is not everywhere
-    from hpmpi.slurm import sbatch_options  # noqa: PLC0415
+    from hpmpi.launch import batch, submission  # noqa: PLC0415 - no rank needs it
+    from hpmpi.slurm import sbatch  # noqa: PLC0415
 
-    given = {name: getattr(options, name) for name in sbatch_options.Needs.__struct_fields__}
+    given = {name: getattr(options, name) for name in sbatch.Needs.__struct_fields__}
     asked = {name: value for name, value in given.items() if value is not None}
     request = submission.prepare(
         options.study, options.set, options.out, asked, fresh=options.fresh
     )
     if options.dry_run:
-        say(batch.Batch(request).script(), end="")
+        say(request.script, end="")
         return 0
-    jobs = batch.send(request)
-    number = jobs[0].job_id.partition("_")[0]
-    log = str(request.log).replace("%j", number).replace("%A", number)
-    folders = ", ".join(str(request.folder_of(job.job_id)) for job in jobs)
-    print(f"hpmpi: the results will be in {folders}; the log in {log}", file=sys.stderr)
+    number = batch.send(request)
+    names = request.names(number)
+    folders = ", ".join(str(request.folder_of(name)) for name in names)
+    logs = ", ".join(str(request.log_of(name)) for name in names)
+    print(f"hpmpi: the results will be in {folders}; the log in {logs}", file=sys.stderr)
     say(number)
-    return submission.follow(request, jobs) if options.wait else 0
+    return submission.follow(request, number) if options.wait else 0
 
 
 def alone(do: Command) -> Command:

@@ -40,7 +40,7 @@ HOMES = {
     "scipy": {"trainables"},
     "sklearn": {"trainables"},
     "skops": {"trainables"},
-    "submitit": {"launch.batch"},
+    "submitit": {"launch.slurm_job"},
     "tomli": {"study.toml"},
     "tomllib": {"study.toml"},  # not of the standard library before 3.11
     "tomli_w": {"study.toml"},

@@ -20,15 +20,26 @@ HABITS = ("SQUEUE_", "SCONTROL_", "SCANCEL_", "SLURM_TIME_FORMAT")
 
 COLUMNS = {
     **dict.fromkeys(("JobID", "ArrayJobID", "ArrayTaskID", "UserID", "State"), 20),
-    **dict.fromkeys(("RestartCnt", "BatchFlag", "EndTime", "NumTasks"), 20),
+    **dict.fromkeys(("RestartCnt", "BatchFlag", "EndTime", "NumTasks", "exit_code"), 20),
     **dict.fromkeys(("Reason", "HetJobID", "cpus-per-task", "threads"), 80),
     **dict.fromkeys(("tres-per-task", "tres-per-node"), 80),
 }
 """What squeue is asked for, and how wide it writes that. The last are those that it has not always
 had: what is after one that it does not know is lost."""
 
+FORMAT = ",".join(f"{column}:{width}" for column, width in COLUMNS.items())
+ALL = ["squeue", "--noheader", "--states=all", f"--Format={FORMAT}"]
+"""How to ask for all of them, those that are over as well."""
+
 SCRIPT = "batch"
 """The name of the step that the script is."""
+
+
+OVER = {
+    *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY"),
+    *("PREEMPTED", "REVOKED", "TIMEOUT", "UNHEARD OF"),
+}
+"""The states that nothing comes after."""
 
 
 class Allocation(NamedTuple):
@@ -36,23 +47,25 @@ class Allocation(NamedTuple):
 
     `step`: of which of its steps this process is; "" where of none. `task`: in array `array`.
     `group`: what it is a part of, if heterogeneous. `threads_per_core`: 0 where not asked for.
+    `exit_code`: of its script, which is 0 before it has ended; None where that was killed.
     """
 
-    number: str
-    array: str
-    task: int | None
-    group: str
-    user: int
-    state: str
-    reason: str
-    restarts: int
-    is_batch: bool
-    ends_at: float | None
-    tasks: int
-    cpus_per_task: int
-    threads_per_core: int
-    tres_per_task: str
-    tres_per_node: str
+    number: str = ""
+    array: str = ""
+    task: int | None = None
+    group: str = ""
+    user: int = 0
+    state: str = ""
+    reason: str = ""
+    restarts: int = 0
+    is_batch: bool = False
+    ends_at: float | None = None
+    tasks: int = 0
+    exit_code: int | None = None
+    cpus_per_task: int = 0
+    threads_per_core: int = 0
+    tres_per_task: str = ""
+    tres_per_node: str = ""
     step: str = ""
 
     @property
@@ -66,9 +79,18 @@ class Allocation(NamedTuple):
         return self.state != "RUNNING" and self.reason != "TimeLimit"
 
     @property
+    def is_over(self) -> bool:
+        """Whether it has ended for good."""
+        return self.state in OVER
+
+    @property
     def is_ours_to_requeue(self) -> bool:
         """Whether a requeue would start nothing anew but what has started this process."""
         return self.is_batch and self.step == SCRIPT
+
+
+FORGOTTEN = Allocation(state="UNHEARD OF")
+"""Of which Slurm says nothing any more: it has been over for minutes."""
 
 
 def answer(command: list[str]) -> list[str]:
@@ -101,8 +123,16 @@ def plain() -> dict[str, str]:
 
 def question(name: str) -> list[str]:
     """Say how to ask Slurm for what it knows of an allocation, or of all tasks of an array."""
-    columns = ",".join(f"{column}:{width}" for column, width in COLUMNS.items())
-    return ["squeue", "--noheader", "--states=all", f"--jobs={name}", f"--Format={columns}"]
+    return [*ALL, f"--jobs={name}"]
+
+
+def of_this_user() -> list[Allocation] | None:
+    """Ask for all allocations of this user, each task of an array apart; None without an answer."""
+    try:
+        asked = ask([*ALL, "--array", f"--user={os.getuid()}"])
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return parsed(asked.stdout.splitlines()) if asked.returncode == 0 else None
 
 
 def parsed(lines: Sequence[str]) -> list[Allocation]:
@@ -133,11 +163,22 @@ def row(line: str) -> Allocation | None:
         is_batch=words["BatchFlag"] == "1",
         ends_at=float(ends) if ends else None,
         tasks=number(words["NumTasks"]),
+        exit_code=exit_code(words["exit_code"]),
         cpus_per_task=number(words["cpus-per-task"]),
         threads_per_core=number(words["threads"]),
         tres_per_task=words["tres-per-task"],
         tres_per_node=words["tres-per-node"],
     )
+
+
+def exit_code(text: str) -> int | None:
+    """Read what wait() says of a process's end; None where that was no exit.
+
+    >>> exit_code("768"), exit_code("9")
+    (3, None)
+    """
+    status = number(text)
+    return os.WEXITSTATUS(status) if text.isdecimal() and os.WIFEXITED(status) else None
 
 
 def number(text: str) -> int:

@@ -36,7 +36,8 @@ SCRIPT = ["/bin/bash /spool/job17/slurm_script ", "slurmstepd: [17.batch] "]
 
 def line(**columns: str) -> str:
     """Write a line of squeue's; `columns` differ from those of allocation 17, a batch job's."""
-    words = RUNNING | {name.replace("_", "-"): value for name, value in columns.items()}
+    dashed = {name.replace("_", "-"): value for name, value in columns.items()}
+    words = RUNNING | columns | dashed
     return "".join(words.get(name, "N/A").ljust(width) for name, width in COLUMNS.items())
 
 
@@ -229,7 +230,7 @@ def test_slurm_is_asked_for_ours_once(slurm: Fake, monkeypatch: pytest.MonkeyPat
     assert mine is not None
     assert (mine.number, mine.restarts, mine.step) == ("17", 2, "batch")
     (asked,) = slurm.asked("squeue")
-    assert "--jobs=17 " in asked
+    assert "--jobs=17" in asked.split()
 
 
 def test_who_is_in_an_allocation_does_without_no_answer(
