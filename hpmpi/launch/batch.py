@@ -96,11 +96,7 @@ class Request(NamedTuple):
 def with_ours(asked: dict[str, str], output: str) -> dict[str, str]:
     """Add to options of sbatch the log, and those of ALWAYS that nothing there contradicts."""
     always = {name: value for name, value in ALWAYS.items() if f"no-{name}" not in asked}
-    return (
-        asked
-        | {name: value for name, value in always.items() if name not in asked}
-        | {"output": output}
-    )
+    return {**asked, **always, "output": output, **asked}
 
 
 def script(options: Mapping[str, str], setup: Iterable[str], launch: str) -> str:

@@ -5,6 +5,7 @@ squeue says: sacct knows nothing where Slurm keeps no accounts.
 """
 
 import contextlib
+import os
 import signal
 import sys
 import time
@@ -70,7 +71,7 @@ class Watch:
 
     def look(self) -> bool:
         """Look again; tell whether all are over."""
-        if (rows := squeue.of_this_user()) is not None:
+        if (rows := squeue.known("--array", f"--user={os.getuid()}")) is not None:
             found = {row.name: row for row in rows}
             for name, last in self.allocations.items():
                 self.allocations[name] = last if last.is_over else found.get(name, squeue.FORGOTTEN)
@@ -127,8 +128,8 @@ def progress(summary: Summary) -> str:
 
 def follow(request: Request, number: str) -> int:
     """Wait for the end of a submission, saying what changes; return the largest exit code."""
-    watch = Watch(request, number)
     try:
+        watch = Watch(request, number)
         watch.wait(say)
     except KeyboardInterrupt:
         say(f"hpmpi: job {number} goes on without being waited for; `scancel {number}` ends it")

@@ -27,10 +27,6 @@ COLUMNS = {
 """What squeue is asked for, and how wide it writes that. The last are those that it has not always
 had: what is after one that it does not know is lost."""
 
-FORMAT = ",".join(f"{column}:{width}" for column, width in COLUMNS.items())
-ALL = ["squeue", "--noheader", "--states=all", f"--Format={FORMAT}"]
-"""How to ask for all of them, those that are over as well."""
-
 SCRIPT = "batch"
 """The name of the step that the script is."""
 
@@ -93,13 +89,25 @@ FORGOTTEN = Allocation(state="UNHEARD OF")
 """Of which Slurm says nothing any more: it has been over for minutes."""
 
 
-def answer(command: list[str]) -> list[str]:
-    """Ask Slurm; return the lines of its answer, none where it has none."""
+def known(*which: str) -> list[Allocation] | None:
+    """Ask for allocations, by options of squeue's; None where Slurm does not answer."""
+    lines = answer(question(*which))
+    return None if lines is None else parsed(lines)
+
+
+def question(*which: str) -> list[str]:
+    """Say how to ask Slurm for what it knows of allocations, those that are over as well."""
+    columns = ",".join(f"{column}:{width}" for column, width in COLUMNS.items())
+    return ["squeue", "--noheader", "--states=all", *which, f"--Format={columns}"]
+
+
+def answer(command: list[str]) -> list[str] | None:
+    """Ask Slurm; return the lines of its answer, None where it has none."""
     try:
         asked = ask(command)
     except (OSError, subprocess.TimeoutExpired):
-        return []
-    return asked.stdout.splitlines() if asked.returncode == 0 else []
+        return None
+    return asked.stdout.splitlines() if asked.returncode == 0 else None
 
 
 def ask(command: list[str]) -> subprocess.CompletedProcess[str]:
@@ -119,20 +127,6 @@ def plain() -> dict[str, str]:
     """Return an environment in which Slurm answers what it is asked, whatever its user likes."""
     likes = {name for name in os.environ if name.startswith(HABITS)}
     return {name: value for name, value in os.environ.items() if name not in likes} | EPOCH
-
-
-def question(name: str) -> list[str]:
-    """Say how to ask Slurm for what it knows of an allocation, or of all tasks of an array."""
-    return [*ALL, f"--jobs={name}"]
-
-
-def of_this_user() -> list[Allocation] | None:
-    """Ask for all allocations of this user, each task of an array apart; None without an answer."""
-    try:
-        asked = ask([*ALL, "--array", f"--user={os.getuid()}"])
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return parsed(asked.stdout.splitlines()) if asked.returncode == 0 else None
 
 
 def parsed(lines: Sequence[str]) -> list[Allocation]:

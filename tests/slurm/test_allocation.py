@@ -230,7 +230,7 @@ def test_slurm_is_asked_for_ours_once(slurm: Fake, monkeypatch: pytest.MonkeyPat
     assert mine is not None
     assert (mine.number, mine.restarts, mine.step) == ("17", 2, "batch")
     (asked,) = slurm.asked("squeue")
-    assert "--jobs=17" in asked.split()
+    assert "--jobs=17 " in asked
 
 
 def test_who_is_in_an_allocation_does_without_no_answer(
@@ -286,7 +286,7 @@ def test_users_habits_change_no_answer(slurm: Fake, monkeypatch: pytest.MonkeyPa
     for name, value in habits.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("SLURM_CONF", "/etc/slurm.conf")
-    said = "\n".join(squeue.answer(["squeue"]))
+    said = "\n".join(squeue.answer(["squeue"]) or [])
     seen = dict(each.split("=", 1) for each in said.split("\0") if each)
     assert habits.keys() & seen.keys() == {"SLURM_TIME_FORMAT"}
     assert (seen["SLURM_TIME_FORMAT"], seen["SLURM_CONF"]) == ("%s", "/etc/slurm.conf")

@@ -141,6 +141,20 @@ def test_waiting_goes_on_through_a_requeue_and_fresh_moves_aside_once(
     assert len(results) == len(set(results))
 
 
+@pytest.mark.parametrize("partition", ["low", "lowc"])
+def test_waiting_goes_on_through_preemption(
+    cluster: Cluster, tmp_path: Path, partition: str
+) -> None:
+    study = Study(tmp_path, epoch_s=0.5)
+    submission = Submission(study, cluster, "--wait", "--partition", partition)
+    submission.until("results, incumbent")
+    other = cluster.sbatch("--nodes=3", "--exclusive", "--output=/dev/null", "--wrap=sleep 3")
+    cluster.until(other, "COMPLETED")
+    assert submission.wait() == 0
+    assert cluster.job(submission.number)["Restarts"] == "1"
+    assert outcome(study.out) is Outcome.COMPLETE
+
+
 def test_waiting_ends_where_an_allocation_dies_without_a_word(
     cluster: Cluster, tmp_path: Path
 ) -> None:
