@@ -100,6 +100,10 @@ CHECKS = [
         {"slurm.allocation", "slurm.squeue", "launch.starts", "slurm.step", "launch.placement"},
         [of("allocation", "step", "starts", "placement")],
     ),
+    Check(  # what is submitted, and how it is followed
+        {"launch.batch", "launch.submission", "slurm.sbatch"},
+        [of("submission")],
+    ),
 ]
 
 
