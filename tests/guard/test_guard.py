@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="guards are for 
 
 GUARD = """
 import os, sys
-from hpmpi import guard
+from hpmpi.guard import guard
 guard.HEALTHY_LOOK_S = 0.5
 code = guard.watch()
 if code is not None:
@@ -32,7 +32,7 @@ exec(sys.argv[0])
 UNTOLD = """
 import ctypes, os, signal, sys
 from pathlib import Path
-from hpmpi import guard
+from hpmpi.guard import guard
 guard.bind_to_guard()
 """
 TOLD = UNTOLD + "guard.tell_guard(Path(sys.argv[1]) / 'status', 'this')\n"
@@ -395,6 +395,19 @@ def test_without_a_guard_nothing_is_bound_or_told(
     guard.bind_to_guard()
     guard.tell_mpi()
     guard.tell_guard(tmp_path / "status", "this")
+
+
+def test_the_table_has_an_answer_for_everything() -> None:
+    assert set(guard.ENDINGS) == set(guard.Condition)
+    assert {len(row) for row in guard.ENDINGS.values()} == {3}
+
+
+def test_a_guard_stays_only_while_the_run_goes_on_or_its_rank_has_grace() -> None:
+    """No rank keeps a launcher for ever that has nothing to wait for."""
+    ends = {guard.Action.CLEAR, guard.Action.FINALIZE, guard.Action.ABORT}
+    for condition, (_, over, late) in guard.ENDINGS.items():
+        assert late in ends
+        assert over in ends or condition is guard.Condition.LIVES
 
 
 def test_a_guard_loads_little() -> None:
