@@ -1,29 +1,24 @@
 """How often in a row a study was started for nothing, over requeues, too.
 
-    DIR/unbegun     how many starts there were since the last that had a rank 0
-
 Of a start that has begun the journal tells. What fails before - a launcher that Slurm refuses,
-nodes that don't answer - leaves nothing there: it is counted beforehand, and taken back later.
+nodes that don't answer - leaves nothing there: it is counted beforehand, and taken back later, in
+the line that launch writes anyway (storage/heartbeat_file.py).
 """
 
-import contextlib
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from hpmpi.model.records import Decision, Failure, Result, Started, Suspension
-from hpmpi.storage import files
-
-NAME = "unbegun"
+from hpmpi.storage.heartbeat_file import Heartbeat
 
 
 class Starts:
     """Counts the starts that brought nothing new."""
 
-    def __init__(self, folder: Path, decisions: Sequence[Decision], restarts: int) -> None:
+    def __init__(self, heartbeat: Heartbeat, decisions: Sequence[Decision], restarts: int) -> None:
         """Go on counting where an allocation has been started anew: so many times."""
-        self._path = folder / NAME
+        self._heartbeat = heartbeat
         self._gained = gains(decisions)
-        self._unbegun = read(self._path) if restarts else 0
+        self._unbegun = heartbeat.unbegun if restarts else 0
         self.barren = min(restarts, barren_starts(decisions)) + self._unbegun
 
     def begin(self) -> None:
@@ -39,17 +34,7 @@ class Starts:
 
     def _count(self, unbegun: int) -> None:
         self._unbegun = unbegun
-        with contextlib.suppress(OSError):  # who may not write here learns that elsewhere
-            files.replace(self._path, f"{unbegun}\n".encode())
-
-
-def read(path: Path) -> int:
-    """Read a count; 0 where there is none."""
-    try:
-        text = files.read(path).strip()
-    except OSError:
-        return 0
-    return int(text) if text.isdigit() else 0
+        self._heartbeat.count(unbegun)
 
 
 def gains(decisions: Sequence[Decision]) -> int:
