@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from hpmpi.guard.guard import die_with_parent
+from hpmpi.guard.process_tree import die_with_parent
 from hpmpi.model.records import Started
 from tests.harness.simulate import WORLDS, simulate
 

@@ -2,11 +2,8 @@
 
 Every launcher ends the whole run when one rank dies, and waits for ever for one that hangs. So what
 it starts is not the rank but this guard: launcher -> front -> guard -> rank -> the objective's
-process. The guard never imports MPI, sleeps in one system call, and opens no port.
-
-What a guard does next is a table, ENDINGS: of what has become of its rank, and of the run.
-
-Rules:
+process. The guard never imports MPI, sleeps in one system call, and opens no port. What it does
+next is a table, ENDINGS, of what has become of its rank and of the run.
 
 - A rank that dies before it told of its run spoils the start, and rank 0 spoils a run that is not
   over: it is missed, its guard leaves with its code, and the launcher ends the others.
@@ -35,8 +32,7 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
-from hpmpi.guard import variables
-from hpmpi.guard.process_tree import PR_SET_CHILD_SUBREAPER, TIDY_S, children, prctl, tidies
+from hpmpi.guard import process_tree, variables
 
 FD = "HPMPI_GUARD"
 HELD = "HPMPI_HELD"
@@ -56,21 +52,16 @@ ANSWER_S = 60
 """How long a rank may take to end, whose objective's process has some seconds for it; how long the
 others may when they have said goodbye, and when they are killed; and a launcher to answer."""
 
-HOLD_BYTES = _socket.CMSG_SPACE(4)
-"""What goes with a connection that is given."""
-
 FORWARDED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
 SIGNALS = FORWARDED | {signal.SIGCHLD}
-PR_SET_PDEATHSIG = 1
-
 
 Condition = Enum("Condition", "LIVES STOPPED ENDED LEFT DIED MISSED")
-"""What has become of a rank. It has ended until what it left behind is cleared away; then it had
-left with 0, or died; and is missed where the run can't do without it."""
+"""What has become of a rank. It has ENDED until what it left behind is cleared away; then it had
+left with 0 or died, and is MISSED where the run can't do without it."""
 
 Action = Enum("Action", "SLEEP LOOK CLEAR FINALIZE ABORT")
-"""What to do next: sleep, with a look now and then, or look once a second; kill the rank, and all
-that it left behind; and at the end, say to the launcher that it is done, or have that end all."""
+"""What to do next: sleep for long, or look again soon; kill the rank and what it left behind; or,
+at the end, tell the launcher that it is done, or have that end the others."""
 
 ENDINGS = {
     # while the run goes on; when it is over; when it has been for GRACE_S
@@ -150,23 +141,11 @@ def bind_to_guard() -> None:
     if FD not in os.environ:
         return
     pipe = int(os.environ[FD])
-    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    process_tree.die_with_parent()
     poll = select.poll()
     poll.register(pipe, 0)
     if poll.poll(0):  # nobody reads: the guard died before it could take us along
         os.kill(os.getpid(), signal.SIGKILL)
-
-
-def die_with_parent() -> None:
-    """Let the kernel end this process with the one that started it; Linux only."""
-    if sys.platform == "linux":
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def wake_with_parents_end() -> None:
-    """Go on, if stopped, when the process that started this one ends; Linux only."""
-    if sys.platform == "linux":
-        prctl(PR_SET_PDEATHSIG, signal.SIGCONT)
 
 
 def tell_mpi() -> None:
@@ -209,37 +188,34 @@ class Process:
         self.cleared = False
         self._pid = pid
         self._parent = parent
-        prctl(PR_SET_CHILD_SUBREAPER, 1)
+        process_tree.prctl(process_tree.PR_SET_CHILD_SUBREAPER, 1)
 
     def heed_parent(self, number: signal.Signals) -> None:
         """Get a signal when the parent dies, or just its thread; raises LauncherGone."""
-        prctl(PR_SET_PDEATHSIG, number)
+        process_tree.prctl(process_tree.PR_SET_PDEATHSIG, number)
         if os.getppid() != self._parent:  # it died before it was asked for, and no signal comes
             raise LauncherGone
 
     def wait(self, limit_s: float) -> None:
         """Sleep until something happens; pass signals on; raises LauncherGone."""
-        # All of them are blocked: what came since the last call is waiting here.
+        # They are blocked: what has come since the last call waits here.
         caught = signal.sigtimedwait(SIGNALS, limit_s)
-        # The parent's death is a SIGCHLD, too; only who the parent is tells it for certain.
-        if os.getppid() != self._parent:
+        if os.getppid() != self._parent:  # its death comes as a SIGCHLD, too
             raise LauncherGone
-        # First: a number that was reaped is somebody else's soon, and must not get the signal.
-        self._reap()
+        self._reap()  # a number that was reaped may be another's, which must get no signal
         if caught and caught.si_signo != signal.SIGCHLD and self.code is None:
             os.kill(self._pid, caught.si_signo)
 
     def kill(self) -> None:
         """Kill it and what it left behind, generation by generation: each death brings the next."""
-        give_up, tidy_until = (time.monotonic() + limit_s for limit_s in (KILL_S, TIDY_S))
-        # Children of the dead come to us, as their reaper: there are some until all are dead.
-        while self._reap() and (now := time.monotonic()) < give_up:
-            for child in children():
-                if now < tidy_until and tidies(child):
-                    continue  # it ends by itself once the others have, and removes what they left
+        began_at = time.monotonic()
+        # The children of the dead become ours: there are some until all are dead.
+        while self._reap() and (took_s := time.monotonic() - began_at) < KILL_S:
+            for child in process_tree.children():
+                if took_s < process_tree.TIDY_S and process_tree.tidies(child):
+                    continue  # it ends by itself after the others, and removes what they left
                 with contextlib.suppress(PermissionError):  # another user's by now
                     os.kill(child, signal.SIGKILL)
-            # The next is due when one of them has died; what it left is ours only then.
             signal.sigtimedwait({signal.SIGCHLD}, LOOK_S / 10)
         if self.code is None:  # not even that ends what hangs in the kernel
             self.code = 128 + signal.SIGKILL
@@ -281,7 +257,7 @@ class Rank(Process):
             *said, _ = os.fsdecode(self._heard).split(END)  # the last may be told in part
             self.told = Told(**dict(each.split("=", 1) for each in said))
         with contextlib.suppress(BlockingIOError):  # what comes is open here, and stays so
-            while self._hold.recvmsg(1, HOLD_BYTES)[0]:
+            while self._hold.recvmsg(1, _socket.CMSG_SPACE(4))[0]:
                 pass
 
     @property
@@ -298,8 +274,7 @@ class Rank(Process):
 
 def _guard(front: int) -> int | None:
     """Fork the rank, outlast it, and leave nothing of it; return what `watch` does."""
-    # What SIGKILLs the front's process group, or its session, leaves us to clean up.
-    os.setsid()
+    os.setsid()  # what kills the front's whole session leaves us to clean up
     hear, tell = os.pipe()
     hold, give = _socket.socketpair()
     pid = os.fork()
@@ -308,10 +283,8 @@ def _guard(front: int) -> int | None:
         hold.close()
         variables.set_defaults()
         os.environ.update({FD: str(tell), HELD: str(give.detach())})
-        # The rank hears signals itself, also those that came since they were blocked.
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         return None
-    # Else the rank would never find its guard's end of the pipe closed.
     os.close(tell)
     give.close()
     rank = Rank(pid, front, hear, hold)

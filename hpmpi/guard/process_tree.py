@@ -35,6 +35,7 @@ from typing import Protocol
 
 LINUX = sys.platform == "linux"
 
+PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
 LEAST_PAUSE_S = 1e-3
@@ -196,6 +197,18 @@ def taken_by_kernel() -> int:
             if name == "oom_kill":
                 return int(count)
     return 0
+
+
+def die_with_parent() -> None:
+    """Let the kernel end this process with the one that started it; Linux only."""
+    if LINUX:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def wake_with_parents_end() -> None:
+    """Go on, if stopped, when the process that started this one ends; Linux only."""
+    if LINUX:
+        prctl(PR_SET_PDEATHSIG, signal.SIGCONT)
 
 
 def prctl(option: int, value: int) -> None:

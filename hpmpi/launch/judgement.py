@@ -10,7 +10,6 @@ from enum import Enum
 
 from hpmpi.leader.run import NO_WORLD, TRY_AGAIN
 from hpmpi.master.blame import MAX_LOSSES
-from hpmpi.model.messages import Outcome
 from hpmpi.storage.run_folder import UNWRITTEN, Status
 from hpmpi.worker.entry import BAD_INPUT
 
@@ -20,7 +19,7 @@ more than it takes to give up a job that takes each of them along."""
 
 
 class Ending(Enum):
-    """How the ranks of a start have ended."""
+    """How the ranks of a start have ended: as the status says, or without a word."""
 
     COMPLETE = "complete"
     FAILED = "failed"
@@ -32,23 +31,16 @@ class Ending(Enum):
 
 
 class Verdict(Enum):
-    """What follows."""
+    """What follows: how to leave, or not at all."""
 
-    LEAVE = "leave with the ranks' code"
-    INTERRUPTED = "leave, as whoever is here wants"
-    REQUEUE = "have the allocation start anew"
-    GIVE_UP = "say what is wrong, and leave"
-    START_AGAIN = "start the ranks again, where nodes answer"
+    DONE = "with the ranks' code"
+    INTERRUPTED = "as whoever is here wants"
+    REQUEUE = "for the allocation to start anew"
+    GIVE_UP = "with a message"
+    START_AGAIN = "not at all: the ranks are started again, where nodes answer"
 
 
-OF_STATE = {
-    Outcome.COMPLETE.value: Ending.COMPLETE,
-    UNWRITTEN: Ending.COMPLETE,
-    Outcome.FAILED.value: Ending.FAILED,
-    Outcome.UNFIT.value: Ending.UNFIT,
-    Outcome.DRAINED.value: Ending.DRAINED,
-    Outcome.DESERTED.value: Ending.DESERTED,
-}
+OF_STATE = {each.value: each for each in Ending} | {UNWRITTEN: Ending.COMPLETE}
 
 
 def ending(before: Status, after: Status, code: int | None) -> Ending:
@@ -80,7 +72,7 @@ def verdict(came_to: Ending, signals: Collection[signal.Signals], barren: int) -
 
         ending                     signals  barren       verdict
         -------------------------  -------  -----------  -----------------------------------------
-        COMPLETE, FAILED, UNFIT    any      any          LEAVE: another start would not change it
+        COMPLETE, FAILED, UNFIT    any      any          DONE: another start would not change it
         others                     SIGINT   any          INTERRUPTED: who interrupts has no requeue
         APART                      any      any          GIVE_UP: no launcher is left to be tried
         others                     any      MOST_BARREN  GIVE_UP
@@ -89,7 +81,7 @@ def verdict(came_to: Ending, signals: Collection[signal.Signals], barren: int) -
                                    none     fewer        START_AGAIN
     """
     if came_to in (Ending.COMPLETE, Ending.FAILED, Ending.UNFIT):
-        return Verdict.LEAVE
+        return Verdict.DONE
     if signal.SIGINT in signals:
         return Verdict.INTERRUPTED
     if came_to is Ending.APART or barren >= MOST_BARREN:

@@ -10,8 +10,7 @@ Rules:
 - What an end means, and what follows, judgement.py says; here it is done.
 - A launcher is ended that stays when its ranks have ended, or rank 0 is silent or never begins.
 - Signals are not for the launcher, which may die of them: the ranks find word in the run folder.
-- MOST_BARREN starts in a row that bring nothing new end it. Those that have no rank 0 count, too,
-  and so do those from before a requeue.
+- MOST_BARREN starts in a row that bring nothing new end it, those from before a requeue included.
 - The allocation is asked for once, here; what is requeued or cancelled is that one.
 - Whoever cancels an allocation, or interrupts this program, wants no requeue.
 """
@@ -168,46 +167,45 @@ class Launch:
         self._standby = standby
         restarts = 0 if means.allocation is None else means.allocation.restarts
         self._starts = Starts(heartbeat, self._read(), restarts)
-        self._signals: deque[signal.Signals] = deque()
-        self._heeded: set[signal.Signals] = set()
 
     def run(self, heard: deque[signal.Signals]) -> int:
         """Start ranks until there is no reason to, heeding signals; return the exit code."""
         self._signals = heard
-        if heard:  # nothing was started
-            return TRY_AGAIN if signal.SIGINT in heard else requeue(self._means.allocation)
+        self._heeded = set(heard)
         team = self._means.team
-        while True:
-            ending = self._start(team)
-            match judgement.verdict(ending, self._heeded, self._starts.barren):
-                case Verdict.LEAVE:
-                    return self._code_of(ending)
-                case Verdict.INTERRUPTED:
-                    return TRY_AGAIN
-                case Verdict.GIVE_UP:
-                    return self._give_up(ending)
-                case Verdict.REQUEUE:
-                    return requeue(self._means.allocation)
+        ending = Ending.DRAINED if heard else self._start(team)
+        while (verdict := self._judge(ending)) is Verdict.START_AGAIN:
             log.warning("launch: the ranks were lost; looking for the nodes that answer")
             time.sleep(self._starts.barren * PAUSE_S)
-            team = placement.living(self._means.team)
+            ending = self._start(placement.living(team))
+        match verdict:
+            case Verdict.DONE if ending is Ending.COMPLETE:
+                return run.exit_code(look(self._folder))
+            case Verdict.DONE:
+                return NO_SUCCESS if ending is Ending.FAILED else BAD_INPUT
+            case Verdict.REQUEUE:
+                return requeue(self._means.allocation)
+            case Verdict.GIVE_UP:
+                return self._give_up(ending)
+        return TRY_AGAIN
+
+    def _judge(self, ending: Ending) -> Verdict:
+        return judgement.verdict(ending, self._heeded, self._starts.barren)
 
     def _start(self, team: Team) -> Ending:
         """Start the ranks once, and take note of what that brought."""
         self._standby.check(time.monotonic())
         self._starts.begin()
-        before = run_folder.read_status(self._folder)
-        if team.ranks:
-            ending = self._bring_together(team, before)
-        else:
-            log.warning("launch: no node answers")
-            ending = Ending.LOST
-        has_begun = run_folder.read_status(self._folder).start != before.start
-        self._starts.end(self._read(), has_begun=has_begun)
+        ending = self._bring_together(team)
+        self._starts.end(self._read())
         return ending
 
-    def _bring_together(self, team: Team, before: Status) -> Ending:
+    def _bring_together(self, team: Team) -> Ending:
         """Start the ranks by the first launcher that brings them together."""
+        if not team.ranks:
+            log.warning("launch: no node answers")
+            return Ending.LOST
+        before = run_folder.read_status(self._folder)
         while True:
             launcher = self._launchers[0]
             ranks = f"{team.ranks} rank{'s' if team.ranks > 1 else ''}"
@@ -215,12 +213,11 @@ class Launch:
             code = self._oversee(launcher, team, before)
             after = run_folder.read_status(self._folder)
             ending = judgement.ending(before, after, code)
-            if ending is Ending.APART and len(self._launchers) > 1:
-                self._launchers.popleft()
-                continue
             if after.start == before.start:  # it may not be the right one
                 self._launchers.rotate(-1)
-            return ending
+            if ending is not Ending.APART or len(self._launchers) == 1:
+                return ending
+            self._launchers.pop()  # it is not
 
     def _oversee(self, launcher: Launcher, team: Team, before: Status) -> int | None:
         """Start the ranks and stay until their launcher has ended; return its exit code.
@@ -273,11 +270,6 @@ class Launch:
 
     def _read(self) -> Sequence[Decision]:
         return run_folder.read(self._folder, needs_state=False).decisions
-
-    def _code_of(self, ending: Ending) -> int:
-        if ending is Ending.COMPLETE:
-            return run.exit_code(look(self._folder))
-        return NO_SUCCESS if ending is Ending.FAILED else BAD_INPUT
 
     def _give_up(self, ending: Ending) -> int:
         if ending is Ending.APART:

@@ -1,6 +1,6 @@
 """What `hpmpi launch` says in the run folder: that it lives, that ranks are to drain, and a count.
 
-    DIR/launch      {"allocation":"17","beats":3,"signals":["SIGTERM"],"unbegun":0}
+    DIR/launch      {"allocation":"17","beats":3,"signals":["SIGTERM"],"barren":1,"gained":40}
 
 It is one line of JSON, written by launch alone, anew in place; the ranks read it, and the standby.
 
@@ -41,62 +41,56 @@ class Line(msgspec.Struct, frozen=True):
 
     `allocation`: its name, "none" outside of Slurm; "" where there is no launch any more.
     `signals`: what asks the ranks to drain, and with the second to leave at once.
-    `unbegun`: how many starts there were since the last that had a rank 0 (launch/starts.py).
+    `barren`: how many starts in a row have brought nothing but `gained`, what there was before them
+    (launch/starts.py).
     """
 
     allocation: str = ""
     beats: int = 0
     signals: tuple[str, ...] = ()
-    unbegun: Annotated[int, msgspec.Meta(ge=0)] = 0
+    barren: Annotated[int, msgspec.Meta(ge=0)] = 0
+    gained: int = 0
 
 
 class Heartbeat:
-    """Launch's end."""
+    """Launch's end; what is in the `line` is kept, but for the signals."""
 
     def __init__(self, folder: Path, allocation: str) -> None:
         """Have a folder's ranks know that launch lives; raises OSError."""
         files.make_folder(folder)
-        self._line = Line(allocation, unbegun=read(folder).unbegun)
+        self.line = msgspec.structs.replace(read(folder), allocation=allocation, signals=())
         self._mutex = threading.Lock()
         self._closed = threading.Event()
         flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         self._descriptor = os.open(folder / NAME, flags, 0o666)
-        self._write()
+        self.say()
         # Whatever launch waits for, it lives.
         self._beating = threading.Thread(target=self._beat, daemon=True)
         self._beating.start()
 
-    @property
-    def unbegun(self) -> int:
-        """The count, as an earlier launch may have left it."""
-        return self._line.unbegun
-
-    def count(self, unbegun: int) -> None:
-        """Keep a count, for the launch after a requeue."""
-        self._write(unbegun=unbegun)
+    def say(self, **changes: Any) -> None:
+        """Write the line anew, changed; what can't be written now is written with the next beat."""
+        with self._mutex, contextlib.suppress(OSError):
+            beats = self.line.beats + 1
+            self.line = msgspec.structs.replace(self.line, beats=beats, **changes)
+            text = msgspec.json.encode(self.line).ljust(LINE_BYTES - 1) + b"\n"
+            os.pwrite(self._descriptor, text, 0)
+            os.fsync(self._descriptor)
 
     def pass_on(self, signal: str) -> None:
         """Have the ranks drain, as a signal asks for; with another, they leave at once."""
-        self._write(signals=(*self._line.signals, signal)[:MOST_SIGNALS])
+        self.say(signals=(*self.line.signals, signal)[:MOST_SIGNALS])
 
     def close(self) -> None:
         """Be gone."""
         self._closed.set()
         self._beating.join()
-        self._write(allocation="", signals=())
+        self.say(allocation="", signals=())
         os.close(self._descriptor)
 
     def _beat(self) -> None:
         while not self._closed.wait(BEAT_S):
-            self._write()
-
-    def _write(self, **changes: Any) -> None:
-        with self._mutex, contextlib.suppress(OSError):  # the next comes soon
-            beats = self._line.beats + 1
-            self._line = msgspec.structs.replace(self._line, beats=beats, **changes)
-            text = msgspec.json.encode(self._line).ljust(LINE_BYTES - 1) + b"\n"
-            os.pwrite(self._descriptor, text, 0)
-            os.fsync(self._descriptor)
+            self.say()
 
 
 class HeartbeatMonitor:

@@ -30,7 +30,7 @@ from typing import NamedTuple
 import msgspec
 
 from hpmpi.errors import ObjectiveError
-from hpmpi.guard import guard
+from hpmpi.guard import process_tree
 from hpmpi.model.messages import (
     Assign,
     Failed,
@@ -238,7 +238,7 @@ def is_hung_up(wire: socket.socket) -> bool:
 
 def main(descriptor: str) -> None:
     """Be the child whose rank is at the other end of a socket."""
-    guard.die_with_parent()
+    process_tree.die_with_parent()
     unbuffer()
     wire = socket.socket(fileno=int(descriptor))
     leave_signals_to_the_rank(wire)

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 import msgspec
 
 from hpmpi import program
-from hpmpi.guard import guard
+from hpmpi.guard import process_tree
 from hpmpi.worker import runner
 
 READY = b"!"
@@ -108,7 +108,7 @@ def fork() -> Forked | None:
         theirs.close()
         return Forked(pid, ours)
     ours.close()
-    guard.die_with_parent()
+    process_tree.die_with_parent()
     runner.leave_signals_to_the_rank(theirs)
     os.setsid()
     descriptors: list[int] = []

@@ -168,11 +168,11 @@ def test_other_children_are_let_be(start: Start) -> None:
 def test_children_from_before_are_let_be() -> None:
     code = (
         "import subprocess, sys\n"
-        "from hpmpi import family\n"
+        "from hpmpi.guard import process_tree\n"
         f"before = subprocess.Popen([sys.executable, '-c', {NAP!r}, '/dev/null'], "
         "start_new_session=True)\n"
-        "family.adopt()\n"
-        "assert family.Family(None).kill(10)\n"
+        "process_tree.adopt()\n"
+        "assert process_tree.Family(None).kill(10)\n"
         "assert before.poll() is None\n"
         "before.kill(); before.wait()\n"
     )

@@ -60,7 +60,7 @@ def test_every_outcome_is_an_ending_of_its_name(outcome: Outcome) -> None:
 def test_what_another_start_would_not_change_is_the_end(
     came_to: Ending, signals: tuple[signal.Signals, ...], barren: int
 ) -> None:
-    assert verdict(came_to, signals, barren) is Verdict.LEAVE
+    assert verdict(came_to, signals, barren) is Verdict.DONE
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def heartbeat(tmp_path: Path) -> Iterator[Heartbeat]:
         yield heartbeat
 
 
-def test_a_start_without_a_rank_0_counts_over_requeues(tmp_path: Path) -> None:
+def test_a_start_that_nothing_is_heard_of_counts_over_requeues(tmp_path: Path) -> None:
     """Slurm may end it any time: what is not counted before is counted nowhere."""
     for restart in range(3):
         killed = Heartbeat(tmp_path, "17")
@@ -52,15 +52,22 @@ def test_a_start_counts_once_however_it_ends(tmp_path: Path, heartbeat: Heartbea
     starts = Starts(heartbeat, [], 1)
     for count in (1, 2, 3):
         starts.begin()
-        starts.end([STARTED] * (count - 1), has_begun=count > 1)
+        starts.end([STARTED] * (count - 1))
         assert starts.barren == count
-    assert after(tmp_path, 1, STARTED, STARTED) == 1  # as many as there were requeues
-    assert after(tmp_path, 5, STARTED, STARTED) == 2
+    assert after(tmp_path, 1, STARTED, STARTED) == 3
+
+
+def test_what_the_ranks_of_a_launch_that_was_killed_have_brought_counts(
+    tmp_path: Path, heartbeat: Heartbeat
+) -> None:
+    Starts(heartbeat, [STARTED, RESULT], 1).begin()
+    assert after(tmp_path, 1, STARTED, RESULT, STARTED) == 1
+    assert after(tmp_path, 1, STARTED, RESULT, STARTED, RESULT) == 0
 
 
 def test_whoever_submits_anew_begins_to_count_anew(tmp_path: Path, heartbeat: Heartbeat) -> None:
     Starts(heartbeat, [], 1).begin()
-    assert [after(tmp_path, restarts, STARTED) for restarts in (0, 1)] == [0, 2]
+    assert [after(tmp_path, restarts, STARTED) for restarts in (0, 1)] == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -79,12 +86,12 @@ def test_what_is_new_ends_the_row(
     """A job that is given up, too: it may have taken the run along, and others have their turn."""
     starts = Starts(heartbeat, before, 1)
     starts.begin()
-    starts.end([*before, STARTED, decision], has_begun=True)
+    starts.end([*before, STARTED, decision])
     assert starts.barren == barren
     assert after(tmp_path, 1, *before, STARTED, decision) == barren
 
 
-@pytest.mark.parametrize("text", ["", "3\n", '{"unbegun":"many"}', '{"unbegun":-1}', "\x00"])
+@pytest.mark.parametrize("text", ["", "3\n", '{"barren":"many"}', '{"barren":-1}', "\x00"])
 def test_a_count_that_is_none_is_0(tmp_path: Path, text: str) -> None:
     (tmp_path / NAME).write_text(text)
     assert after(tmp_path, 2) == 0
@@ -97,7 +104,7 @@ def test_where_nothing_can_be_written_the_count_goes_on_in_memory(
     starts = Starts(heartbeat, [], 0)
     for count in (1, 2):
         starts.begin()
-        starts.end([], has_begun=False)
+        starts.end([])
         assert starts.barren == count
 
 

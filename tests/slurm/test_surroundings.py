@@ -34,8 +34,8 @@ def text_of(path: Path) -> str:
 
 
 def is_counted(folder: Path, count: int) -> bool:
-    """Tell whether launch has counted so many starts of which no rank came up."""
-    return heartbeat_file.read(folder).unbegun == count
+    """Tell whether launch has counted so many starts that brought nothing."""
+    return heartbeat_file.read(folder).barren == count
 
 
 def array_task(cluster: Cluster, folder: Path, script: str) -> str:

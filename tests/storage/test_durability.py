@@ -183,14 +183,14 @@ def test_a_lock_is_on_the_disk_before_it_is_ours(disk: Disk) -> None:
 
 def test_what_launch_says_is_on_the_disk_once_it_was_said(disk: Disk) -> None:
     heartbeat = Heartbeat(disk.root / "run", "7")
-    heartbeat.count(3)
+    heartbeat.say(barren=3)
     heartbeat.pass_on("SIGTERM")
     for each in disk.cut()[:2]:  # likewise
         line = heartbeat_file.read(each / "run")
-        assert (line.signals, line.unbegun) == (("SIGTERM",), 3)
+        assert (line.signals, line.barren) == (("SIGTERM",), 3)
     heartbeat.close()
     for each in disk.cut()[:2]:
-        assert heartbeat_file.read(each / "run").unbegun == 3
+        assert heartbeat_file.read(each / "run").barren == 3
 
 
 @pytest.mark.parametrize("own", [True, False])

@@ -54,7 +54,7 @@ def test_what_is_no_line_asks_nothing(tmp_path: Path, text: str) -> None:
 
 def test_a_line_is_never_read_in_part(tmp_path: Path) -> None:
     heartbeat = Heartbeat(tmp_path, "12345678_1000000")
-    heartbeat.count(1 << 40)
+    heartbeat.say(barren=1 << 40)
     for _ in range(12):
         heartbeat.pass_on("SIGUSR1")
         assert len((tmp_path / NAME).read_bytes()) == LINE_BYTES
@@ -72,22 +72,22 @@ def test_a_line_is_not_written_through_a_link(tmp_path: Path) -> None:
 
 def test_one_that_finds_the_folder_held_takes_nothing_with_it(tmp_path: Path) -> None:
     holder = Heartbeat(tmp_path, "17")
-    holder.count(2)
+    holder.say(barren=2)
     other = Heartbeat(tmp_path, "18")
-    assert other.unbegun == 2
-    other.count(3)
+    assert other.line.barren == 2
+    other.say(barren=3)
     other.close()
     holder.pass_on("SIGUSR1")
-    assert (signals(tmp_path), read(tmp_path).unbegun) == (["SIGUSR1"], 2)
+    assert (signals(tmp_path), read(tmp_path).barren) == (["SIGUSR1"], 2)
     holder.close()
 
 
 def test_the_next_launch_goes_on_counting_and_drains_nobody(tmp_path: Path) -> None:
     killed = Heartbeat(tmp_path, "17")
-    killed.count(2)
+    killed.say(barren=2)
     killed.pass_on("SIGUSR1")
     heartbeat = Heartbeat(tmp_path, "17")
-    assert (heartbeat.unbegun, signals(tmp_path)) == (2, [])
+    assert (heartbeat.line.barren, signals(tmp_path)) == (2, [])
     heartbeat.close()
     killed.close()
 
