@@ -97,8 +97,12 @@ CHECKS = [
         [of("tables", "event_log", "durability")],
     ),
     Check(  # what of Slurm's is ours
-        {"slurm.allocation", "slurm.squeue", "launch.starts", "slurm.step", "launch.placement"},
-        [of("allocation", "step", "starts", "placement")],
+        {"slurm.allocation", "slurm.squeue", "slurm.step", "launch.placement"},
+        [of("allocation", "step", "placement")],
+    ),
+    Check(  # what launch goes by
+        {"launch.judgement", "launch.starts", "model.timers", "storage.heartbeat_file"},
+        [of("judgement", "starts", "timers", "heartbeat_file")],
     ),
 ]
 
