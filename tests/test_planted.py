@@ -75,13 +75,10 @@ CHECKS = [
             "model.messages",
             "worker.metrics",
             "worker.runner",
-            "worker.agent",
         },
-        [
-            of("error_text", "metrics", "objective", "runner"),
-            [*of("agent"), "-k", "points_are_of_the_attempt"],
-        ],
+        [of("error_text", "metrics", "objective", "runner")],
     ),
+    Check({"worker.lifecycle"}, [of("lifecycle")]),
     Check({"data.columns", "data.dialect", "data.reading"}, [of("reading")]),
     Check(  # what is written
         {

@@ -39,8 +39,8 @@ class BaselineRun:
     def poll(self, now: float) -> None:
         """Start the child as soon as the data are there; take in what it says."""
         if self._order is not None and (self._data is None or Path(self._data).exists()):
-            self._child.start()
-            self._child.assign(self._order)
+            self._child.start(now)
+            self._child.assign(self._order, now)
             self._order = None
         for report in self._child.poll(now):
             match report:

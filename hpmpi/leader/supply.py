@@ -161,8 +161,9 @@ class Supply:
             own_folder=False,
         )
         self._child = Child(told, Path(told.folder) / "logs" / "data.log", Share())
-        self._child.start()
-        self._child.assign(Assign(0, 0, 1, 1, {}, seed=0))
+        now = time.monotonic()
+        self._child.start(now)
+        self._child.assign(Assign(0, 0, 1, 1, {}, seed=0), now)
 
     def _listen(self, child: Child) -> None:
         for report in child.poll(time.monotonic()):

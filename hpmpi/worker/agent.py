@@ -47,6 +47,7 @@ from hpmpi.transports import LEADER, Transport
 from hpmpi.worker.bare import Bare
 from hpmpi.worker.delivery import Delivery
 from hpmpi.worker.leader_signs import Vitals
+from hpmpi.worker.lifecycle import attempt_of
 from hpmpi.worker.spawn import Forked
 from hpmpi.worker.supervisor import Child
 
@@ -149,9 +150,9 @@ class Worker:
             self._pass_points_on()
             self._say(Beat())
         if not self._delivery.done:
-            for report in self._delivery.poll(child.start):
+            for report in self._delivery.poll(lambda: child.start(now)):
                 self._say(report)
-        self._begin_job(child)
+        self._begin_job(child, now)
         for report in child.poll(now):
             self._pass_on(report)
         if self._jobs and self._job is None:
@@ -163,10 +164,10 @@ class Worker:
         self._listen(wait_s, child.descriptors() if expects else ())
         return 0 if self._obey(welcome, child) else None
 
-    def _begin_job(self, child: Child | Bare) -> None:
+    def _begin_job(self, child: Child | Bare, now: float) -> None:
         if self._jobs and self._job is None:
             self._job = self._jobs.popleft()
-            child.assign(self._job)
+            child.assign(self._job, now)
 
     def _breathe(self, welcome: Welcome, child: Child | Bare) -> None:
         """Take a turn in the middle of a job, which may be the last."""
@@ -181,7 +182,9 @@ class Worker:
                 case Assign() as order:
                     self._jobs.append(order)
                 case Save():
-                    self._begin_job(child)  # it is meant for what has come before it
+                    self._begin_job(
+                        child, time.monotonic()
+                    )  # it is meant for what has come before it
                     child.save()
                 case Retire():
                     child.retire(time.monotonic())
@@ -216,25 +219,22 @@ class Worker:
 
     def _pass_on(self, report: Report) -> None:
         match report:
+            case Finished() | Failed() | Suspended():
+                self._pass_points_on()
+                self._job = None
+            case Progress():
+                self._add_points(report)
+                return
             case Ready() if self._introduced:
                 return
             case Ready():
                 sockets.hold()
                 self._introduced = True
-            case Progress():
-                self._add_points(report)
-                return
-            case Finished() | Failed() | Suspended():
-                self._pass_points_on()
-                self._job = None
             case _:
                 pass
         self._say(report)
 
     def _add_points(self, said: Progress) -> None:
-        job = self._job
-        if job is None or attempt_of(said) != attempt_of(job):
-            return
         self._points += said.points
         if len(self._points) >= MOST_POINTS:
             self._pass_points_on()
@@ -246,8 +246,3 @@ class Worker:
 
     def _say(self, report: Report | Need | Want) -> None:
         self._transport.send(LEADER, msgspec.msgpack.encode(report))
-
-
-def attempt_of(it: Assign | Progress) -> tuple[int, int, int]:
-    """Name the attempt that something is of."""
-    return it.trial, it.rung, it.attempt

@@ -48,7 +48,7 @@ class Bare:
         self._job: Assign | None = None
         self._draining = False
 
-    def start(self) -> None:
+    def start(self, _now: float) -> None:
         """Load the objective; from now on, what is printed here goes where a child's does."""
         gpus_per_trial = self._welcome.gpus_per_trial
         if no_gpus := resources.refusal(self._share, gpus_per_trial):
@@ -74,7 +74,7 @@ class Bare:
         """Return nothing: there is never news while somebody waits."""
         return []
 
-    def assign(self, order: Assign) -> None:
+    def assign(self, order: Assign, _now: float) -> None:
         """Have the next `poll` do a job."""
         self._job = order
         self._draining = False
@@ -98,7 +98,7 @@ class Bare:
     ended = True
     """It ends with its rank."""
 
-    def retire(self, now: float) -> None:
+    def retire(self, _now: float) -> None:
         """End with the rank."""
 
     def close(self) -> None:

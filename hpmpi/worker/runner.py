@@ -91,13 +91,13 @@ class Performer:
     def _obey(self, order: Order) -> bool:
         """Follow an order; false if this process is to end."""
         match order:
-            case Welcome():
-                return self._load(order)
             case Assign():
                 assert self._attempts is not None, "a child is welcomed before its first job"
                 answer = self._attempts.make(order, self._say, self._drains)
                 self._say(answer)
                 return not (isinstance(answer, Failed) and answer.spoils)
+            case Welcome():
+                return self._load(order)
             case Save():  # the job it was meant for is done
                 return True
             case _:

@@ -104,7 +104,7 @@ def test_the_studys_data_are_not_over_the_limit(tmp_path: Path) -> None:
         (tmp_path / "data").symlink_to(room)
         told = welcome(tmp_path, "eat.py:read", memory_mb=120, data=f"{tmp_path}/data")
         with child_of(told) as rig:
-            rig.child.assign(order(file=str(tmp_path / "enough")))
+            rig.assign(order(file=str(tmp_path / "enough")))
             rig.await_output("ready")
             for _ in range(3):
                 rig.skipped_s += 100

@@ -42,10 +42,10 @@ def describe_itself(config):
 RANK = """
 import os, signal, sys, time
 from pathlib import Path
-from hpmpi import head
-from hpmpi.child import Child
-from hpmpi.messages import Assign, Failed
-from hpmpi.place import Share
+from hpmpi.model.messages import Assign, Failed
+from hpmpi.transports.resources import Share
+from hpmpi.worker import spawn
+from hpmpi.worker.supervisor import Child
 from tests.harness.drive import LIMIT_S, welcome
 
 for number in (signal.SIGINT, signal.SIGTERM):
@@ -53,15 +53,15 @@ for number in (signal.SIGINT, signal.SIGTERM):
 secret = os.open("/dev/null", os.O_RDONLY)
 os.environ["HPMPI_GUARD"] = str(secret)
 os.environ["PMI_RANK"] = "1"
-forked = head.fork() if "fork" in sys.argv else None
+forked = spawn.fork() if "fork" in sys.argv else None
 if "kill" in sys.argv:
     os.kill(forked.pid, signal.SIGKILL)
 folder = Path(sys.argv[1])
 child = Child(welcome(folder, "it.py:describe_itself"), folder / "out", Share(threads=3), forked)
-child.start()
+child.start(time.monotonic())
 if "fork" in sys.argv:
     assert (child.pid == forked.pid) is ("kill" not in sys.argv), "another one was started"
-child.assign(Assign(0, 0, 1, 1, {"x": 1.0}, 0))
+child.assign(Assign(0, 0, 1, 1, {"x": 1.0}, 0), time.monotonic())
 ends_at = time.monotonic() + LIMIT_S
 while time.monotonic() < ends_at:
     if any(isinstance(report, Failed) for report in child.poll(time.monotonic())):

@@ -4,7 +4,6 @@ import math
 import os
 import select
 import signal
-import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -15,7 +14,8 @@ from hpmpi.guard import process_tree
 from hpmpi.model.messages import OUTPUT, Failed, FailureKind, Finished, Progress, Ready, Save, Unfit
 from hpmpi.transports import PREFIXES
 from hpmpi.transports.resources import CUDA, HIDDEN, THREADS, Share
-from hpmpi.worker import ending, log_file, supervisor
+from hpmpi.worker import ending, lifecycle, log_file, supervisor
+from hpmpi.worker.lifecycle import Send
 from tests.harness.drive import (
     LIMIT_S,
     ChildRig,
@@ -79,7 +79,7 @@ def test_a_child_stays_after_an_exception(rig: ChildRig) -> None:
 def test_a_trial_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     with child_of(welcome(tmp_path, "count")) as rig:
         assert rig.do() == Finished(0, 0, 1, {"loss": -1, "start": 0}, saved=1)
-        rig.child.assign(order(resource=3, attempt=2))
+        rig.assign(order(resource=3, attempt=2))
         assert rig.until(Finished) == Finished(0, 0, 2, {"loss": -3, "start": 1}, saved=3)
         points = [each for each in rig.left() if isinstance(each, Progress)]
         assert [(each.attempt, *each.points[0].metrics.values()) for each in points] == [
@@ -91,16 +91,16 @@ def test_a_trial_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
 
 def test_a_trial_that_is_killed_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
     with child_of(welcome(tmp_path, "count")) as rig:
-        rig.child.assign(order(resource=5, die_at=3))
+        rig.assign(order(resource=5, die_at=3))
         assert rig.until(Failed).kind is FailureKind.CRASH
-        rig.child.assign(order(resource=5, attempt=2, die_at=3))
+        rig.assign(order(resource=5, attempt=2, die_at=3))
         assert rig.until(Finished) == Finished(0, 0, 2, {"loss": -5, "start": 3}, saved=5)
 
 
 def test_a_large_order_goes_in_parts_and_says_that_there_is_more(tmp_path: Path) -> None:
     with child_of(welcome(tmp_path, "own_pid")) as rig:
         assert not rig.child.unsent
-        rig.child.assign(order(text="x" * (1 << 23)))
+        rig.assign(order(text="x" * (1 << 23)))
         assert rig.child.unsent
         assert rig.until(Finished).metrics["loss"] == rig.child.pid
         assert not rig.child.unsent
@@ -242,7 +242,7 @@ def test_a_flood_of_output_is_cut_while_the_job_runs(
     monkeypatch.setattr(log_file, "MOST_BYTES", 1 << 20)
     monkeypatch.setattr(log_file, "KEPT_BYTES", 1 << 16)
     log, enough = tmp_path / "logs" / "rank-1.log", tmp_path / "enough"
-    rig.child.assign(order(how="flood", then="vanish", code=1, file=str(enough)))
+    rig.assign(order(how="flood", then="vanish", code=1, file=str(enough)))
     rig.await_output("hpmpi has cut")
     enough.touch()
     assert rig.until(Failed).error.endswith("last words")
@@ -320,7 +320,7 @@ def test_a_child_that_dies_between_jobs_is_replaced(rig: ChildRig) -> None:
 
 def overrun(rig: ChildRig, how: str) -> int:
     """Have a job in work when its time is over; return the pid of the child."""
-    rig.child.assign(order(how=how))
+    rig.assign(order(how=how))
     rig.await_output("ready")
     rig.hear()
     rig.skipped_s += TIME_S + 1
@@ -369,7 +369,7 @@ def test_a_result_that_comes_of_ending_an_objective_is_none(tmp_path: Path) -> N
 def test_a_result_that_was_there_before_the_limit_was_noticed_counts(tmp_path: Path) -> None:
     with child_of(welcome(tmp_path, "misbehave", time_s=TIME_S)) as rig:
         pid = rig.child.pid
-        rig.child.assign(order(how="await_file", file=str(tmp_path / "go")))
+        rig.assign(order(how="await_file", file=str(tmp_path / "go")))
         rig.await_output("ready")
         rig.hear()
         (tmp_path / "go").touch()
@@ -459,7 +459,7 @@ def test_a_child_that_is_let_go_ends_as_any_program_does(orderly: ChildRig, tmp_
 
 
 def test_a_job_in_work_leaves_in_order_at_the_end(orderly: ChildRig, tmp_path: Path) -> None:
-    orderly.child.assign(order(waits=True))
+    orderly.assign(order(waits=True))
     orderly.await_output("ready")
     orderly.child.leave()
     assert (tmp_path / "finally").exists()
@@ -467,7 +467,7 @@ def test_a_job_in_work_leaves_in_order_at_the_end(orderly: ChildRig, tmp_path: P
 
 
 def test_a_job_over_its_time_leaves_in_order(orderly: ChildRig, tmp_path: Path) -> None:
-    orderly.child.assign(order(waits=True))
+    orderly.assign(order(waits=True))
     orderly.await_output("ready")
     orderly.hear()
     orderly.skipped_s += TIME_S + 1
@@ -482,7 +482,7 @@ def test_a_thread_that_stays_holds_up_the_end_for_some_seconds_only(
     orderly: ChildRig, tmp_path: Path
 ) -> None:
     orderly.succeed(stays=True)
-    orderly.child.retire(time.monotonic())
+    orderly.child.retire(orderly.now)
     while not orderly.child.ended:
         orderly.skipped_s += 0.5 * ending.ORDER_S
         assert orderly.hear() == []
@@ -492,7 +492,7 @@ def test_a_thread_that_stays_holds_up_the_end_for_some_seconds_only(
 def test_term_is_for_all_of_a_family_and_kill_comes_later(tmp_path: Path) -> None:
     (tmp_path / "it.py").write_text(SLOW_END)
     with child_of(welcome(tmp_path, "it.py:wait", time_s=TIME_S)) as rig:
-        rig.child.assign(order())
+        rig.assign(order())
         rig.await_output("ready")
         rig.hear()
         rig.skipped_s += TIME_S + 1
@@ -533,7 +533,7 @@ def test_nothing_is_left_in_shared_memory_of_a_child_that_is_killed(
 ) -> None:
     (tmp_path / "it.py").write_text(ORDERLY)
     with child_of(welcome(tmp_path, "it.py:share", time_s=TIME_S)) as rig:
-        rig.child.assign(order(signal=number))
+        rig.assign(order(signal=number))
         rig.await_output("ready")
         if number == signal.SIGSTOP:
             rig.hear()
@@ -561,7 +561,7 @@ SLOW_JOB = SLOW.replace(
 def test_the_time_of_a_job_begins_when_the_objective_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text(SLOW_JOB)
     with child_of(welcome(tmp_path, "slow.py:f", time_s=ending.START_S / 2)) as rig:
-        rig.child.assign(order())
+        rig.assign(order())
         rig.await_output("ready")
         rig.hear()
         rig.skipped_s += ending.START_S * 0.75
@@ -578,8 +578,8 @@ def test_the_time_of_a_job_begins_when_the_objective_is_loaded(tmp_path: Path) -
 def test_an_objective_that_takes_for_ever_to_load_is_not_tried_for_ever(tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text(SLOW)
     with child_of(welcome(tmp_path, "slow.py:f", time_s=1.0)) as rig:
-        rig.child.assign(order())
-        for number in range(supervisor.MAX_CRASHES):
+        rig.assign(order())
+        for number in range(lifecycle.MAX_CRASHES):
             rig.await_output("ready\n" * (number + 1))
             rig.hear()
             rig.skipped_s += ending.START_S + 1
@@ -621,7 +621,7 @@ def test_a_job_that_holds_the_lock_of_python_is_ended(tmp_path: Path) -> None:
 def test_each_job_has_the_whole_time(tmp_path: Path) -> None:
     with child_of(welcome(tmp_path, "misbehave", time_s=TIME_S)) as rig:
         for name in ("one", "two"):
-            rig.child.assign(order(how="await_file", file=str(tmp_path / name)))
+            rig.assign(order(how="await_file", file=str(tmp_path / name)))
             rig.await_output("ready")
             rig.hear()
             rig.skipped_s += TIME_S - LIMIT_S
@@ -815,7 +815,7 @@ def test_nothing_is_left_when_a_child_is_closed(tmp_path: Path) -> None:
     with child_of(welcome(tmp_path, "misbehave")) as rig:
         process_tree = int(rig.succeed(how="start_family").metrics["loss"])
         assert lives(process_tree)
-        rig.child.assign(order(attempt=2, how="resist"))
+        rig.assign(order(attempt=2, how="resist"))
         pid = rig.child.pid
     assert ends(pid, process_tree)
 
@@ -853,7 +853,7 @@ def test_what_a_job_left_running_stays_while_its_child_lives(tmp_path: Path) -> 
 def test_nothing_that_hides_outlives_a_job_over_its_time(tmp_path: Path, then: str) -> None:
     pids = tmp_path / "pids"
     with child_of(welcome(tmp_path, "misbehave", time_s=TIME_S)) as rig:
-        rig.child.assign(order(how="breed", file=str(pids), then=then))
+        rig.assign(order(how="breed", file=str(pids), then=then))
         rig.await_output("ready")
         rig.hear()
         rig.skipped_s += TIME_S + 1
@@ -896,12 +896,12 @@ def test_a_drain_is_passed_on_while_a_job_runs(
     rig: ChildRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[object] = []
-    monkeypatch.setattr(rig.child, "_say", sent.append)
+    monkeypatch.setattr(rig.child._process, "do", sent.append)
     rig.child.save()
     assert sent == []
-    rig.child.assign(order())
+    rig.assign(order())
     rig.child.save()
-    assert sent == [order(), Save()]
+    assert sent == [Send(order()), Send(Save())]
 
 
 def test_a_child_can_be_closed_again_and_again(tmp_path: Path) -> None:
