@@ -36,7 +36,6 @@ ALSO_PURE = {"master.searchers": {"bisect", "random"}}
 HOMES = {
     "matplotlib": {"views.figures", "views.plot"},
     "mpi4py": {"transports.mpi"},
-    "psutil": {"worker.memory"},
     "h5py": {"storage.results_file", "worker.source"},
     "numpy": {"storage.results_file", "trainables", "views.figures", "data", "worker.source"},
     "pandas": {"data.columns", "data.reading"},

@@ -161,6 +161,9 @@ class Goodbye(Message, frozen=True):
     """The last word of a rank that was told to stop."""
 
 
+Answer = Finished | Failed | Suspended
+"""What comes of an attempt: the last word on it."""
+
 Report = Ready | Unfit | Beat | Progress | Finished | Failed | Suspended | Goodbye
 
 

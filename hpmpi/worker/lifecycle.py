@@ -31,6 +31,7 @@ from typing import NamedTuple
 
 from hpmpi.model.messages import (
     OUTPUT,
+    Answer,
     Assign,
     Failed,
     FailureKind,
@@ -48,8 +49,6 @@ from hpmpi.worker.ending import Ending, cause, ending, over_memory, over_time
 
 MAX_CRASHES = 3
 """How many processes may end in a row while they load the objective."""
-
-Answer = Finished | Failed | Suspended
 
 
 class State(Enum):

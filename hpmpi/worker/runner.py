@@ -32,6 +32,7 @@ import msgspec
 from hpmpi.errors import ObjectiveError
 from hpmpi.guard import guard
 from hpmpi.model.messages import (
+    Answer,
     Assign,
     Failed,
     FailureKind,
@@ -54,8 +55,6 @@ from hpmpi.worker.metrics import check
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM)
 """What a batch system may send to all processes of a run, and an objective may send to its own."""
-
-Answer = Finished | Failed | Suspended
 
 NOTICES = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 """What it may send besides; what is forked has no more of it than this process, for it is no pool's

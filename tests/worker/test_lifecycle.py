@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from hpmpi.model.messages import (
+    Answer,
     Assign,
     Failed,
     FailureKind,
@@ -32,7 +33,6 @@ from hpmpi.worker.ending import END_S, KILL_AFTER_S, START_S
 from hpmpi.worker.lifecycle import (
     MAX_CRASHES,
     Act,
-    Answer,
     Command,
     Died,
     Event,

@@ -97,7 +97,7 @@ def test_a_forked_head_that_was_killed_is_replaced(tmp_path: Path) -> None:
 
 
 HEAVY = {
-    *("numpy", "scipy", "sklearn", "skops", "h5py", "pandas", "matplotlib", "psutil", "submitit"),
+    *("numpy", "scipy", "sklearn", "skops", "h5py", "pandas", "matplotlib", "submitit"),
     *("mpi4py", "tomli_w", "argparse", "logging", "importlib.metadata", "email", "asyncio", "csv"),
     *("multiprocessing", "concurrent", "json", "pickle", "unittest", "xml", "urllib.request"),
     *("hashlib", "random", "shutil", "tempfile"),
@@ -111,5 +111,5 @@ def test_a_worker_and_its_child_load_little_before_they_meet_the_others() -> Non
     )
     loaded = set(done.stdout.split())
     assert not HEAVY & loaded
-    of_rank_0 = {"cli", "run", "leader", "settings", "store", "results", "master", "launch"}
+    of_rank_0 = {"cli", "launch", "leader", "views", "slurm", "history", "study", "master"}
     assert not {f"hpmpi.{name}" for name in of_rank_0} & loaded
