@@ -144,11 +144,7 @@ class Worker:
         silent = now - self._heard_at > SILENCES * welcome.patience_s
         if silent and not self._vitals.show_life(now):
             return 0  # an error would have the guard wait for the end of the run
-        if now - self._beat_at >= welcome.beat_s:
-            self._beat_at = now
-            sockets.hold()
-            self._pass_points_on()
-            self._say(Beat())
+        self._beat(welcome, now)
         if not self._delivery.done:
             for report in self._delivery.poll(lambda: child.start(now)):
                 self._say(report)
@@ -202,13 +198,18 @@ class Worker:
         child.retire(time.monotonic())
         while not child.ended:
             now = time.monotonic()
-            if now - self._beat_at >= welcome.beat_s:
-                self._beat_at = now
-                self._say(Beat())
+            self._beat(welcome, now)
             child.poll(now)
             self._listen(END_LOOK_S, child.descriptors())
         self._say(Goodbye())
         self._transport.leave(GOODBYE_S)
+
+    def _beat(self, welcome: Welcome, now: float) -> None:
+        if now - self._beat_at >= welcome.beat_s:
+            self._beat_at = now
+            sockets.hold()
+            self._pass_points_on()
+            self._say(Beat())
 
     def _listen(self, limit_s: float, wake: Sequence[int] = ()) -> None:
         for _, message in self._transport.poll(limit_s, wake):

@@ -19,6 +19,7 @@ from pathlib import Path
 from hpmpi.model.messages import Assign, Progress, Ready, Report, Unfit, Welcome
 from hpmpi.transports import resources
 from hpmpi.transports.resources import Share
+from hpmpi.worker.environment import divided
 from hpmpi.worker.error_text import told
 from hpmpi.worker.log_file import Output
 from hpmpi.worker.runner import Attempts, leave_signals_to_the_rank
@@ -54,10 +55,7 @@ class Bare:
         if no_gpus := resources.refusal(self._share, gpus_per_trial):
             self._reports.append(Unfit(resources.host(), no_gpus))
             return
-        threads = dict.fromkeys(resources.THREADS, str(self._share.threads))
-        os.environ.update(
-            {**threads, **os.environ, **resources.variables(self._share, gpus_per_trial)}
-        )
+        os.environ.update(divided(os.environ, self._share, gpus_per_trial))
         leave_signals_to_the_rank()
         try:
             self._output = Output(self._path)

@@ -9,37 +9,24 @@ started one is, down to its session and its descriptors. Later ones are started.
 
 import contextlib
 import os
-import select
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from hpmpi import program
 from hpmpi.guard import guard
+from hpmpi.guard.process_tree import Head
 from hpmpi.worker import runner
 
 READY = b"!"
 ENCODE = msgspec.msgpack.Encoder().encode
 DECODE = msgspec.msgpack.Decoder(dict[str, str]).decode
-
-
-class Head(Protocol):
-    """What of a subprocess.Popen is needed."""
-
-    pid: int
-    returncode: int
-
-    def poll(self) -> int | None:
-        """Take note of its end."""
-
-    def wait(self, limit_s: float | None, /) -> int:
-        """Wait for its end; raises subprocess.TimeoutExpired."""
 
 
 class Forked:
@@ -48,9 +35,8 @@ class Forked:
     def __init__(self, pid: int, wire: socket.socket) -> None:
         """Hold the rank's end of its connection."""
         self.pid = pid
-        self.returncode = 0
         self._wire = wire
-        self._ended = False
+        self._code: int | None = None
 
     def become(self, output: int, env: Mapping[str, str]) -> socket.socket | None:
         """Have it be a child which prints to `output`; return its connection, if it lives."""
@@ -70,32 +56,15 @@ class Forked:
     def dismiss(self) -> None:
         """Do without it."""
         self._wire.close()
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
-        self.wait(None)
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
 
     def poll(self) -> int | None:
-        """Take note of its end."""
-        if not self._ended:
+        """Take note of its end; return its exit code, or minus the signal, as a Popen does."""
+        if self._code is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid == 0:
-                return None
-            self._ended = True
-            self.returncode = os.waitstatus_to_exitcode(status)
-        return self.returncode
-
-    def wait(self, limit_s: float | None, /) -> int:
-        """Wait for its end; raises subprocess.TimeoutExpired."""
-        if self.poll() is None:
-            handle = os.pidfd_open(self.pid)
-            try:
-                if not select.select([handle], [], [], limit_s)[0]:
-                    raise subprocess.TimeoutExpired(str(self.pid), limit_s or 0.0)
-            finally:
-                os.close(handle)
-        code = self.poll()
-        assert code is not None, "who was waited for has ended"
-        return code
+            self._code = os.waitstatus_to_exitcode(status) if pid else None
+        return self._code
 
 
 def fork() -> Forked | None:

@@ -5,18 +5,16 @@ that imports are paid once, unless one has failed; what a job has left running s
 ends with it. It ends as any program does: buffers are flushed, `finally` and atexit hooks run.
 """
 
-import contextlib
 import os
 import signal
 import socket
-import subprocess
 import time
 from pathlib import Path
 
 import msgspec
 
 from hpmpi.guard import process_tree
-from hpmpi.guard.process_tree import Family
+from hpmpi.guard.process_tree import Family, Head
 from hpmpi.model.messages import Assign, Failed, Report, Retire, Save, Unfit, Welcome
 from hpmpi.transports import resources
 from hpmpi.transports.framing import Frames, await_any
@@ -38,9 +36,9 @@ from hpmpi.worker.lifecycle import (
 )
 from hpmpi.worker.log_file import Output
 from hpmpi.worker.memory import memory_of
-from hpmpi.worker.spawn import Forked, Head
+from hpmpi.worker.spawn import Forked
 
-END_LOOK_S = 0.01
+END_LOOK_S = 0.002
 """How often one who waits for the end looks."""
 
 KILL_S = 0.1
@@ -152,10 +150,12 @@ class Child:
             return  # a rank waits for its next job
         self._check_at = now + CHECK_EVERY_S
         process_tree.bury_orphans()
-        dead = process.head.poll() is not None
+        code = process.head.poll()
         self._hear(frames, now)  # its last words
-        if dead or (frames.closed and process.ends_within(HANG_UP_S)):
-            self._bury(process, now)
+        if code is None and frames.closed:
+            code = process.await_end(HANG_UP_S)
+        if code is not None:
+            self._bury(process, code, now)
             return
         if frames.closed:
             self._handle(HungUp(rubbish=frames.malformed), now)
@@ -171,9 +171,9 @@ class Child:
             for report in reports:
                 self._handle(report, now)
 
-    def _bury(self, process: "Process", now: float) -> None:
+    def _bury(self, process: "Process", code: int, now: float) -> None:
         if process.family.kill(KILL_S):  # the next has the memory only when they are gone
-            died = Died(process.head.returncode, process.is_taken(), process.output.tail())
+            died = Died(code, process.is_taken(), process.output.tail())
             self._release(process)
             self._handle(died, now)
 
@@ -222,12 +222,6 @@ class Child:
         process.output.close()
         self._process = None
 
-    @property
-    def pid(self) -> int:
-        """The process id, also that of its group and session."""
-        assert self._process is not None, "only a child that was started has a pid"
-        return self._process.head.pid
-
 
 class Process:
     """What there is of a process that was started: the head of a family, its connection, output."""
@@ -258,12 +252,12 @@ class Process:
             case _:
                 pass
 
-    def ends_within(self, limit_s: float) -> bool:
-        """Wait for its end for a moment."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.head.wait(limit_s)
-            return True
-        return False
+    def await_end(self, limit_s: float) -> int | None:
+        """Wait for its end for a moment; return its exit code."""
+        gives_up_at = time.monotonic() + limit_s
+        while (code := self.head.poll()) is None and time.monotonic() < gives_up_at:
+            time.sleep(END_LOOK_S)
+        return code
 
     def begin_job(self, *, loaded: bool) -> None:
         """Tell its output, and whom the kernel kills from now on, from what was before."""

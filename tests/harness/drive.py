@@ -88,6 +88,11 @@ class ChildRig(Listener):
         """The time, with what was skipped of it."""
         return time.monotonic() + self.skipped_s
 
+    @property
+    def pid(self) -> int:
+        """Whose the child's process is."""
+        return pid_of(self.child)
+
     def assign(self, job: Assign) -> None:
         """Have a job begun."""
         self.child.assign(job, self.now)
@@ -130,6 +135,12 @@ class ChildRig(Listener):
         answer = self.do(**config)
         assert isinstance(answer, Finished), answer
         return answer
+
+
+def pid_of(child: Child) -> int:
+    """Return the process id, also that of its group and session."""
+    assert child._process is not None, "only a child that was started has a pid"
+    return child._process.head.pid
 
 
 @contextlib.contextmanager

@@ -61,19 +61,19 @@ def test_a_result_comes(tmp_path: Path) -> None:
 
 def test_a_child_says_who_it_is_when_it_has_loaded(tmp_path: Path) -> None:
     with child_of(welcome(tmp_path)) as rig:
-        assert rig.until(Ready) == Ready(os.uname().nodename, rig.child.pid)
+        assert rig.until(Ready) == Ready(os.uname().nodename, rig.pid)
         assert rig.left() == []
 
 
 def test_a_child_stays_for_the_next_job(tmp_path: Path) -> None:
     with child_of(welcome(tmp_path, "own_pid")) as rig:
         pids = {rig.succeed().metrics["loss"] for _ in range(3)}
-        assert pids == {rig.child.pid}
+        assert pids == {rig.pid}
 
 
 def test_a_child_stays_after_an_exception(rig: ChildRig) -> None:
     assert rig.fail(how="fail").kind is FailureKind.EXCEPTION
-    assert rig.succeed().metrics["loss"] == rig.child.pid
+    assert rig.succeed().metrics["loss"] == rig.pid
 
 
 def test_a_trial_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_large_order_goes_in_parts_and_says_that_there_is_more(tmp_path: Path)
         assert not rig.child.unsent
         rig.assign(order(text="x" * (1 << 23)))
         assert rig.child.unsent
-        assert rig.until(Finished).metrics["loss"] == rig.child.pid
+        assert rig.until(Finished).metrics["loss"] == rig.pid
         assert not rig.child.unsent
 
 
@@ -127,7 +127,7 @@ def test_an_exception_that_is_no_text_is_told(rig: ChildRig) -> None:
     failed = rig.fail(how="fail_with_bytes")
     assert failed.kind is FailureKind.EXCEPTION
     assert "ValueError: caf" in failed.error
-    assert rig.succeed().metrics["loss"] == rig.child.pid
+    assert rig.succeed().metrics["loss"] == rig.pid
 
 
 def test_rubbish_is_a_bad_value(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_polite_exit_is_told(rig: ChildRig) -> None:
 
 @pytest.mark.parametrize("code", [0, 3])
 def test_a_sudden_exit_is_told_with_its_last_output(rig: ChildRig, code: int) -> None:
-    pid = rig.child.pid
+    pid = rig.pid
     failed = rig.fail(how="vanish", code=code)
     assert failed.kind is FailureKind.EXIT
     assert failed.error == f"the process ended with exit code {code}; its last output:\nlast words"
@@ -162,7 +162,7 @@ def test_only_the_output_of_the_job_is_told(rig: ChildRig) -> None:
 
 
 def test_a_segfault_is_a_report_and_no_dead_rank(rig: ChildRig) -> None:
-    pid = rig.child.pid
+    pid = rig.pid
     failed = rig.fail(how="segfault")
     assert failed.kind is FailureKind.CRASH
     assert failed.error.startswith("killed by SIGSEGV")
@@ -187,7 +187,7 @@ def test_signals_to_all_processes_of_a_run_end_no_job(rig: ChildRig, number: int
     [(signal.SIGKILL, "SIGKILL"), (signal.SIGXCPU, "SIGXCPU"), (signal.SIGRTMIN + 6, "signal 40")],
 )
 def test_a_signal_is_named(rig: ChildRig, number: int, name: str) -> None:
-    pid = rig.child.pid
+    pid = rig.pid
     failed = rig.fail(how="die", signal=number)
     assert failed.kind is FailureKind.CRASH
     assert failed.error.startswith(f"killed by {name}")
@@ -195,8 +195,8 @@ def test_a_signal_is_named(rig: ChildRig, number: int, name: str) -> None:
 
 
 def test_megabytes_of_output_block_nobody(rig: ChildRig, tmp_path: Path) -> None:
-    assert rig.succeed(how="chatter").metrics["loss"] == rig.child.pid
-    pid = rig.child.pid
+    assert rig.succeed(how="chatter").metrics["loss"] == rig.pid
+    pid = rig.pid
     failed = rig.fail(how="chatter", then="vanish", code=1)
     assert failed.error.endswith("\nlast words")
     assert len(failed.error) < 3000
@@ -205,7 +205,7 @@ def test_megabytes_of_output_block_nobody(rig: ChildRig, tmp_path: Path) -> None
 
 
 def test_output_that_is_no_text_is_told(rig: ChildRig) -> None:
-    pid = rig.child.pid
+    pid = rig.pid
     failed = rig.fail(how="babble")
     assert failed.kind is FailureKind.EXIT
     assert "ABCDEFG" in failed.error
@@ -214,7 +214,7 @@ def test_output_that_is_no_text_is_told(rig: ChildRig) -> None:
 
 
 def test_a_child_that_hangs_up_is_ended(rig: ChildRig) -> None:
-    pid = rig.child.pid
+    pid = rig.pid
     failed = rig.fail(how="hang_up")
     assert failed.kind is FailureKind.CRASH
     assert failed.error.startswith("closed its connection with its rank")
@@ -223,7 +223,7 @@ def test_a_child_that_hangs_up_is_ended(rig: ChildRig) -> None:
 
 @pytest.mark.parametrize("how", ["talk_rubbish", "claim_much", "babble_on"])
 def test_a_child_that_talks_rubbish_is_ended(rig: ChildRig, how: str) -> None:
-    pid = rig.child.pid
+    pid = rig.pid
     failed = rig.fail(how=how)
     assert failed.kind is FailureKind.CRASH
     assert failed.error.startswith("wrote rubbish into its connection with its rank")
@@ -231,7 +231,7 @@ def test_a_child_that_talks_rubbish_is_ended(rig: ChildRig, how: str) -> None:
 
 
 def test_a_child_without_stdout_and_stderr_works(rig: ChildRig) -> None:
-    pid = rig.child.pid
+    pid = rig.pid
     assert rig.succeed(how="close_output").metrics["loss"] == pid
     assert rig.succeed().metrics["loss"] == pid
 
@@ -266,7 +266,7 @@ def test_a_flood_of_output_is_cut_while_the_job_runs(
     ],
 )
 def test_what_is_no_metric_is_told_in_a_few_words(rig: ChildRig, odd: str, said: str) -> None:
-    pid = rig.child.pid
+    pid = rig.pid
     failed = rig.fail(how="return_odd", odd=odd)
     assert failed.kind is FailureKind.BAD_VALUE
     assert said in failed.error
@@ -301,7 +301,7 @@ def test_an_objective_may_report_from_threads(tmp_path: Path) -> None:
 
 
 def test_a_child_that_comes_back_twice_answers_once(rig: ChildRig) -> None:
-    pid = rig.child.pid
+    pid = rig.pid
     assert rig.succeed(how="fork").metrics["loss"] == pid
     assert rig.succeed().metrics["loss"] == pid
     assert [type(report) for report in rig.left()] == [Ready]
@@ -309,7 +309,7 @@ def test_a_child_that_comes_back_twice_answers_once(rig: ChildRig) -> None:
 
 def test_a_child_that_dies_between_jobs_is_replaced(rig: ChildRig) -> None:
     rig.succeed()
-    pid = rig.child.pid
+    pid = rig.pid
     os.kill(pid, signal.SIGKILL)
     rig.until(Ready)
     assert recovers(rig, pid)
@@ -324,7 +324,7 @@ def overrun(rig: ChildRig, how: str) -> int:
     rig.await_output("ready")
     rig.hear()
     rig.skipped_s += TIME_S + 1
-    return rig.child.pid
+    return rig.pid
 
 
 def test_a_job_over_its_time_is_ended(tmp_path: Path) -> None:
@@ -368,7 +368,7 @@ def test_a_result_that_comes_of_ending_an_objective_is_none(tmp_path: Path) -> N
 
 def test_a_result_that_was_there_before_the_limit_was_noticed_counts(tmp_path: Path) -> None:
     with child_of(welcome(tmp_path, "misbehave", time_s=TIME_S)) as rig:
-        pid = rig.child.pid
+        pid = rig.pid
         rig.assign(order(how="await_file", file=str(tmp_path / "go")))
         rig.await_output("ready")
         rig.hear()
@@ -451,7 +451,7 @@ def orderly(tmp_path: Path) -> Iterator[ChildRig]:
 
 def test_a_child_that_is_let_go_ends_as_any_program_does(orderly: ChildRig, tmp_path: Path) -> None:
     orderly.succeed()
-    pid = orderly.child.pid
+    pid = orderly.pid
     orderly.child.leave()
     assert ends(pid)
     assert ends_in_order(tmp_path)
@@ -627,13 +627,13 @@ def test_each_job_has_the_whole_time(tmp_path: Path) -> None:
             rig.skipped_s += TIME_S - LIMIT_S
             rig.hear()
             (tmp_path / name).touch()
-            assert rig.until(Finished).metrics["loss"] == rig.child.pid
+            assert rig.until(Finished).metrics["loss"] == rig.pid
 
 
 def test_a_job_over_its_memory_is_ended(tmp_path: Path) -> None:
     with child_of(welcome(tmp_path, "misbehave", memory_mb=120)) as rig:
         rig.succeed()
-        pid = rig.child.pid
+        pid = rig.pid
         failed = rig.fail(how="eat", mb=160)
         assert failed.kind is FailureKind.MEMORY
         assert failed.error.endswith("MB, more than trial_memory_mb = 120")
@@ -642,7 +642,7 @@ def test_a_job_over_its_memory_is_ended(tmp_path: Path) -> None:
 
 def test_the_memory_of_its_daemons_counts(tmp_path: Path) -> None:
     with child_of(welcome(tmp_path, "misbehave", memory_mb=150)) as rig:
-        pid = rig.child.pid
+        pid = rig.pid
         assert rig.fail(how="eat_in_hiding", mb=200).kind is FailureKind.MEMORY
         assert recovers(rig, pid)
 
@@ -650,7 +650,7 @@ def test_the_memory_of_its_daemons_counts(tmp_path: Path) -> None:
 def test_what_the_kernel_kills_for_memory_is_told_from_other_kills(tmp_path: Path) -> None:
     with memory_cgroup(100) as group, child_of(welcome(tmp_path, "misbehave")) as rig:
         rig.succeed()
-        pid = rig.child.pid
+        pid = rig.pid
         (group / "cgroup.procs").write_text(str(pid))
         failed = rig.fail(how="eat", mb=300)
         assert (failed.kind, failed.error) == (FailureKind.MEMORY, ending.TAKEN)
@@ -660,15 +660,13 @@ def test_what_the_kernel_kills_for_memory_is_told_from_other_kills(tmp_path: Pat
 
 def test_the_kernel_takes_a_child_before_its_rank(rig: ChildRig) -> None:
     rig.succeed()
-    ours, its = (
-        int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in ("self", rig.child.pid)
-    )
+    ours, its = (int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in ("self", rig.pid))
     assert its == min(1000, ours + process_tree.EXPENDABLE)
 
 
 def test_the_memory_of_its_children_counts(tmp_path: Path) -> None:
     with child_of(welcome(tmp_path, "misbehave", memory_mb=120)) as rig:
-        pid = rig.child.pid
+        pid = rig.pid
         assert rig.fail(how="eat_together", mb=160).kind is FailureKind.MEMORY
         assert recovers(rig, pid)
 
@@ -700,7 +698,7 @@ def test_an_objective_that_can_not_be_loaded_is_told_once(
     }.items():
         (tmp_path / f"{name}.py").write_text(code)
     with child_of(welcome(tmp_path, reference)) as rig:
-        pid = rig.child.pid
+        pid = rig.pid
         unfit = rig.until(Unfit)
         assert unfit.host == os.uname().nodename
         assert said in unfit.error
@@ -816,7 +814,7 @@ def test_nothing_is_left_when_a_child_is_closed(tmp_path: Path) -> None:
         process_tree = int(rig.succeed(how="start_family").metrics["loss"])
         assert lives(process_tree)
         rig.assign(order(attempt=2, how="resist"))
-        pid = rig.child.pid
+        pid = rig.pid
     assert ends(pid, process_tree)
 
 
@@ -833,7 +831,7 @@ def test_nothing_is_left_of_a_child_that_dies(rig: ChildRig) -> None:
 def test_nothing_that_hides_outlives_a_child_that_dies(
     rig: ChildRig, tmp_path: Path, how: str, config: dict[str, int]
 ) -> None:
-    pids, pid = tmp_path / "pids", rig.child.pid
+    pids, pid = tmp_path / "pids", rig.pid
     rig.fail(how="breed", file=str(pids), then=how, **config)
     assert nobody_lives(pids)
     assert recovers(rig, pid)
@@ -842,7 +840,7 @@ def test_nothing_that_hides_outlives_a_child_that_dies(
 def test_what_a_job_left_running_stays_while_its_child_lives(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     with child_of(welcome(tmp_path, "misbehave")) as rig:
-        pid = rig.child.pid
+        pid = rig.pid
         rig.do(how="breed", file=str(pids), then="not")
         assert rig.succeed().metrics["loss"] == pid
         assert all(lives(each) for each in pids_in(pids))
