@@ -20,7 +20,7 @@ from hpmpi.model.messages import Assign, Progress, Ready, Report, Unfit, Welcome
 from hpmpi.transports import resources
 from hpmpi.transports.resources import Share
 from hpmpi.worker.environment import divided
-from hpmpi.worker.error_text import told
+from hpmpi.worker.error_text import describe
 from hpmpi.worker.log_file import Output
 from hpmpi.worker.runner import Attempts, leave_signals_to_the_rank
 
@@ -64,7 +64,7 @@ class Bare:
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # nobody is there to type
             self._attempts = Attempts(self._welcome)
         except BaseException as error:  # noqa: BLE001 - the user's module
-            self._reports.append(Unfit(resources.host(), told(error)))
+            self._reports.append(Unfit(resources.host(), describe(error)))
         else:
             self._reports.append(Ready(resources.host(), os.getpid(), self._attempts.notes))
 

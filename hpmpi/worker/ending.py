@@ -49,7 +49,7 @@ def ending(kind: FailureKind, error: str, now: float) -> Ending:
 
 
 def cause(code: int, *, taken: bool) -> tuple[FailureKind, str]:
-    """Tell why a process died by itself, by its code; `taken`: the kernel killed somebody here."""
+    """Say why a process died by itself, by its code; `taken`: the kernel killed somebody here."""
     if code == -signal.SIGKILL and taken:
         return FailureKind.MEMORY, TAKEN
     if code < 0:
@@ -57,8 +57,8 @@ def cause(code: int, *, taken: bool) -> tuple[FailureKind, str]:
     return FailureKind.EXIT, f"the process ended with exit code {code}"
 
 
-def explained(report: Failed, is_taken: Callable[[], bool]) -> Failed:
-    """Tell why an objective fails that has lost a process of its own to the kernel."""
+def explain(report: Failed, is_taken: Callable[[], bool]) -> Failed:
+    """Say why an objective has failed that has lost a process of its own to the kernel."""
     excepts = report.kind is FailureKind.EXCEPTION
     if excepts and LOST_WORKER.search(report.error) is not None and is_taken():
         error = f"what it had started was {TAKEN}; it said: {gist(report.error)}"

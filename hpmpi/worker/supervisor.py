@@ -20,7 +20,7 @@ from hpmpi.transports import resources
 from hpmpi.transports.framing import Frames, await_any
 from hpmpi.transports.resources import Share
 from hpmpi.worker import spawn
-from hpmpi.worker.ending import explained
+from hpmpi.worker.ending import explain
 from hpmpi.worker.environment import environment
 from hpmpi.worker.lifecycle import (
     Act,
@@ -204,7 +204,7 @@ class Child:
 
     def _pass_on(self, report: Report) -> None:
         if isinstance(report, Failed) and self._process is not None:
-            report = explained(report, self._process.is_taken)
+            report = explain(report, self._process.is_taken)
         self._reports.append(report)
 
     def _spawn(self) -> "Process":

@@ -45,7 +45,7 @@ def test_what_is_said_comes_after_the_cause() -> None:
 def test_a_lost_worker_is_for_memory_where_the_kernel_took_somebody(
     error: str, *, taken: bool, kind: FailureKind | str
 ) -> None:
-    found = ending.explained(failed(error), lambda: taken)
+    found = ending.explain(failed(error), lambda: taken)
     assert found.kind is (FailureKind[kind] if isinstance(kind, str) else kind)
     assert error in found.error
 
