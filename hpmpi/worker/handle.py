@@ -115,14 +115,11 @@ class Trial:
         self._ends_at = None if order.deadline_s is None else time.monotonic() + order.deadline_s
         self.previous = checkpoints.claim(heard_of=order.saved, limit=order.resource)
         self.start = checkpoints.newest.resource if checkpoints.newest else 0
-        self._place = (welcome.folder, TRIALS, str(order.trial), f"{order.rung}.{order.attempt}")
-        self._folder: Path | None = None
+        self._welcome = welcome
+        self._order = order
         self._checkpoints = checkpoints
         self._publish = publish
         self._drains = drains
-        self._args = welcome.args
-        self._origin = welcome.origin
-        self._metric = welcome.metric
         self._request = request
         self._number = request.begin()
         self._ended = False
@@ -133,37 +130,36 @@ class Trial:
     @functools.cached_property
     def args(self) -> dict[str, Any]:
         """What the study has in `[objective_args]`; what is changed in it, no other trial sees."""
-        return copy.deepcopy(self._args)
+        return copy.deepcopy(self._welcome.args)
 
     @functools.cached_property
     def origin(self) -> Path:
         """The folder of the study file."""
-        return Path(self._origin)
+        return Path(self._welcome.origin)
 
     @property
     def deadline_s(self) -> float | None:
         """How many seconds are left before the allocation ends; None where that is not known."""
         return None if self._ends_at is None else self._ends_at - time.monotonic()
 
-    @property
+    @functools.cached_property
     def folder(self) -> Path:
         """A folder in the run folder that no other attempt has, made when it is first asked for.
 
         It stays at the end, as the logs do, unless it is empty.
         """
-        if self._folder is None:
-            folder = Path(*self._place)
-            remove(folder)  # of an attempt that the journal has lost
-            folder.mkdir(parents=True, exist_ok=True)
-            self._folder = folder
-        return self._folder
+        attempt = f"{self._order.rung}.{self._order.attempt}"
+        folder = Path(self._welcome.folder, TRIALS, str(self.number), attempt)
+        remove(folder)  # of an attempt that the journal has lost
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     def report(self, resource: int, /, **metrics: object) -> None:
         """Add a point to the learning curve; what is no number is left out.
 
         Raises ObjectiveError where that is the studied metric.
         """
-        point = Point(int(resource), all_numbers(metrics, self._metric))
+        point = Point(int(resource), all_numbers(metrics, self._welcome.metric))
         with self._speaking:
             if not self._ended:
                 self._publish(point)
