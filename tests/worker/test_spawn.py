@@ -42,10 +42,10 @@ def describe_itself(config):
 RANK = """
 import os, signal, sys, time
 from pathlib import Path
-from hpmpi.model.messages import Assign, Failed
-from hpmpi.transports.resources import Share
 from hpmpi.worker import spawn
 from hpmpi.worker.supervisor import Child
+from hpmpi.model.messages import Assign, Failed
+from hpmpi.transports.resources import Share
 from tests.harness.drive import LIMIT_S, welcome
 
 for number in (signal.SIGINT, signal.SIGTERM):
