@@ -23,6 +23,9 @@ from hpmpi.worker import spawn
 from hpmpi.worker.ending import explain
 from hpmpi.worker.environment import environment
 from hpmpi.worker.lifecycle import (
+    BUSY,
+    IDLE,
+    NEW,
     Act,
     Died,
     Event,
@@ -31,7 +34,6 @@ from hpmpi.worker.lifecycle import (
     PassOn,
     Send,
     Started,
-    State,
     Tick,
 )
 from hpmpi.worker.log_file import Output
@@ -81,8 +83,8 @@ class Child:
         self._check_at = self._look_at = 0.0
 
     def start(self, now: float) -> None:
-        """Start the process and have it load the objective, unless none is wanted any more."""
-        if self._life.state is not State.NEW:
+        """Start a process and have it load the objective, where one is to be started."""
+        if self._life.state is not NEW:
             return
         process_tree.adopt()
         error = resources.refusal(self._share, self._welcome.gpus_per_trial)
@@ -145,7 +147,7 @@ class Child:
         frames = process.frames
         frames.flush()
         self._hear(frames, now)
-        answered = bool(self._reports) and self._life.state is State.IDLE
+        answered = bool(self._reports) and self._life.state is IDLE
         if (answered or now < self._check_at) and not frames.closed:
             return  # a rank waits for its next job
         self._check_at = now + CHECK_EVERY_S
@@ -176,13 +178,14 @@ class Child:
             died = Died(code, process.is_taken(), process.output.tail())
             self._release(process)
             self._handle(died, now)
+            self.start(now)
 
     def _measure_mb(self, process: "Process", now: float) -> float:
         """Measure the memory of a job that has a limit, and hold the output to its own."""
         began_at = time.monotonic()
         process.output.trim()
         used, memory_mb = 0, self._welcome.memory_mb
-        if memory_mb is not None and self._life.state is State.BUSY:
+        if memory_mb is not None and self._life.state is BUSY:
             data = self._welcome.data and os.path.realpath(self._welcome.data)
             used = memory_of(process.family.members(), memory_mb * 1e6, data)
         took_s = time.monotonic() - began_at
@@ -192,13 +195,11 @@ class Child:
     def _handle(self, event: Event, now: float) -> None:
         was = self._life.state
         commands = self._life.handle(event, now)
-        if self._life.state is State.BUSY is not was and self._process is not None:
-            self._process.begin_job(loaded=was is State.IDLE)
+        if self._life.state is BUSY is not was and self._process is not None:
+            self._process.begin_job(loaded=was is IDLE)
         for command in commands:
             if isinstance(command, PassOn):
                 self._pass_on(command.report)
-            elif command is Act.START:
-                self.start(now)
             elif self._process is not None:
                 self._process.do(command)
 

@@ -284,6 +284,7 @@ class World:
             if process.loaded:
                 self.loads = 0
             self.handle(Died(process.code, self.random.random() < 0.1, "last words"))
+            self.start()
             return
         if process.hung_up:
             self.handle(HungUp(process.rubbish))
@@ -341,8 +342,6 @@ class World:
         """Do what is to be done, where it may be."""
         if isinstance(command, PassOn):
             self.take(command.report)
-        elif command is Act.START:
-            self.start()
         else:
             assert self.process is not None, "only to a process something can be done"
             if isinstance(command, Send):
