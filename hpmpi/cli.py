@@ -17,7 +17,7 @@ from hpmpi.launch import launch
 from hpmpi.launch.standby import stand_by
 from hpmpi.leader import run
 from hpmpi.model.messages import Outcome
-from hpmpi.views import export, replay, show, watch
+from hpmpi.views import export, layout, replay, show, show_json, watch
 from hpmpi.views.run_view import look
 from hpmpi.views.stdout import say, say_last
 from hpmpi.worker import entry
@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
         print(f"hpmpi: {error}", file=sys.stderr)
         return UNSAID
     except HpmpiError as error:
-        print(f"hpmpi: {show.printable(str(error))}", file=sys.stderr)
+        print(f"hpmpi: {layout.printable(str(error))}", file=sys.stderr)
         if error.may_pass:
             print("hpmpi: the same command goes on from here", file=sys.stderr)
             return run.TRY_AGAIN
@@ -93,7 +93,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
 
 def leave(said: str) -> NoReturn:
     """Leave as argparse does."""
-    print(f"hpmpi: {show.printable(said)}", file=sys.stderr)
+    print(f"hpmpi: {layout.printable(said)}", file=sys.stderr)
     raise SystemExit(entry.BAD_INPUT)
 
 
@@ -221,7 +221,7 @@ def do_run(options: argparse.Namespace) -> int:
     plan = partial(run.prepare, study, options.set, options.out, fresh=options.fresh)
     summary = run.lead(plan, options.workers, options.launched)
     if summary.outcome is Outcome.UNFIT:
-        refusal = show.printable(summary.refusal)
+        refusal = layout.printable(summary.refusal)
         print(f"hpmpi: no rank can work:\n{refusal}", file=sys.stderr)
     else:
         say_last(show.text(summary, top=10))
@@ -251,10 +251,10 @@ def do_show(options: argparse.Namespace) -> int:
         return 0
     folder = folders.run_at(options.folder)
     if not options.watch:
-        tell = show.as_json if options.json else show.text
+        tell = show_json.text if options.json else show.text
         say(tell(look(folder), options.top))
         return 0
-    again = partial(show.as_json, indent=None) if options.json else watch.page
+    again = partial(show_json.text, indent=None) if options.json else watch.page
     try:
         watch.watch(folder, lambda summary: again(summary, options.top))
     except KeyboardInterrupt:
@@ -265,14 +265,14 @@ def do_show(options: argparse.Namespace) -> int:
 def do_replay(options: argparse.Namespace) -> int:
     """Print what came of deriving a run again."""
     verdict = replay.replay(folders.run_at(options.folder), trust=options.trust)
-    say(show.printable(replay.text(verdict)))
+    say(layout.printable(replay.text(verdict)))
     return 0 if verdict.difference is None else DIFFERENT
 
 
 def do_export(options: argparse.Namespace) -> int:
     """Print the trials or the best configuration."""
     text = export.FORMATS[options.format](look(folders.run_at(options.folder)))
-    say(show.printable(text) if sys.stdout.isatty() else text, end="")
+    say(layout.printable(text) if sys.stdout.isatty() else text, end="")
     return 0
 
 
@@ -283,7 +283,7 @@ def do_plot(options: argparse.Namespace) -> int:
     runs = [folders.run_at(folder) for folder in options.folders]
     report = partial(print, "hpmpi:", file=sys.stderr)
     for file in plot.plot(runs, options.out, options.format, report):
-        say(show.printable(str(file)))
+        say(layout.printable(str(file)))
     return 0
 
 

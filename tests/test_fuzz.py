@@ -29,7 +29,7 @@ from hpmpi.model.trial import Metrics
 from hpmpi.storage import run_folder
 from hpmpi.storage.recovery import derive, jobs_of
 from hpmpi.study import changes, toml
-from hpmpi.views import export, show
+from hpmpi.views import export, show, show_json
 from hpmpi.views.run_view import look, stored_study, sum_up
 from tests.harness.runs import ROOT
 from tests.harness.shelf import checkpoint
@@ -127,7 +127,7 @@ def use(folder: Path) -> None:
     with contextlib.suppress(HpmpiError):
         summary = look(folder)
         show.text(summary, 5)
-        show.as_json(summary, 5)
+        show_json.text(summary, 5)
         for write in export.FORMATS.values():
             write(summary)
     with contextlib.suppress(HpmpiError):

@@ -20,8 +20,8 @@ from hpmpi.leader import run
 from hpmpi.slurm import sbatch_options
 from hpmpi.storage import run_folder
 from hpmpi.study import settings
+from hpmpi.views.layout import printable
 from hpmpi.views.run_view import Summary, look
-from hpmpi.views.show import printable
 
 DIED = 1
 """The exit code of following an allocation that left none."""
