@@ -54,12 +54,24 @@ END_S = 10.0
 # -- options --------------------------------------------------------------------------------------
 
 
-class Options(argparse.ArgumentParser):
-    """The command line of a bench script; what is wrong with it is said in one line."""
+class Words(argparse.ArgumentParser):
+    """A command line; what is wrong with it is said in one line."""
+
+    def __init__(self, about: str) -> None:
+        """Have no option yet."""
+        super().__init__(description=about.partition("\n")[0], allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong."""
+        self.exit(BAD_INPUT, f"{self.prog}: {message}\n")
+
+
+class Options(Words):
+    """The command line of a bench script."""
 
     def __init__(self, about: str, repetitions: int = 0) -> None:
         """Have the options of all; of those that repeat what they do, also how often."""
-        super().__init__(description=about.partition("\n")[0], allow_abbrev=False)
+        super().__init__(about)
         self._shared = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
         self._shared.add_argument("--json", type=new_file, metavar="FILE", help="gets all of it")
         if repetitions:
@@ -83,10 +95,6 @@ class Options(argparse.ArgumentParser):
             compare(options, [*narrow, *words], better)
             sys.exit()
         return options
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong, in one line."""
-        self.exit(BAD_INPUT, f"{self.prog}: {message}\n")
 
 
 def count(least: int = 1) -> Callable[[str], int]:
