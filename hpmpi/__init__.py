@@ -2,7 +2,7 @@
 
 The map of the package, from the top down; a wing sees only what stands below it:
 
-- `cli`: the command line; `__main__`, `commands` and `folders` stand beside it
+- `cli`: the command line; `__main__`, `command_line`, `commands` and `folders` stand beside it
 - `trainables`: objectives that need no code
 - `launch`: starts the ranks and sees them through; submits
 - `leader`: rank 0
@@ -67,4 +67,4 @@ def __getattr__(name: str) -> Any:
     """Find `hpmpi.submit`, the one function that is used from Python."""
     if name != "submit":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return importlib.import_module("hpmpi.launch.submission").submit
+    return importlib.import_module("hpmpi.launch.slurm_job").submit

@@ -9,7 +9,7 @@ from hpmpi.leader.run import RESULTS
 from hpmpi.model.messages import escaped
 from hpmpi.storage import run_folder
 from hpmpi.study.toml import load
-from hpmpi.views import show
+from hpmpi.views import show, show_json
 from hpmpi.views.run_view import look
 
 MOST_NAMED = 10
@@ -94,6 +94,6 @@ def objects(folders: list[Path]) -> Iterator[dict[str, object]]:
     """Say the same for programs."""
     for folder in folders:
         try:
-            yield {"folder": str(folder), **show.heading(look(folder))}
+            yield {"folder": str(folder), **show_json.heading(look(folder))}
         except HpmpiError as error:
             yield {"folder": str(folder), "error": str(error)}

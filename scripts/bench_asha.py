@@ -1,6 +1,6 @@
 """How much of what is possible hpmpi's ranks do: beside handing out that costs nothing.
 
-python scripts/bench_asha.py [--workers 8] [--repetitions 5] [--json FILE]
+python scripts/bench_asha.py [--workers 8] [--repetitions 5] [--json FILE] [--against DIR]
 
 Trials sleep, so that two cores can show what eight workers do. A study is run, by mpirun and with
 local processes; then the same is simulated, event by event, with the same rule, the durations that
@@ -12,22 +12,16 @@ With 64 workers the real Master hands out, in virtual time: a result takes it CO
 by between an order and its result beside the trial is what it was in the runs by mpirun.
 """
 
-import argparse
-import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from functools import partial
 from heapq import heapify, heappop, heappush
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
-
+import harness
 from sleepers import UNIT_S, expected, loss
 
 from hpmpi.master.jobs import Jobs
@@ -41,6 +35,7 @@ from hpmpi.master.searchers.random import Random
 from hpmpi.model.dimensions import Float
 from hpmpi.model.events import Heard, Tell
 from hpmpi.model.messages import Assign, Finished, Ready, Report
+from hpmpi.model.records import Assigned, Joined, Result
 from hpmpi.model.space import Space
 from hpmpi.model.trial import Goal, Job
 
@@ -49,6 +44,17 @@ COST_S = 0.09e-3
 """As bench_ranks.py measures it."""
 
 WORKERS = 64
+
+BETTER = {"(wall|on_the_way)_s$": harness.LESS}
+
+COLUMNS = {
+    "wall, s": (9, ".3f"),
+    "ideal, s": (9, ".3f"),
+    "share": (9, ".3f"),
+    "wanted": (9, ".3f"),
+    "again": (9, ".0f"),
+    "way, ms": (9, ".2f"),
+}
 
 Durations = Callable[[int, int, int], float]
 """How long a job takes, by its trial, its rung, and the resource that is new."""
@@ -109,36 +115,30 @@ class Run(NamedTuple):
         return self.ideal_s / self.wall_s
 
 
-def real(case: Case, command: list[str]) -> Run:
+def real(case: Case, launcher: Sequence[str], options: Sequence[str]) -> Run:
     """Run a study; simulate it with what its journal says."""
     memory = MEMORY if MEMORY.is_dir() else None
     with tempfile.TemporaryDirectory(dir=memory) as folder:
-        study, out = Path(folder) / "study.toml", Path(folder) / "out"
-        study.write_text(case.toml())
-        (Path(folder) / "sleepers.py").symlink_to(ROOT / "scripts" / "sleepers.py")
-        words = [word.format(study=study) for word in command]
-        env = os.environ | {"PYTHONPATH": str(ROOT)}
-        subprocess.run([*words, "--out", str(out)], env=env, capture_output=True, check=True)
-        rows = [json.loads(line) for line in (out / "journal.jsonl").open()]
-    results = [row for row in rows if row["type"] == "result"]
-    took = {(row["trial"], row["rung"]): row["metrics"]["took_s"] for row in results}
+        study = harness.study(Path(folder), case.toml())
+        harness.run([*launcher, *harness.hpmpi_run(study, *options)])
+        decisions = harness.decisions_of(study)
+    results = [each for each in decisions if isinstance(each, Result)]
+    took = {(it.trial, it.rung): it.metrics["took_s"] for it in results}
 
     def duration(trial: int, rung: int, units: int) -> float:
         return took.get((trial, rung), case.nominal(trial, rung, units))
 
-    ordered = {(it["trial"], it["rung"]): it["at"] for it in rows if it["type"] == "assigned"}
+    ordered = {(it.trial, it.rung): it.at for it in decisions if isinstance(it, Assigned)}
     began_at = min(ordered.values())
     on_the_way_s = statistics.median(
-        each["at"] - ordered[key] - took[key]
-        for each in results
-        if (key := (each["trial"], each["rung"]))
+        each.at - ordered[key] - took[key] for each in results if (key := (each.trial, each.rung))
     )
-    joined = [row["at"] - began_at for row in rows if row["type"] == "joined"]
+    joined = [it.at - began_at for it in decisions if isinstance(it, Joined)]
     ideal_s = simulated(case, [max(0.0, at) for at in joined], duration)
-    units = sum(int(row["metrics"].get("units", 0)) for row in results)
-    highest = {row["trial"]: row["resource"] for row in results if case.eta}
+    units = sum(int(each.metrics.get("units", 0)) for each in results)
+    highest = {each.trial: each.resource for each in results if case.eta}
     again = units - sum(highest.values())
-    return Run(results[-1]["at"] - began_at, ideal_s, again, on_the_way_s)
+    return Run(results[-1].at - began_at, ideal_s, again, on_the_way_s)
 
 
 def simulated(case: Case, ready_at: list[float], duration: Durations) -> float:
@@ -195,47 +195,41 @@ def mastered(case: Case, workers: int, on_the_way_s: float) -> float:
 
 def main() -> None:
     """Run, simulate, and tell."""
-    parser = argparse.ArgumentParser(description="How much of what is possible is done.")
-    parser.add_argument("--workers", type=int, default=8, metavar="N", help="default: 8")
-    parser.add_argument("--repetitions", type=int, default=5, metavar="N", help="default: 5")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    options = parser.parse_args()
-    hpmpi = [sys.executable, "-m", "hpmpi", "run", "{study}"]
-    mpirun = [str(Path(sys.executable).parent / "mpirun"), "-n", str(options.workers + 1)]
-    ways = {
-        f"{options.workers} by mpirun": [*mpirun, *hpmpi],
-        f"{options.workers} without isolation": [*mpirun, *hpmpi, "--set", "run.isolation=none"],
-        f"{options.workers} local": [*hpmpi, "--workers", str(options.workers)],
+    options = harness.Options(__doc__, repetitions=5)
+    told = "default: 8"
+    options.add_argument("--workers", type=harness.count(), default=8, metavar="N", help=told)
+    asked = options.read(BETTER)
+    mpirun = harness.mpirun(asked.workers + 1)
+    ways: dict[str, tuple[Sequence[str], Sequence[str]]] = {
+        f"{asked.workers} by mpirun": (mpirun, ()),
+        f"{asked.workers} without isolation": (mpirun, ("--set", "run.isolation=none")),
+        f"{asked.workers} local": ((), ("--workers", str(asked.workers))),
     }
-    runs: dict[str, list[Run]] = {}
-    for _ in range(options.repetitions):
-        for title, case in CASES.items():
-            for way, command in ways.items():
-                runs.setdefault(f"{title}; {way}", []).append(real(case, command))
+    measures = {
+        f"{title}; {way}": partial(real, case, *words)
+        for title, case in CASES.items()
+        for way, words in ways.items()
+    }
+    runs = harness.turns(measures, asked.repetitions)
     for title, case in CASES.items():
         ideal_s = simulated(case, [0.0] * WORKERS, case.nominal)
-        by_mpirun = runs[f"{title}; {options.workers} by mpirun"]
+        by_mpirun = runs[f"{title}; {asked.workers} by mpirun"]
         on_the_way_s = statistics.median(run.on_the_way_s for run in by_mpirun)
         mastered_s = mastered(case, WORKERS, on_the_way_s)
         runs[f"{title}; {WORKERS} simulated"] = [Run(mastered_s, ideal_s, 0, on_the_way_s)]
-    for line in table(runs):
-        print(line)
-    if options.json:
-        told = {name: [each._asdict() for each in those] for name, those in runs.items()}
-        options.json.write_text(json.dumps(told, indent=1) + "\n")
+    rows = {name: summary(name, those) for name, those in runs.items()}
+    print(*harness.table(COLUMNS, rows, first=52), sep="\n")
+    harness.write(
+        asked.json, {name: [it._asdict() for it in those] for name, those in runs.items()}
+    )
 
 
-def table(runs: dict[str, list[Run]]) -> Iterator[str]:
+def summary(name: str, runs: list[Run]) -> list[float]:
     """Sum up the repetitions."""
-    titles = ("wall, s", "ideal, s", "share", "wanted", "again", "way, ms")
-    yield f"{'':52}" + "".join(f"{title:>9}" for title in titles)
-    for name, those in runs.items():
-        told = [(it.wall_s, it.ideal_s, it.share, 1e3 * it.on_the_way_s) for it in those]
-        wall_s, ideal_s, share, way_ms = map(statistics.median, zip(*told, strict=True))
-        least = CASES[name.partition(";")[0]].least
-        again = sum(it.units_again for it in those)
-        columns = f"{wall_s:9.3f}{ideal_s:9.3f}{share:9.3f}{least:9.3f}{again:9}{way_ms:9.2f}"
-        yield f"{name:52}{columns}"
+    told = [(it.wall_s, it.ideal_s, it.share, 1e3 * it.on_the_way_s) for it in runs]
+    wall_s, ideal_s, share, way_ms = map(statistics.median, zip(*told, strict=True))
+    least = CASES[name.partition(";")[0]].least
+    return [wall_s, ideal_s, share, least, sum(it.units_again for it in runs), way_ms]
 
 
 if __name__ == "__main__":

@@ -8,26 +8,22 @@ PSS, which shares pages out) over the array's size, less what the same run takes
 data; pages that no process has mapped are in no PSS, so what lies in the node's folder and is in
 nobody's share is added. `reads` is what they have read of the array's file, over its size: as
 counted by the kernel for each process, with its children that have ended (rchar in /proc/PID/io),
-where the other run's is taken off. With `--apart` (MPICH), each rank has a folder of its own, as if
-it were on another node: then each receives a copy from rank 0, and `sent_mb_s` says how fast.
+where the other run's is taken off. `read_mb_s` says how fast what lies in the folders came there,
+from the first process that began to read to the last that was done. With `--apart` (MPICH), each
+rank has a folder of its own, as if it were on another node: then each reads the file for itself.
 """
 
-import argparse
-import contextlib
-import json
-import os
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import harness
 import numpy as np
-
-ROOT = Path(__file__).parent.parent
+import psutil
 
 OBJECTIVE = """
 import os, time
@@ -55,25 +51,25 @@ data.folder = "{node}"
 class Seen(NamedTuple):
     """What a run took: memory in bytes, bytes read, seconds until all had the data.
 
-    And seconds from the first chunk that came to a rank to the last.
+    And seconds in which the source was read, by whichever rank of whichever node.
     """
 
     pss: int
     unmapped: int
     read: int
     took_s: float
-    sent_s: float
+    read_s: float
 
 
 def main() -> None:
     """Compare a run with the data with one that has next to none."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--ranks", type=int, default=8)
-    options.add_argument("--mb", type=int, default=1000)
-    options.add_argument("--launcher", choices=["mpirun", "none"], default="mpirun")
-    options.add_argument("--apart", action="store_true")
-    options.add_argument("--json", type=Path)
-    asked = options.parse_args()
+    options = harness.Options(__doc__)
+    add, count = options.add_argument, harness.count()
+    add("--ranks", type=count, default=8, metavar="N", help="that work; default: 8")
+    add("--mb", type=count, default=1000, metavar="N", help="of data; default: 1000")
+    add("--launcher", choices=["mpirun", "none"], default="mpirun")
+    add("--apart", action="store_true", help="a folder for each rank, as on a node of its own")
+    asked = options.read()
     size = asked.mb * 1_000_000
     without = measure(asked.ranks, 8000, asked.launcher, apart=asked.apart)
     seen = measure(asked.ranks, size, asked.launcher, apart=asked.apart)
@@ -87,13 +83,11 @@ def main() -> None:
         "reads": round((seen.read - without.read) / size, 3),
         "all_have_it_s": round(seen.took_s, 2),
         "without_data_s": round(without.took_s, 2),
+        "read_mb_s": round(asked.mb * (asked.ranks if asked.apart else 1) / seen.read_s),
     }
-    if asked.apart:
-        row["sent_mb_s"] = round(asked.ranks * asked.mb / seen.sent_s)
     for name, value in row.items():
         print(f"{name:20} {value}")
-    if asked.json:
-        asked.json.write_text(json.dumps(row) + "\n")
+    harness.write(asked.json, row)
 
 
 def measure(ranks: int, size: int, launcher: str, *, apart: bool) -> Seen:
@@ -111,86 +105,53 @@ def measure(ranks: int, size: int, launcher: str, *, apart: bool) -> Seen:
         array[:] = 1.0
         array.flush()
         began_at = time.monotonic()
-        process = subprocess.Popen(
-            command(folder, ranks, launcher),
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
-        began_to_send_at = sent_at = 0.0
-        while len(list(folder.glob("mapped.*"))) < ranks:
-            if not began_to_send_at and list(Path(node).glob("*/*/part-[1-9]*")):
-                began_to_send_at = time.monotonic()
-            if not sent_at and len(list(Path(node).glob("*/*/data"))) > ranks:
-                sent_at = time.monotonic()
-            if process.poll() is not None:
-                sys.exit(process.communicate()[1].decode())
-            time.sleep(0.02)
-        took_s = time.monotonic() - began_at
-        pids = list(processes_of(folder))
-        read = sum(number(pid, "io", "rchar:") for pid in pids)
-        pss = sum(number(pid, "smaps_rollup", "Pss:") << 10 for pid in pids)
-        lying = sum(path.stat().st_blocks * 512 for path in Path(node).rglob("*.npy"))
-        mapped = sum(mapped_share(pid, node) for pid in pids)
-        (folder / "gate").touch()
-        process.communicate()
-        left = list(Path(node).rglob("hpmpi-*"))
-        if process.returncode != 0 or left:
-            sys.exit(f"exit code {process.returncode}; left: {left}")
-        return Seen(pss, lying - mapped, read, took_s, sent_at - began_to_send_at)
+        began_to_read_at = read_at = 0.0
+        nodes = ranks if apart else 1
+
+        def all_have_it() -> bool:
+            nonlocal began_to_read_at, read_at
+            if not began_to_read_at and list(Path(node).rglob("read-*")):
+                began_to_read_at = time.monotonic()
+            if not read_at and len(list(Path(node).rglob("data"))) == nodes:
+                read_at = time.monotonic()
+            return len(list(folder.glob("mapped.*"))) >= ranks
+
+        with closing(harness.Program(command(folder, ranks, launcher), folder)) as program:
+            program.wait_until(all_have_it)
+            took_s = time.monotonic() - began_at
+            processes = program.processes()
+            read = sum_over(processes, lambda it: int(it.io_counters().read_chars))
+            pss = sum_over(processes, lambda it: int(it.memory_full_info().pss))
+            lying = sum(path.stat().st_blocks * 512 for path in Path(node).rglob("*.npy"))
+            mapped = sum_over(processes, lambda it: mapped_share(it, node))
+            (folder / "gate").touch()
+            program.wait()
+        if left := list(Path(node).rglob("hpmpi-*")):
+            sys.exit(f"left: {left}")
+        return Seen(pss, lying - mapped, read, took_s, read_at - began_to_read_at)
 
 
 def command(folder: Path, ranks: int, launcher: str) -> list[str]:
     """Say how to run the study."""
-    words = [sys.executable, "-m", "hpmpi", "run", str(folder / "study.toml")]
-    words += ["--out", str(folder / "out")]
+    study = folder / "study.toml"
     if launcher == "none":
-        return [*words, "--workers", str(ranks)]
-    mpirun = Path(sys.executable).parent / "mpirun"
-    flags = []
-    if shutil.which("ompi_info", path=str(mpirun.parent)):
-        flags = ["--oversubscribe", "--allow-run-as-root", "--bind-to", "none"]
-    return [str(mpirun), *flags, "-n", str(ranks + 1), *words]
+        return harness.hpmpi_run(study, "--workers", str(ranks))
+    return [*harness.mpirun(ranks + 1), *harness.hpmpi_run(study)]
 
 
-def processes_of(folder: Path) -> Iterator[int]:
-    """Find the processes of a run: those that name its folder, and all that they have started."""
-    parents = {}
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            stat = (process / "stat").read_text().rpartition(")")[2].split()
-            parents[int(process.name)] = int(stat[1])
-            if os.fsencode(folder) in (process / "cmdline").read_bytes():
-                found.append(int(process.name))
-    for pid in found:  # grows meanwhile
-        found += [
-            child for child, parent in parents.items() if parent == pid and child not in found
-        ]
-    return iter(found)
-
-
-def mapped_share(pid: int, node: str) -> int:
-    """Sum a process's share of what lies in a folder."""
-    total, ours = 0, False
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
-            words = line.split()
-            if not words[0].endswith(":"):
-                ours = words[-1].startswith(node)
-            elif ours and words[0] == "Pss:":
-                total += int(words[1]) << 10
+def sum_over(processes: list[psutil.Process], number_of: Callable[[psutil.Process], int]) -> int:
+    """Sum what the kernel knows of processes; of one that has just ended, that is nothing."""
+    total = 0
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            total += number_of(process)
     return total
 
 
-def number(pid: int, file: str, name: str) -> int:
-    """Read a number that the kernel has of a process; 0 if it has just ended."""
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/{file}").read_text().splitlines():
-            words = line.split()
-            if words[0] == name:
-                return int(words[1])
-    return 0
+def mapped_share(process: psutil.Process, node: str) -> int:
+    """Sum a process's share of what lies in a folder."""
+    maps = process.memory_maps(grouped=False)
+    return sum(each.pss for each in maps if each.path.startswith(node))
 
 
 if __name__ == "__main__":

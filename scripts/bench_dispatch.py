@@ -1,6 +1,7 @@
 """How many no-op trials a second hpmpi hands out to four workers, beside others that could.
 
-python scripts/bench_dispatch.py [--trials 2000 20000] [--repetitions 5] [--json FILE]
+python scripts/bench_dispatch.py [--trials 2000 20000] [--only NAME ...]
+    [--repetitions 5] [--json FILE] [--against DIR]
 
 hpmpi runs as users run it: by mpirun, with journal, checkpoint and log. Its time is that in its
 journal from when all ranks are at work to the last result; that of the others, whose workers are
@@ -11,22 +12,20 @@ recommend for single trials, and no trial is dearer than another. Slow ones get 
 favours them: they get slower. Those that are not installed are left out (`pip install .[bench]`).
 """
 
-import argparse
-import importlib.util
-import json
-import os
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).parent.parent
-MPIRUN = [str(Path(sys.executable).parent / "mpirun"), "-n", "5"]
+import harness
+from contenders import WORKERS
+
+from hpmpi.model.records import Assigned, Result
 
 STUDY = """
 objective = "contenders.py:objective"
@@ -59,6 +58,17 @@ TARGETS = [
 ]
 """Who is to be how many times as fast as whom."""
 
+BETTER = {"hpmpi.*, rate$": harness.MORE}
+
+COLUMNS = {
+    "per second": (12, ",.0f"),
+    "lowest": (9, ",.0f"),
+    "highest": (9, ",.0f"),
+    "of MPICommExecutor": (20, ".2f"),
+    "whole, s": (10, ".1f"),
+    "CPU, s": (8, ".1f"),
+}
+
 
 class Timing(NamedTuple):
     """Trials a second while trials were handed out; seconds and CPU seconds with start and end."""
@@ -71,43 +81,33 @@ class Timing(NamedTuple):
 def run_ours(isolation: str, method: str, trials: int) -> float:
     """Run a study; return its jobs a second."""
     with tempfile.TemporaryDirectory() as folder:
-        study = Path(folder) / "study.toml"
-        study.write_text(STUDY + (ASHA if method == "asha" else ""))
-        (Path(folder) / "contenders.py").symlink_to(ROOT / "scripts" / "contenders.py")
+        text = STUDY + (ASHA if method == "asha" else "")
+        study = harness.study(Path(folder), text, "contenders.py")
         changes = (f"run.isolation={isolation}", f"stop.max_trials={trials}")
         sets = [word for change in changes for word in ("--set", change)]
-        out = Path(folder) / "out"
-        run([*MPIRUN, sys.executable, "-m", "hpmpi", "run", str(study), "--out", str(out), *sets])
-        rows = [json.loads(line) for line in (out / "journal.jsonl").open()]
-    first = {row["rank"]: row["at"] for row in reversed(rows) if row["type"] == "assigned"}
+        harness.run([*harness.mpirun(WORKERS + 1), *harness.hpmpi_run(study, *sets)])
+        decisions = harness.decisions_of(study)
+    first = {it.rank: it.at for it in reversed(decisions) if isinstance(it, Assigned)}
     warm_at = max(first.values())
-    ended = [row["at"] for row in rows if row["type"] == "result" and row["at"] > warm_at]
+    ended = [it.at for it in decisions if isinstance(it, Result) and it.at > warm_at]
     return len(ended) / (ended[-1] - warm_at)
 
 
 def run_other(name: str, trials: int) -> float:
     """Run a contender; return its trials a second."""
-    launcher = MPIRUN if name in UNDER_MPI else []
+    launcher = harness.mpirun(WORKERS + 1) if name in UNDER_MPI else []
     trials = min(trials, MOST_TRIALS.get(name, trials))
-    program = [sys.executable, str(ROOT / "scripts" / "contenders.py"), name, str(trials)]
-    said = run([*launcher, *program])
+    program = [sys.executable, str(harness.ROOT / "scripts" / "contenders.py"), name, str(trials)]
+    said = harness.run([*launcher, *program])
     took_s = next(line for line in said.splitlines() if line.startswith("took ")).split()[1]
     return trials / float(took_s)
-
-
-def run(command: list[str]) -> str:
-    """Run a program, which must end well; return what it prints."""
-    env = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
-    return done.stdout
 
 
 def time_one(name: str, trials: int) -> Timing:
     """Run who has this name."""
     began_at, before = time.perf_counter(), cpu_s()
     rate = run_ours(*OURS[name], trials) if name in OURS else run_other(name, trials)
+    print(f"{trials} trials: {name} {rate:.0f}/s", file=sys.stderr)
     return Timing(rate, time.perf_counter() - began_at, cpu_s() - before)
 
 
@@ -117,74 +117,46 @@ def cpu_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def compare(trials: int, names: list[str], repetitions: int) -> dict[str, list[Timing]]:
-    """Time all, turn by turn, every other time in the opposite order."""
-    timings = defaultdict(list)
-    for repetition in range(repetitions):
-        for name in names[:: -1 if repetition % 2 else 1]:
-            timings[name].append(time_one(name, trials))
-            rate = timings[name][-1].rate
-            print(f"{trials} trials, {repetition + 1}: {name} {rate:.0f}/s", file=sys.stderr)
-    return timings
-
-
 def ratio(timings: dict[str, list[Timing]], name: str, other: str) -> float:
     """Tell how many times as fast one is as another: the median over the repetitions."""
     pairs = zip(timings[name], timings[other], strict=True)
     return statistics.median(ours.rate / theirs.rate for ours, theirs in pairs)
 
 
-def table(trials: int, timings: dict[str, list[Timing]]) -> str:
+def summary(trials: int, timings: dict[str, list[Timing]]) -> Iterator[str]:
     """Sum up the repetitions."""
-    lines = [f"{trials} trials, 4 workers", f"{'':28}{'per second':>12}{'lowest':>9}{'highest':>9}"]
-    lines[1] += f"{'of MPICommExecutor':>20}{'whole, s':>10}{'CPU, s':>8}"
+    rows = {}
     for name, each in timings.items():
-        rates = [one.rate for one in each]
-        whole, cpu = (statistics.median(column) for column in list(zip(*each, strict=True))[1:])
-        share = ratio(timings, name, "MPICommExecutor")
-        lines.append(
-            f"{name:28}{statistics.median(rates):12,.0f}{min(rates):9,.0f}{max(rates):9,.0f}"
-            f"{share:20.2f}{whole:10.1f}{cpu:8.1f}"
-        )
+        rates, wholes, cpus = zip(*each, strict=True)
+        beside = ratio(timings, name, "MPICommExecutor")
+        middle, whole_s, cpu_s = map(statistics.median, (rates, wholes, cpus))
+        rows[name] = (middle, min(rates), max(rates), beside, whole_s, cpu_s)
+    yield f"{trials} trials, {WORKERS} workers"
+    yield from harness.table(COLUMNS, rows, first=28)
     for name, other, least in TARGETS:
         if name in timings and other in timings:
-            times = ratio(timings, name, other)
-            verdict = "reached" if times >= least else "missed"
-            lines.append(f"{name} / {other}: {times:.2f}, wanted {least:g}: {verdict}")
-    return "\n".join(lines)
-
-
-def installed(names: list[str]) -> list[str]:
-    """Leave out what is not there, with a word."""
-    missing = [name for name in names if not find(PACKAGES.get(name, "json"))]
-    for name in missing:
-        print(f"{name} is left out: {PACKAGES[name]} is not installed", file=sys.stderr)
-    return [name for name in names if name not in missing]
-
-
-def find(package: str) -> bool:
-    """Tell whether a package is there."""
-    return importlib.util.find_spec(package) is not None
+            yield f"{name} / {other}: {harness.verdict(ratio(timings, name, other), least)}"
 
 
 def main() -> None:
     """Time, and tell."""
-    parser = argparse.ArgumentParser(description="Trials a second, beside others.")
-    parser.add_argument("--trials", type=int, nargs="+", default=[2000, 20_000])
-    parser.add_argument("--repetitions", type=int, default=5, metavar="N", help="default: 5")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="beside MPICommExecutor")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    options = parser.parse_args()
     everybody = [*OURS, *UNDER_MPI, *PACKAGES]
-    wanted = [*options.only, "MPICommExecutor"] if options.only else everybody
-    names = installed([name for name in everybody if name in wanted])
-    told = {}
-    for trials in options.trials:
-        timings = compare(trials, names, options.repetitions)
-        told[trials] = {name: [one._asdict() for one in each] for name, each in timings.items()}
-        print(table(trials, timings), end="\n\n", flush=True)
-    if options.json:
-        options.json.write_text(json.dumps(told, indent=1) + "\n")
+    options = harness.Options(__doc__, repetitions=5)
+    add = options.add_argument
+    add("--trials", type=harness.count(WORKERS), nargs="+", default=[2000, 20_000], metavar="N")
+    only = "beside MPICommExecutor: " + ", ".join(everybody)
+    add("--only", nargs="+", choices=everybody, default=everybody, metavar="NAME", help=only)
+    asked = options.read(BETTER, narrow=["--only", *OURS])
+    wanted = {*asked.only, "MPICommExecutor"}
+    there = harness.installed({name: PACKAGES[name] for name in PACKAGES if name in wanted})
+    names = [name for name in [*OURS, *UNDER_MPI, *there] if name in wanted]
+    report = {}
+    for trials in asked.trials:
+        measures = {name: partial(time_one, name, trials) for name in names}
+        timings = harness.turns(measures, asked.repetitions)
+        report[trials] = {name: [one._asdict() for one in each] for name, each in timings.items()}
+        print(*summary(trials, timings), sep="\n", end="\n\n", flush=True)
+    harness.write(asked.json, report)
 
 
 if __name__ == "__main__":

@@ -13,22 +13,19 @@ first job handed out to the last result is compared with what the trials sleep.
 """
 
 import argparse
-import json
+import math
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from heapq import heappop, heappush
 from pathlib import Path
 from random import Random as Generator
 from typing import NamedTuple
 
-ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
-
+import harness
 from bench_flat import METHODS, measure
 from sleepers import loss
 
@@ -43,6 +40,7 @@ from hpmpi.master.searchers.random import Random
 from hpmpi.model.dimensions import Float
 from hpmpi.model.events import Heard, Tell
 from hpmpi.model.messages import Assign, Beat, Finished, Ready, Report
+from hpmpi.model.records import Assigned, Result
 from hpmpi.model.space import Space
 from hpmpi.model.trial import Goal
 from hpmpi.transports import Transport
@@ -66,8 +64,6 @@ PING_BYTES = 160
 SETTLE_S = 0.1
 """How ping is played: how often, how many messages a rank at a time, and how long until they are
 answered."""
-
-MPIRUN = [str(Path(sys.executable).parent / "mpirun")]
 
 NAPS = """
 objective = "sleepers.py:lasting"
@@ -130,12 +126,12 @@ class Rank0:
         began_at, cpu_s, heard = self._free_at, time.process_time(), self._heard
         self._pass(warm_s + steady_s)
         took_s, ranks = self._free_at - began_at, len(self._asked_at)
-        delays = sorted(self._delays)
+        delays = sorted(self._delays) or [math.nan]
         return Cell(
             utilisation=1 - self._spent["idle"] / (ranks * took_s),
             load=(self._spent["result"] + self._spent["beat"]) / took_s,
             beats=self._spent["beat"] / took_s,
-            per_s=len(delays) / took_s,
+            per_s=len(self._delays) / took_s,
             delay_ms=statistics.median(delays) * 1e3,
             worst_ms=delays[int(0.99 * len(delays))] * 1e3,
             handle_us=(time.process_time() - cpu_s) / (self._heard - heard) * 1e6,
@@ -196,7 +192,7 @@ def measured_costs(method: str, ranks: int, message_s: float) -> Costs:
 
 def measured_message() -> float:
     """Measure what rank 0 spends in MPI on a message that comes in, and one that leaves."""
-    command = [*MPIRUN, "-n", str(PING_RANKS + 1), sys.executable, __file__, "--ping"]
+    command = [*harness.mpirun(PING_RANKS + 1), sys.executable, __file__, "--ping"]
     # Rank 0 leaves without MPI_Finalize, as in a run: what mpirun says of that is no matter.
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return float(done.stdout.split()[0])
@@ -242,92 +238,77 @@ def serve_pings(transport: Transport) -> float:
 def real(ranks: int, isolation: str, trial_s: float, each: int) -> float:
     """Have ranks sleep; return the wall time over what the trials of each sleep."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        study = NAPS.format(trial_s=trial_s, trials=ranks * each, isolation=isolation)
-        (folder / "study.toml").write_text(study)
-        (folder / "sleepers.py").symlink_to(ROOT / "scripts" / "sleepers.py")
-        words = ["-m", "hpmpi", "run", str(folder / "study.toml"), "--out", str(folder / "out")]
-        ran([*MPIRUN, "-n", str(ranks + 1), sys.executable, *words])
-        rows = [json.loads(line) for line in (folder / "out" / "journal.jsonl").open()]
-    assigned = [row["at"] for row in rows if row["type"] == "assigned"]
-    results = [row["at"] for row in rows if row["type"] == "result"]
+        text = NAPS.format(trial_s=trial_s, trials=ranks * each, isolation=isolation)
+        study = harness.study(Path(name), text)
+        harness.run([*harness.mpirun(ranks + 1), *harness.hpmpi_run(study)])
+        decisions = harness.decisions_of(study)
+    results = [it.at for it in decisions if isinstance(it, Result)]
     assert len(results) == ranks * each, "all trials have their results"
-    return (max(results) - min(assigned)) / (trial_s * each)
-
-
-def ran(command: list[str]) -> str:
-    """Run a program, which must end well; return what it prints."""
-    env = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
-    return done.stdout
+    began_at = min(it.at for it in decisions if isinstance(it, Assigned))
+    return (max(results) - began_at) / (trial_s * each)
 
 
 # -- what is told ---------------------------------------------------------------------------------
 
 
-def cells(
-    options: argparse.Namespace, costs: dict[tuple[str, int], Costs]
-) -> Iterator[tuple[str, Cell]]:
-    """Let all numbers of ranks work, and print what comes of it."""
-    print(f"{'':26}{'ranks busy':>11}{'rank 0 busy':>12}{'by beats':>10}{'results/s':>11}", end="")
-    print(f"{'delay, ms':>11}{'99 %':>8}{'Master, us':>12}")
-    for method, ranks, trial_s in (
-        (method, ranks, trial_s)
+COLUMNS = {
+    "ranks busy": (11, ".2%"),
+    "rank 0 busy": (12, ".2%"),
+    "by beats": (10, ".2%"),
+    "results/s": (11, ",.0f"),
+    "delay, ms": (11, ".2f"),
+    "99 %": (8, ".1f"),
+    "Master, us": (12, ".1f"),
+}
+
+
+def simulated(ranks: list[int], trials_s: list[float]) -> dict[str, object]:
+    """Measure what things cost, let all numbers of ranks work, and print what comes of it."""
+    message_s = measured_message()
+    print(f"MPI takes {message_s * 1e6:.1f} us for a message heard and one sent")
+    costs = {
+        (method, number): measured_costs(method, number, message_s)
         for method in METHODS
-        for ranks in options.ranks
-        for trial_s in options.trial_s
-    ):
-        rank0 = Rank0(method, ranks, trial_s, costs[method, ranks])
-        cell = rank0.run(WARM * trial_s, STEADY * trial_s)
-        title = f"{method}, {ranks} x {trial_s:g} s"
-        print(
-            f"{title:26}{cell.utilisation:11.2%}{cell.load:12.2%}{cell.beats:10.2%}"
-            f"{cell.per_s:11,.0f}{cell.delay_ms:11.2f}{cell.worst_ms:8.1f}{cell.handle_us:12.1f}",
-            flush=True,
+        for number in ranks
+    }
+    cells = {
+        f"{method}, {number} x {trial_s:g} s": Rank0(method, number, trial_s, cost).run(
+            WARM * trial_s, STEADY * trial_s
         )
-        yield title, cell
+        for (method, number), cost in costs.items()
+        for trial_s in trials_s
+    }
+    print(*harness.table(COLUMNS, cells, first=26), sep="\n")
+    most = max(cell.beats for cell in cells.values())
+    verdict = "reached" if most <= BEAT_SHARE else "missed"
+    print(f"heartbeats take {most:.2%} at most, wanted {BEAT_SHARE:.0%}: {verdict}", flush=True)
+    told: dict[str, object] = {
+        f"{method}, {number}": cost._asdict() for (method, number), cost in costs.items()
+    }
+    return {**{title: cell._asdict() for title, cell in cells.items()}, "costs": told}
 
 
 def main() -> None:
     """Measure, simulate, and tell."""
-    parser = argparse.ArgumentParser(description="How far one master goes.")
-    parser.add_argument("--ranks", type=int, nargs="*", default=[64, 500, 1000, 10_000])
-    parser.add_argument("--trial-s", type=float, nargs="+", default=[1, 10, 60])
-    parser.add_argument("--real", type=int, nargs="*", default=[], metavar="N")
-    parser.add_argument("--each", type=int, default=4, help="trials a real rank; default: 4")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--ping", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.ping:
+    options = harness.Options(__doc__)
+    add, count = options.add_argument, harness.count()
+    add("--ranks", type=count, nargs="*", default=[64, 500, 1000, 10_000], metavar="N")
+    add("--trial-s", type=harness.seconds(0.01), nargs="+", default=[1, 10, 60], metavar="S")
+    add("--real", type=count, nargs="*", default=[], metavar="N")
+    add("--each", type=count, default=4, metavar="N", help="trials a real rank; default: 4")
+    add("--ping", action="store_true", help=argparse.SUPPRESS)
+    asked = options.read()
+    if asked.ping:
         ping()
-    told: dict[str, object] = {}
-    if options.ranks:
-        message_s = measured_message()
-        print(f"MPI takes {message_s * 1e6:.1f} us for a message heard and one sent")
-        costs = {
-            (method, ranks): measured_costs(method, ranks, message_s)
-            for method in METHODS
-            for ranks in options.ranks
-        }
-        found = dict(cells(options, costs))
-        most = max(cell.beats for cell in found.values())
-        verdict = "reached" if most <= BEAT_SHARE else "missed"
-        print(f"heartbeats take {most:.2%} at most, wanted {BEAT_SHARE:.0%}: {verdict}")
-        told = {title: cell._asdict() for title, cell in found.items()}
-        told["costs"] = {
-            f"{method}, {ranks}": cost._asdict() for (method, ranks), cost in costs.items()
-        }
-    for ranks in options.real:
+    report = simulated(asked.ranks, asked.trial_s) if asked.ranks else {}
+    for ranks in asked.real:
         for isolation in ("none", "process"):
-            over = real(ranks, isolation, options.trial_s[0], options.each)
-            told[f"{ranks} real, {isolation}"] = over
+            over = real(ranks, isolation, asked.trial_s[0], asked.each)
+            report[f"{ranks} real, {isolation}"] = over
             verdict = "reached" if over <= MOST_OVER else "missed"
             print(f"{ranks} real ranks, isolation {isolation}: {over:.3f} ", end="")
             print(f"of what trials sleep, wanted {MOST_OVER:g}: {verdict}", flush=True)
-    if options.json:
-        options.json.write_text(json.dumps(told, indent=1) + "\n")
+    harness.write(asked.json, report)
 
 
 if __name__ == "__main__":

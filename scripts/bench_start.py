@@ -1,6 +1,6 @@
 """How long a run takes to begin, and what its start asks of a file system.
 
-python scripts/bench_start.py [--ranks 10] [--repetitions 7] [--json FILE]
+python scripts/bench_start.py [--ranks 10] [--repetitions 7] [--json FILE] [--against DIR]
 
 - Start: from mpirun to the begin of the first trial, and of every worker's first, by the clocks of
   the objectives, which are one on one machine; beside all of `mpirun ... import MPI`, turn by turn.
@@ -9,13 +9,8 @@ python scripts/bench_start.py [--ranks 10] [--repetitions 7] [--json FILE]
   pays for it: every look-up, those of what is not there too, may be a question to its server.
 """
 
-import argparse
-import json
-import os
 import re
 import shutil
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,8 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).parent.parent
-MPIRUN = str(Path(sys.executable).parent / "mpirun")
+import harness
+
 MPI = [sys.executable, "-c", "from mpi4py import MPI"]
 WANTED_S = 1.0
 TRIAL_S = 1.0
@@ -43,6 +38,11 @@ OWNERS = {
     "Python": "/lib/python3|/libpython|/bin/python|pyvenv.cfg",
 }
 """Whose a path is: the first that fits; what fits none is the system's, or the run's own."""
+
+BETTER = {
+    "^start, (first|all)_s$": harness.LESS,
+    "^files, (rank 0|guard|worker|its).*, (hpmpi|other packages|Python), looked_up$": harness.LESS,
+}
 
 
 class Start(NamedTuple):
@@ -70,43 +70,35 @@ class Use(NamedTuple):
 
 def command(folder: Path, ranks: int) -> list[str]:
     """Write a study of a trial for each worker; return what runs it."""
-    (folder / "sleepers.py").symlink_to(ROOT / "scripts" / "sleepers.py")
-    study = folder / "study.toml"
-    study.write_text(
-        'objective = "sleepers.py:napping"\nmetric = "loss"\n'
-        '[space]\nx = { type = "float", low = 0, high = 1 }\n'
-        f"[stop]\nmax_trials = {ranks - 1}\n[objective_args]\ns = {TRIAL_S}\n"
+    return harness.hpmpi_run(
+        harness.study(
+            folder,
+            'objective = "sleepers.py:napping"\nmetric = "loss"\n'
+            '[space]\nx = { type = "float", low = 0, high = 1 }\n'
+            f"[stop]\nmax_trials = {ranks - 1}\n[objective_args]\ns = {TRIAL_S}\n",
+        )
     )
-    return [sys.executable, "-m", "hpmpi", "run", str(study), "--out", str(folder / "out")]
 
 
-def run(words: list[str]) -> float:
-    """Run a program, which must end well; return the seconds that it took."""
+def timed(words: list[str]) -> float:
+    """Run a program; return the seconds that it took."""
     began_at = time.monotonic()
-    env = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{' '.join(words)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
+    harness.run(words)
     return time.monotonic() - began_at
-
-
-def mpirun(ranks: int, *words: str) -> list[str]:
-    """Start so many ranks of a program."""
-    return [MPIRUN, "-n", str(ranks), *words]
 
 
 def start(ranks: int) -> Start:
     """Start a study, and the bare MPI."""
+    mpirun = harness.mpirun(ranks)
     with tempfile.TemporaryDirectory() as name:
-        words = mpirun(ranks, *command(Path(name), ranks))
+        words = [*mpirun, *command(Path(name), ranks)]
         began_at = time.monotonic()
-        run(words)
-        rows = [json.loads(line) for line in (Path(name) / "out" / "journal.jsonl").open()]
-    results = [row for row in rows if row["type"] == "result"]
+        harness.run(words)
+        results = harness.results_of(Path(name) / "study.toml")
     first: dict[int, float] = {}
-    for row in sorted(results, key=lambda row: row["metrics"]["began_at"]):
-        first.setdefault(row["rank"], row["metrics"]["began_at"] - began_at)
-    return Start(min(first.values()), max(first.values()), run(mpirun(ranks, *MPI)))
+    for result in sorted(results, key=lambda each: each.metrics["began_at"]):
+        first.setdefault(result.rank, result.metrics["began_at"] - began_at)
+    return Start(min(first.values()), max(first.values()), timed([*mpirun, *MPI]))
 
 
 def files() -> dict[str, dict[str, Use]]:
@@ -114,7 +106,7 @@ def files() -> dict[str, dict[str, Use]]:
     with tempfile.TemporaryDirectory() as name:
         words = command(Path(name), 2)
         ranks = [["strace", *TRACE, "-o", f"{name}/{rank}", *words] for rank in "01"]
-        run([*mpirun(1, *ranks[0]), ":", "-n", "1", *ranks[1]])
+        harness.run([*harness.mpirun(1), *ranks[0], ":", "-n", "1", *ranks[1]])
         traces = {rank: dict(read_traces(Path(name), rank)) for rank in "01"}
         leader, worker = (lineage(traces[rank]) for rank in "01")
         return {
@@ -128,7 +120,7 @@ def files() -> dict[str, dict[str, Use]]:
 
 def bare(folder: Path) -> dict[str, Use]:
     """Trace one rank that only imports MPI."""
-    run(mpirun(1, "strace", *TRACE, "-o", f"{folder}/mpi", *MPI))
+    harness.run([*harness.mpirun(1), "strace", *TRACE, "-o", f"{folder}/mpi", *MPI])
     return use([line for trace in dict(read_traces(folder, "mpi")).values() for line in trace])
 
 
@@ -189,58 +181,54 @@ def is_disk(path: str) -> bool:
 
 def owner(path: str) -> str:
     """Tell whose a file is."""
-    plain = path.replace(str(ROOT / "hpmpi"), "/hpmpi/")
+    plain = path.replace(str(harness.ROOT / "hpmpi"), "/hpmpi/")
     return next((name for name, sign in OWNERS.items() if re.search(sign, plain)), "the rest")
 
 
-def show_start(ranks: int, starts: list[Start]) -> None:
-    """Print medians."""
+def sum_up(ranks: int, starts: list[Start]) -> Iterator[str]:
+    """Write medians."""
     first, every, mpi = ([*column] for column in zip(*starts, strict=True))
-    extra = [one.first_s - one.mpi_s for one in starts]
     name = f"mpirun -n {ranks}"
     for told, values in {
         f"{name}: s to the first trial": first,
         f"{name}: s to the last worker's first trial": every,
         f"{name} python -c 'from mpi4py import MPI': s, all of it": mpi,
-        f"the first trial's difference, s; wanted <= {WANTED_S:g}": extra,
+        f"the first trial's difference, s; wanted <= {WANTED_S:g}": [
+            one.first_s - one.mpi_s for one in starts
+        ],
     }.items():
-        numbers = f"{statistics.median(values):8.3f}  ({min(values):.3f} to {max(values):.3f})"
-        print(f"{told:64}{numbers}")
+        yield harness.spread(told, values, digits=3, first=64)
 
 
-def show_files(traced: dict[str, dict[str, Use]]) -> None:
-    """Print a table."""
+def table(traced: dict[str, dict[str, Use]]) -> Iterator[str]:
+    """Write what each process uses, and of that what is whose."""
     heads = ("files", "look-ups", "missing", "KiB read", "KiB in all")
-    print(f"\n{'':44}{''.join(f'{head:>11}' for head in heads)}")
+    yield f"{'':44}{''.join(f'{head:>11}' for head in heads)}"
     for process, by_owner in traced.items():
-        rows = {process: sum(by_owner.values(), Use())} | {
-            f"    {k}": v for k, v in by_owner.items()
-        }
+        rows = {process: sum(by_owner.values(), Use())}
+        rows |= {f"    {owner}": used for owner, used in by_owner.items()}
         for name, one in rows.items():
             numbers = (*one[:3], one.read_bytes >> 10, one.size_bytes >> 10)
-            print(f"{name:44}{''.join(f'{number:11,}' for number in numbers)}")
+            yield f"{name:44}{''.join(f'{number:11,}' for number in numbers)}"
 
 
 def main() -> None:
     """Measure, and tell."""
-    parser = argparse.ArgumentParser(description="How long a run takes to begin.")
-    parser.add_argument("--ranks", type=int, default=10, metavar="N", help="default: 10")
-    parser.add_argument("--repetitions", type=int, default=7, metavar="N", help="default: 7")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    options = parser.parse_args()
-    start(options.ranks)  # warm files
-    starts = [start(options.ranks) for _ in range(options.repetitions)]
-    show_start(options.ranks, starts)
+    options = harness.Options(__doc__, repetitions=7)
+    told = "default: 10"
+    options.add_argument("--ranks", type=harness.count(2), default=10, metavar="N", help=told)
+    asked = options.read(BETTER)
+    start(asked.ranks)  # warm files
+    starts = [start(asked.ranks) for _ in range(asked.repetitions)]
+    print(*sum_up(asked.ranks, starts), sep="\n", flush=True)
     traced = {}
     if shutil.which("strace"):
         traced = files()
-        show_files(traced)
+        print("", *table(traced), sep="\n")
     else:
         print("what is read at start is left out: strace is not installed", file=sys.stderr)
-    if options.json:
-        told = {process: {k: v._asdict() for k, v in by.items()} for process, by in traced.items()}
-        report = {"start": [one._asdict() for one in starts], "files": told}
-        options.json.write_text(json.dumps(report, indent=1) + "\n")
+    report = {process: {k: v._asdict() for k, v in by.items()} for process, by in traced.items()}
+    harness.write(asked.json, {"start": [one._asdict() for one in starts], "files": report})
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 Prints the seconds from the first trial to the last. Workers are warm by then: all have done one.
 """
 
+import argparse
 import random
 import sys
 import tempfile
@@ -149,6 +150,10 @@ CONTENDERS = {
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent))
-    took_s = CONTENDERS[sys.argv[1]](int(sys.argv[2]))
+    parser = argparse.ArgumentParser(description="Time one of them.")
+    parser.add_argument("name", choices=CONTENDERS)
+    parser.add_argument("trials", type=int)
+    asked = parser.parse_args()
+    took_s = CONTENDERS[asked.name](asked.trials)
     if took_s is not None:
         print(f"took {took_s}", flush=True)

@@ -13,7 +13,6 @@ A test that fails without the change as well says nothing, and is left out.
 Whether a change that survives matters is for people to judge: some change nothing that is promised.
 """
 
-import argparse
 import ast
 import io
 import os
@@ -27,6 +26,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
+from harness import Words, count
 from mutants import Change, drawn, module_of
 
 ROOT = Path(__file__).parents[1]
@@ -183,9 +183,9 @@ def imported(text: bytes) -> Iterator[str]:
 
 def main() -> None:
     """Draw, ask, tell."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = Words(__doc__)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--mutants", type=int, default=60, help="how many lines are changed")
+    parser.add_argument("--mutants", type=count(), default=60, help="how many lines are changed")
     parser.add_argument("--only", action="append", default=[], metavar="MODULE")
     parser.add_argument("--near", action="store_true", help="ask only tests that import the module")
     parser.add_argument("--list", action="store_true", help="only draw")
@@ -197,6 +197,8 @@ def main() -> None:
         for file, text in tests.tree.items()
         if file.startswith("hpmpi/") and file.endswith(".py") and is_wanted(file, told.only)
     }
+    if not package:
+        parser.error(f"no module is named {' or '.join(told.only)}")
     mutants = drawn(package, told.seed, told.mutants)
     if told.list:
         print(*mutants, sep="\n")

@@ -28,6 +28,8 @@ from hpmpi.views.run_view import look
 from tests.slurm.allocations import as_user
 from tests.slurm.cluster import missing, temporary
 
+BAD_INPUT = 2
+
 
 def main() -> None:
     """Time it on so many nodes, one after the other."""
@@ -41,7 +43,8 @@ def main() -> None:
         try:
             rows = [timed(nodes, options) for nodes in options.nodes]
         except HpmpiError as error:
-            sys.exit(f"nodes.py: {error}")
+            print(f"nodes.py: {error}", file=sys.stderr)
+            sys.exit(BAD_INPUT)
     print(json.dumps(rows, indent=2) if options.json else table(rows))
     print()
     print(show.text(look(folder_of(options, options.nodes[-1])), top=3))

@@ -6,7 +6,6 @@ The worlds take turns, so that each gets its share of the time. Exits with 1 if 
 that did is told with the command that shows it. Ctrl-C ends it early, and tells what was done.
 """
 
-import argparse
 import os
 import signal
 import sys
@@ -15,12 +14,11 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from itertools import islice
-from pathlib import Path
 from typing import NamedTuple
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+from harness import Words, count, seconds
 
-from hpmpi.guard.guard import die_with_parent
+from hpmpi.guard.process_tree import die_with_parent
 from hpmpi.model.records import Started
 from tests.harness.simulate import WORLDS, simulate
 
@@ -81,10 +79,12 @@ def table(worlds: list[str], told: list[Story]) -> Iterator[str]:
 
 def main() -> int:
     """Soak; return the exit code."""
-    parser = argparse.ArgumentParser(description="Simulate many studies in every world.")
-    parser.add_argument("--minutes", type=float, required=True, help="begin none after that")
+    parser = Words(__doc__)
+    parser.add_argument(
+        "--minutes", type=seconds(0.01), required=True, help="begin none after that"
+    )
     parser.add_argument("--first", type=int, default=0, metavar="SEED", help="default: 0")
-    parser.add_argument("--seeds", type=int, default=1000, metavar="N", help="default: 1000")
+    parser.add_argument("--seeds", type=count(), default=1000, metavar="N", help="default: 1000")
     parser.add_argument("--world", choices=WORLDS, nargs="+", default=list(WORLDS))
     options = parser.parse_args()
     seeds = range(options.first, options.first + options.seeds)

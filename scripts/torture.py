@@ -23,7 +23,7 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+from harness import Words, count, seconds
 
 from tests.harness.runs import IS_OPEN_MPI
 from tests.harness.torture_checks import check, figures
@@ -139,12 +139,12 @@ class Torture:
 
 def main() -> int:
     """Read the options; torture; say what is wrong."""
-    top = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    top = Words(__doc__)
     top.add_argument("--seed", type=int, default=0)
-    top.add_argument("--minutes", type=float, default=2.0)
-    top.add_argument("--seconds", type=float, help="instead of --minutes")
-    top.add_argument("--ranks", type=int, default=8, help="rank 0 included")
-    top.add_argument("--trials", type=int, default=500)
+    top.add_argument("--minutes", type=seconds(0.01), default=2.0)
+    top.add_argument("--seconds", type=seconds(1), help="instead of --minutes")
+    top.add_argument("--ranks", type=count(2), default=8, help="rank 0 included")
+    top.add_argument("--trials", type=count(), default=500)
     top.add_argument("--folder", type=Path, help="where the studies go, and stay")
     top.add_argument("--workers", action="store_true", help="without MPI")
     top.add_argument("--verbose", action="store_true", help="tell each fault")

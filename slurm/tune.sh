@@ -1,8 +1,7 @@
 #!/bin/bash
 # Run a study to its end: through the time limit, preemption and dead nodes.
 #
-#   sbatch slurm/tune.sh STUDY.toml [options of hpmpi launch]
-#   sbatch --nodes=8 --time=12:00:00 --array=0-4 slurm/tune.sh STUDY.toml
+#   sbatch [OPTIONS OF sbatch] THIS_SCRIPT [ARGUMENTS OF hpmpi launch]
 #
 # What is here can be said on sbatch's command line as well; slurm/README.md says what each is for.
 #
@@ -19,8 +18,7 @@
 
 trap '' USR1  # until hpmpi listens
 
-# Modules and the environment: `python` must be one that has hpmpi, on all nodes.
-#
+# Modules and the environment, with a Python that has hpmpi, on all nodes:
 # module load python openmpi
 # source "$HOME/venvs/hpmpi/bin/activate"
 

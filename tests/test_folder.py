@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
 def test_each_attempt_works_in_a_folder_of_its_own(folder: Path) -> None:
     with child_of(welcome(folder, "it.py:solve", own_folder=True)) as rig:
         for attempt in (1, 2):
-            rig.child.assign(order(7, attempt=attempt, x=attempt))
+            rig.assign(order(7, attempt=attempt, x=attempt))
             assert rig.until(Finished).metrics == {"loss": attempt, "is": 1.0}
     for attempt in (1, 2):
         assert (
@@ -58,7 +58,7 @@ def test_a_folder_is_made_when_it_is_asked_for_and_has_nothing_of_a_lost_attempt
     with child_of(welcome(folder, "it.py:ask")) as rig:
         assert rig.do(x=0) == Finished(0, 0, 1, {"loss": 1.0})
     with child_of(welcome(folder)) as rig:
-        rig.child.assign(order(1, x=0))
+        rig.assign(order(1, x=0))
         rig.until(Finished)
     assert [path.name for path in (folder / "trials").iterdir()] == ["0"]
 

@@ -18,6 +18,7 @@ import tomli_w
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import hpmpi.study.checks
 import hpmpi.study.settings
 from hpmpi.errors import HpmpiError
 from hpmpi.history import tables
@@ -30,7 +31,7 @@ from hpmpi.storage import run_folder
 from hpmpi.storage.recovery import jobs_of
 from hpmpi.storage.repair import repair
 from hpmpi.study import changes, toml
-from hpmpi.views import export, show
+from hpmpi.views import export, show, show_json
 from hpmpi.views.run_view import look, stored_study, sum_up
 from tests.harness.runs import ROOT
 from tests.harness.shelf import checkpoint
@@ -97,7 +98,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def read(folder: Path, text: str) -> hpmpi.study.settings.Settings:
     """Read a study file."""
     (folder / "study.toml").write_text(text, encoding="utf-8", errors="surrogateescape")
-    return hpmpi.study.settings.read(folder / "study.toml", [])
+    return hpmpi.study.checks.read(folder / "study.toml", [])
 
 
 def decisions(study: hpmpi.study.settings.Settings, jobs: Jobs) -> list[Decision]:
@@ -128,7 +129,7 @@ def use(folder: Path) -> None:
     with contextlib.suppress(HpmpiError):
         summary = look(folder)
         show.text(summary, 5)
-        show.as_json(summary, 5)
+        show_json.text(summary, 5)
         for write in export.FORMATS.values():
             write(summary)
     with contextlib.suppress(HpmpiError):

@@ -75,14 +75,13 @@ CHECKS = [
             "model.messages",
             "worker.metrics",
             "worker.runner",
-            "worker.agent",
         },
-        [
-            of("error_text", "metrics", "objective", "runner"),
-            [*of("agent"), "-k", "points_are_of_the_attempt"],
-        ],
+        [of("error_text", "metrics", "objective", "runner")],
     ),
+    Check({"worker.lifecycle"}, [of("lifecycle")]),
+    Check({"study.checks", "study.methods", "study.references"}, [of("references", "settings")]),
     Check({"data.columns", "data.dialect", "data.reading"}, [of("reading")]),
+    Check({"data.mapped", "worker.shared_data"}, [of("shared_data")]),
     Check(  # what is written
         {
             "worker.checkpoints",
@@ -98,8 +97,16 @@ CHECKS = [
         [of("tables", "event_log", "durability", "repair")],
     ),
     Check(  # what of Slurm's is ours
-        {"slurm.allocation", "slurm.squeue", "launch.starts", "slurm.step", "launch.placement"},
-        [of("allocation", "step", "starts", "placement")],
+        {"slurm.allocation", "slurm.squeue", "slurm.step", "launch.placement"},
+        [of("allocation", "step", "placement")],
+    ),
+    Check(  # what launch goes by
+        {"launch.judgement", "launch.starts", "model.timers", "storage.heartbeat_file"},
+        [of("judgement", "starts", "timers", "heartbeat_file")],
+    ),
+    Check(  # what is submitted, and how it is followed
+        {"launch.batch", "launch.submission", "slurm.sbatch"},
+        [of("submission")],
     ),
 ]
 
@@ -128,7 +135,7 @@ def mistakes() -> list[Mistake]:
 def copy(target: Path) -> None:
     """Copy what the checks need."""
     ignore = shutil.ignore_patterns("__pycache__")
-    for name in ("hpmpi", "tests"):
+    for name in ("hpmpi", "tests", "spaces", "slurm"):
         shutil.copytree(ROOT / name, target / name, ignore=ignore)
     shutil.copyfile(ROOT / "pyproject.toml", target / "pyproject.toml")
 

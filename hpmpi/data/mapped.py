@@ -1,6 +1,6 @@
 """The data of a study, on this node once: files that the processes of all its ranks map.
 
-    HOME/data  ->  ROOM/whole/X.npy, ROOM/whole/y.npy ...      one array each
+    HOME/data  ->  ROOM/read-PID/X.npy, ROOM/read-PID/y.npy ...      one array each
 
 They are there, or not yet: the link is made when the files are whole, and they never change.
 """
@@ -16,15 +16,11 @@ from urllib.parse import quote, unquote
 from hpmpi.data.scratch import vanish
 
 LINK = "data"
-WHOLE = "whole"
-PARTS = "part-"
+READ = "read-"
 SUFFIX = ".npy"
 
 NOTES = "notes.txt"
 """A file beside the arrays: what people must know of them, a line each."""
-
-CHUNK_BYTES = 1 << 20
-"""How much of a file is sent at a time."""
 
 
 class Data(Mapping[str, Any]):
@@ -91,26 +87,22 @@ def mapped(path: Path) -> Any:
     return array
 
 
-def begin(room: Path, rank: int) -> Path:
-    """Make the folder in which a rank lays the data down; raises OSError."""
-    part = room / f"{PARTS}{rank}"
-    part.mkdir(mode=0o700)
-    return part
+def sweep(rooms: list[Path]) -> None:
+    """Remove what was begun by processes that were killed: there is one that reads at a time."""
+    for left in [path for room in rooms for path in room.glob(f"{READ}*")]:
+        vanish(left)
 
 
-def commit(part: Path, home: Path) -> None:
-    """Let all find what was laid down; raises OSError where somebody else has been faster."""
-    whole = part.with_name(WHOLE)
-    part.rename(whole)
-    (home / LINK).symlink_to(whole)
+def begin(room: Path) -> Path:
+    """Make the folder for what this process reads; raises OSError."""
+    folder = room / f"{READ}{os.getpid()}"
+    folder.mkdir(mode=0o700)
+    return folder
 
 
-def sweep_parts(rooms: list[Path], keeper: int) -> None:
-    """Remove what other ranks began, which are gone or hang; not what is read beside a rank."""
-    for room in rooms:
-        for part in room.glob(f"{PARTS}*"):
-            if part.name != f"{PARTS}{keeper}":
-                vanish(part)
+def commit(folder: Path, home: Path) -> None:
+    """Let all find what was laid down; raises OSError."""
+    (home / LINK).symlink_to(folder)
 
 
 def is_there(home: Path) -> bool:

@@ -4,9 +4,10 @@ pandas reads it, and it becomes an array of numbers. What looks like an index is
 not known stays so: filling it is the business of who trains.
 """
 
+import contextlib
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,14 +15,11 @@ import numpy as np
 import pandas as pd
 
 from hpmpi.data import dialect
-from hpmpi.data.columns import Column
-from hpmpi.data.dialect import BLANKS, UNKNOWN, Dialect
-from hpmpi.data.sheets import Array, Table, told
+from hpmpi.data.columns import labels, meaning, measured
+from hpmpi.data.dialect import ENCODINGS, UNKNOWN
+from hpmpi.data.sheets import Table, told
 
 PARQUET = (".parquet", ".pq")
-
-CHUNK_ROWS = 1 << 16
-"""How many rows are texts at a time."""
 
 INDEX = re.compile(r"(Unnamed: \d+|__index_level_\d+__)|index|level_\d+")
 """What pandas calls an index that it has written, or made a column of."""
@@ -34,20 +32,27 @@ EXACT: dict[str, Any] = (
 """Has pandas read numbers as Python does, where it does not do so by itself."""
 
 
+class Sheet(NamedTuple):
+    """What was read: columns by their places, whose names are None if they lack, and notes."""
+
+    columns: Any
+    names: Sequence[str | None]
+    notes: Sequence[str]
+    decimal: str = "."
+
+
 def read_table(path: Path, target: str | None, groups: str | None = None) -> Table:
     """Read a table; the target is the last column, if none is said. Raises ValueError."""
     if path.suffix.lower() in PARQUET:
-        return read_parquet(path, target, groups)
-    *likely, last = dialect.encodings(path)
+        return to_table(read_parquet(path), target, groups)
+    *likely, last = ENCODINGS
     for encoding in likely:
-        try:
-            return read_text(path, encoding, target, groups)
-        except UnicodeDecodeError:
-            pass
-    return read_text(path, last, target, groups)
+        with contextlib.suppress(UnicodeError):
+            return to_table(read_text(path, encoding, target, groups), target, groups)
+    return to_table(read_text(path, last, target, groups), target, groups)
 
 
-def read_text(path: Path, encoding: str, target: str | None, groups: str | None) -> Table:
+def read_text(path: Path, encoding: str, target: str | None, groups: str | None) -> Sheet:
     """Read a table that is written as text; raises ValueError."""
     how = dialect.sniff(path, encoding, target)
     wanted = target or groups
@@ -55,42 +60,29 @@ def read_text(path: Path, encoding: str, target: str | None, groups: str | None)
         raise ValueError(f"there is no column {wanted!r}: no header")
     names: list[str | None] = [*how.names] if how.header else [None] * len(how.names)
     to_predict = place_of(names, target)
-    texts = {to_predict}
-    while True:
-        found = gathered(frames(path, how, texts, to_predict), names)
-        mixed = {place for place, column in enumerate(found.columns) if column.is_mixed}
-        if not mixed:
-            return to_table(found, target, groups, how.notes)
-        texts |= mixed  # a number first, and a word far below: read again, as it is written
-
-
-def frames(path: Path, how: Dialect, texts: set[int], to_predict: int) -> Iterator[pd.DataFrame]:
-    """Read a text piece by piece, some columns as they are written; raises ValueError."""
-    width = len(how.names)
-    unknown = {place: [""] if place == to_predict else UNKNOWN for place in range(width)}
-    with dialect.opened(path, how.encoding) as file, warnings.catch_warnings():
+    places = range(len(names))
+    options = {
+        "decimal": how.decimal,
+        "header": 0 if how.header else None,
+        "names": places,
+        "index_col": False,
+        "dtype": {to_predict: str},  # as it is written
+        "na_values": dict.fromkeys(places, UNKNOWN) | {to_predict: [""]},
+        **EXACT,
+    }
+    with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
+        warnings.simplefilter("error", pd.errors.DtypeWarning)
         try:
-            yield from pd.read_csv(
-                file,
-                sep=how.separator,
-                decimal=how.decimal,
-                header=0 if how.header else None,
-                names=range(width),
-                index_col=False,
-                dtype=dict.fromkeys(texts, str),
-                keep_default_na=False,
-                na_values=unknown,
-                skipinitialspace=how.separator != BLANKS,
-                chunksize=CHUNK_ROWS,
-                low_memory=False,
-                **EXACT,
-            )
+            columns = dialect.read_csv(path, encoding, how.separator, **options)
+        except pd.errors.DtypeWarning:  # a number first, and a word far below: as it is written
+            columns = dialect.read_csv(path, encoding, how.separator, low_memory=False, **options)
         except pd.errors.ParserWarning as warning:
-            raise ValueError(f"a row has more than {width} cells") from warning
+            raise ValueError(f"a row has more than {len(names)} cells") from warning
+    return Sheet(columns, names, how.notes, how.decimal)
 
 
-def read_parquet(path: Path, target: str | None, groups: str | None) -> Table:
+def read_parquet(path: Path) -> Sheet:
     """Read what pandas or others have written; raises ValueError."""
     try:
         frame = pd.read_parquet(path)
@@ -99,81 +91,43 @@ def read_parquet(path: Path, target: str | None, groups: str | None) -> Table:
     index = [str(name) for name in frame.index.names if name is not None]
     notes = [f"the index is left out: {told(index)}"] if index else []
     names = [str(name) for name in frame.columns]
-    frame = frame.set_axis(range(len(names)), axis="columns")
-    return to_table(gathered([frame], names), target, groups, notes)
+    return Sheet(frame.set_axis(range(len(names)), axis="columns"), names, notes)
 
 
-class Gathered(NamedTuple):
-    """All that was read: blocks of rows, each with all columns, whose names are None if they lack.
-
-    As blocks go into the array of a table one by one, it never lies in memory twice.
-    """
-
-    names: Sequence[str | None]
-    columns: list[Column]
-    blocks: list[Array]
-
-    def values(self, place: int) -> Array:
-        """Take one column out of the blocks."""
-        return np.concatenate([np.empty(0), *(block[:, place] for block in self.blocks)])
-
-    def features(self, places: list[int]) -> Array:
-        """Put some columns beside each other; the blocks are gone then."""
-        x = np.empty((sum(map(len, self.blocks)), len(places)))
-        end = len(x)
-        while self.blocks:
-            block = self.blocks.pop()
-            x[end - len(block) : end] = block[:, places]
-            end -= len(block)
-        return x
-
-
-def gathered(pieces: Iterable[pd.DataFrame], names: Sequence[str | None]) -> Gathered:
-    """Take in a table piece by piece."""
-    found = Gathered(names, [Column() for _ in names], [])
-    for piece in pieces:
-        block = np.empty((len(piece), len(names)))
-        for place, column in enumerate(found.columns):
-            block[:, place] = column.read(piece[place])
-        found.blocks.append(block)
-    return found
-
-
-def to_table(
-    found: Gathered, target: str | None, groups: str | None, notes: Sequence[str]
-) -> Table:
-    """Make arrays of what was read; raises ValueError."""
-    names, columns = found.names, found.columns
+def to_table(sheet: Sheet, target: str | None, groups: str | None) -> Table:
+    """Make arrays of what was read, column by column; raises ValueError."""
+    columns, names = sheet.columns, sheet.names
     to_predict = place_of(names, target)
-    values = found.values(to_predict)
-    if len(values) == 0:
+    if columns.empty:
         raise ValueError("it has no rows")
-    if np.isnan(values).all():
+    if columns[to_predict].isna().all():
         called = names[to_predict] or to_predict + 1
         raise ValueError(f"the column {called!r} has nothing to predict in any row: name another")
-    y = columns[to_predict].labels(values)
+    y, alike = labels(columns[to_predict], sheet.decimal)
     others, together = {to_predict}, None
     if groups is not None:
         place = place_of(names, groups)
         others.add(place)
-        together, _ = columns[place].meaning(found.values(place))
-    indices = {place for place, name in enumerate(names) if is_index(name, found, place)} - others
-    places = [place for place in range(len(names)) if place not in others | indices]
+        together = meaning(columns[place])[0]
+    places = [place for place in columns if place not in others]
+    indices = [place for place in places if is_index(names[place], columns[place])]
+    places = [place for place in places if place not in indices]
     if not places:
         raise ValueError("there must be a feature beside the target")
-    x = found.features(places)
-    words = {}
+    x = np.empty((len(y), len(places)))
+    shown = [names[place] or f"feature {number + 1}" for number, place in enumerate(places)]
+    words, dates = {}, []
     for number, place in enumerate(places):
-        x[:, number], alphabet = columns[place].meaning(x[:, number])
+        x[:, number], alphabet, has_dates = meaning(columns.pop(place))
         if alphabet:
             words[number] = alphabet
-    shown = [names[place] or f"feature {number + 1}" for number, place in enumerate(places)]
-    dates = [name for name, place in zip(shown, places, strict=True) if columns[place].has_dates]
+        if has_dates:
+            dates.append(shown[number])
     said = [
-        *notes,
-        *of_indices([str(names[place]) for place in sorted(indices)]),
+        *sheet.notes,
+        *of_indices([str(names[place]) for place in indices]),
         *of_twins(names, places),
-        *of_labels(columns[to_predict].alike),
+        *of_labels(alike),
         *of_features(dates, [shown[number] for number in words]),
     ]
     kept = [] if None in names else unlike(shown)
@@ -201,12 +155,14 @@ def of_places(places: list[int]) -> str:
     return f"columns {', '.join(str(place + 1) for place in places)}"
 
 
-def is_index(name: str | None, found: Gathered, place: int) -> bool:
+def is_index(name: str | None, column: Any) -> bool:
     """Tell a column that counts rows; one without a name is none that anybody has measured."""
     named = None if name is None else INDEX.fullmatch(name)
     if not name or named is None:
         return name == ""
-    values = found.values(place)
+    values = measured(column)
+    if values is None:  # words or dates, none of which comes again, are names of the rows
+        values = pd.factorize(column)[0]
     counts = len(np.unique(values)) == len(values) and bool((values == np.floor(values)).all())
     return np.array_equal(values, np.arange(len(values))) or (named[1] is not None and counts)
 

@@ -20,8 +20,10 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from hpmpi.storage.files import is_folder, remove
+from hpmpi.study.data_table import Source
 
 PARENTS = ("/dev/shm", "$SLURM_TMPDIR", "$TMPDIR", "/tmp")  # noqa: S108 - rooms are ours alone
 """Where room is looked for, in this order."""
@@ -35,24 +37,17 @@ ENTER_S = 10.0
 _numbers = itertools.count()
 
 
-class Room:
-    """A folder of this run, in use by this process."""
+class Room(NamedTuple):
+    """A folder of this run, in use by this process, which shares its lock; `enter` makes one."""
 
-    def __init__(self, folder: Path, lock: int) -> None:
-        """Take over a shared lock; `enter` makes one."""
-        self.folder = folder
-        self._lock = lock
-
-    def made(self) -> str:
-        """Tell it from any other folder of its name: when it was made, and where."""
-        status = os.fstat(self._lock)
-        return f"{status.st_ino} {status.st_ctime_ns}"
+    folder: Path
+    lock: int
 
     def leave(self) -> None:
         """Stop using it; remove it if nobody else does."""
-        if locks(self._lock, fcntl.LOCK_EX):
+        if locks(self.lock, fcntl.LOCK_EX):
             vanish(self.folder)
-        os.close(self._lock)
+        os.close(self.lock)
 
 
 class Rooms:
@@ -67,29 +62,15 @@ class Rooms:
         self._rooms: list[Room] = []
         self.trouble = f"none of {', '.join(parents)} is here, or can be made"
         here = places(parents)
-        self._made = [] if here else made(parents)
+        self._made = [] if here else places(parents, make=True)
         for parent in here or self._made:
             try:
                 sweep(parent)
                 self._rooms.append(enter(parent, run))
             except OSError as error:  # not ours to write in
                 self.trouble = f"none of {', '.join(parents)} can be used: {error}"
-
-    @property
-    def home(self) -> Path | None:
-        """Where processes find each other; None where there is no room at all."""
-        return self._rooms[0].folder if self._rooms else None
-
-    @property
-    def node(self) -> str:
-        """Name what all have in common who find each other here, and nobody else."""
-        made = self._rooms[0].made() if self._rooms else ""
-        return f"{os.uname().nodename} {made}"
-
-    @property
-    def folders(self) -> list[Path]:
-        """List all of them, the best first."""
-        return [room.folder for room in self._rooms]
+        self.folders = [room.folder for room in self._rooms]
+        self.home = next(iter(self.folders), None)
 
     def leave(self) -> None:
         """Leave all."""
@@ -101,28 +82,28 @@ class Rooms:
                 folder.rmdir()
 
 
-def places(parents: Sequence[str]) -> list[Path]:
-    """Find the folders that are meant, each once; a variable that is not set names none."""
+def rooms_of(source: Source, run: str) -> Rooms:
+    """Enter the folders of a run on this node; none where its study has no data."""
+    parents = PARENTS if source.folder is None else [source.folder]
+    return Rooms(parents if source.source is not None else [], run)
+
+
+def places(parents: Sequence[str], *, make: bool = False) -> list[Path]:
+    """Find, or make, the folders that are meant, each once; a variable that is not set names none.
+
+    Those that can't be made are left out.
+    """
     found: dict[tuple[int, int], Path] = {}
-    for parent in named(parents):
-        if parent.is_dir():
-            seen = parent.stat()
-            found.setdefault((seen.st_dev, seen.st_ino), parent)
-    return list(found.values())
-
-
-def made(parents: Sequence[str]) -> list[Path]:
-    """Make the folders that are meant, as far as that can be."""
-    for parent in named(parents):
+    for parent in map(Path, map(os.path.expandvars, parents)):
+        if not parent.is_absolute() or "$" in str(parent):
+            continue
         with contextlib.suppress(OSError):
-            parent.mkdir(parents=True, exist_ok=True)
-    return places(parents)
-
-
-def named(parents: Sequence[str]) -> list[Path]:
-    """List the paths that are meant; a variable that is not set names none."""
-    paths = map(os.path.expandvars, parents)
-    return [Path(path) for path in paths if path.startswith("/") and "$" not in path]
+            if make:
+                parent.mkdir(parents=True, exist_ok=True)
+            if parent.is_dir():
+                seen = parent.stat()
+                found.setdefault((seen.st_dev, seen.st_ino), parent)
+    return list(found.values())
 
 
 def roomy(folders: Sequence[Path], size: int) -> Path | None:

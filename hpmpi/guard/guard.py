@@ -1,27 +1,19 @@
-r"""Stand between the launcher and the rank, so that the launcher never sees a rank die.
+"""Stand between the launcher and the rank, so that the launcher never sees a rank die.
 
 Every launcher ends the whole run when one rank dies, and waits for ever for one that hangs. So what
 it starts is not the rank but this guard: launcher -> front -> guard -> rank -> the objective's
-process. The guard never imports MPI, sleeps in one system call, and opens no port.
-
-      +------ exits with 0 -----------------------------+
-      |                                                 v
-    alive --- dies --> waiting --- the run is over --> gone: finalized in its name, exit 0
-     ^ |                                                ^
-     | +--- the run is over --> 6 s --> SIGKILL --------+
-     v                                    ^
-    stopped --- the run is over ----------+
-
-Rules:
+process. The guard never imports MPI, sleeps in one system call, and opens no port. What it does
+next is a table, ENDINGS, of what has become of its rank and of the run.
 
 - A rank that dies before it told of its run spoils the start, and rank 0 spoils a run that is not
-  over: then the guard leaves with the rank's code, and the launcher ends the others.
+  over: it is missed, its guard leaves with its code, and the launcher ends the others.
 - Otherwise the launcher sees rank 0's exit code, zeros from the others, and all of them finalized.
   So a rank may leave by `os._exit`, the only way that waits for nobody.
 - A rank that rank 0 has lost may be on a host that is cut off, whose guard can tell the launcher
   nothing: then rank 0's guard has MPICH's launcher end it all, with rank 0's code.
 - The run is over when its status file (one line, `<start id> <state>`, renamed into place by rank
-  0) names another start or another state than `running`, or when the file's folder is gone.
+  0) names another start or another state than `running`, or when the file's folder is gone; but not
+  for rank 0 while it lives: it has results to write.
 - Nothing outlives the run. The guard adopts what its rank leaves behind, and kills it. Launchers
   SIGKILL what they started, but that is only a front: the guard sees it end, and cleans up; and if
   the guard is killed, the front does. If both are at once, the kernel kills the rank, and the
@@ -36,11 +28,11 @@ import select
 import signal
 import sys
 import time
+from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
-from hpmpi.guard import variables
-from hpmpi.guard.process_tree import PR_SET_CHILD_SUBREAPER, TIDY_S, children, prctl, tidies
+from hpmpi.guard import process_tree, variables
 
 FD = "HPMPI_GUARD"
 HELD = "HPMPI_HELD"
@@ -60,12 +52,26 @@ ANSWER_S = 60
 """How long a rank may take to end, whose objective's process has some seconds for it; how long the
 others may when they have said goodbye, and when they are killed; and a launcher to answer."""
 
-HOLD_BYTES = _socket.CMSG_SPACE(4)
-"""What goes with a connection that is given."""
-
 FORWARDED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
 SIGNALS = FORWARDED | {signal.SIGCHLD}
-PR_SET_PDEATHSIG = 1
+
+Condition = Enum("Condition", "LIVES STOPPED ENDED LEFT DIED MISSED")
+"""What has become of a rank. It has ENDED until what it left behind is cleared away; then it had
+left with 0 or died, and is MISSED where the run can't do without it."""
+
+Action = Enum("Action", "SLEEP LOOK CLEAR FINALIZE ABORT")
+"""What to do next: sleep for long, or look again soon; kill the rank and what it left behind; or,
+at the end, tell the launcher that it is done, or have that end the others."""
+
+ENDINGS = {
+    # while the run goes on; when it is over; when it has been for GRACE_S
+    Condition.LIVES: (Action.SLEEP, Action.SLEEP, Action.CLEAR),
+    Condition.STOPPED: (Action.LOOK, Action.CLEAR, Action.CLEAR),
+    Condition.ENDED: (Action.CLEAR, Action.CLEAR, Action.CLEAR),
+    Condition.LEFT: (Action.FINALIZE, Action.FINALIZE, Action.FINALIZE),
+    Condition.DIED: (Action.LOOK, Action.FINALIZE, Action.FINALIZE),
+    Condition.MISSED: (Action.ABORT, Action.FINALIZE, Action.FINALIZE),
+}
 
 
 class LauncherGone(Exception):  # noqa: N818  (a case, not an error)
@@ -135,23 +141,11 @@ def bind_to_guard() -> None:
     if FD not in os.environ:
         return
     pipe = int(os.environ[FD])
-    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    process_tree.die_with_parent()
     poll = select.poll()
     poll.register(pipe, 0)
     if poll.poll(0):  # nobody reads: the guard died before it could take us along
         os.kill(os.getpid(), signal.SIGKILL)
-
-
-def die_with_parent() -> None:
-    """Let the kernel end this process with the one that started it; Linux only."""
-    if sys.platform == "linux":
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def wake_with_parents_end() -> None:
-    """Go on, if stopped, when the process that started this one ends; Linux only."""
-    if sys.platform == "linux":
-        prctl(PR_SET_PDEATHSIG, signal.SIGCONT)
 
 
 def tell_mpi() -> None:
@@ -182,50 +176,57 @@ def _tell(**words: str) -> None:
 
 
 class Process:
-    """A child that is looked after: `code` is what it ended with, 128 + n if by signal n."""
+    """A child that is looked after: `code` is what it ended with, 128 + n if by signal n.
+
+    `cleared`: whether it was looked for what it has left behind.
+    """
 
     def __init__(self, pid: int, parent: int) -> None:
         """Look after a child, for a parent; adopt what it leaves behind."""
         self.code: int | None = None
         self.stopped = False
+        self.cleared = False
         self._pid = pid
         self._parent = parent
-        prctl(PR_SET_CHILD_SUBREAPER, 1)
+        process_tree.prctl(process_tree.PR_SET_CHILD_SUBREAPER, 1)
 
     def heed_parent(self, number: signal.Signals) -> None:
         """Get a signal when the parent dies, or just its thread; raises LauncherGone."""
-        prctl(PR_SET_PDEATHSIG, number)
-        if os.getppid() != self._parent:
+        process_tree.prctl(process_tree.PR_SET_PDEATHSIG, number)
+        if os.getppid() != self._parent:  # it died before it was asked for, and no signal comes
             raise LauncherGone
 
     def wait(self, limit_s: float) -> None:
         """Sleep until something happens; pass signals on; raises LauncherGone."""
+        # They are blocked: what has come since the last call waits here.
         caught = signal.sigtimedwait(SIGNALS, limit_s)
-        if os.getppid() != self._parent:
+        if os.getppid() != self._parent:  # its death comes as a SIGCHLD, too
             raise LauncherGone
-        self._reap()
+        self._reap()  # a number that was reaped may be another's, which must get no signal
         if caught and caught.si_signo != signal.SIGCHLD and self.code is None:
             os.kill(self._pid, caught.si_signo)
 
     def kill(self) -> None:
         """Kill it and what it left behind, generation by generation: each death brings the next."""
-        give_up, tidy_until = (time.monotonic() + limit_s for limit_s in (KILL_S, TIDY_S))
-        while self._reap() and (now := time.monotonic()) < give_up:
-            for child in children():
-                if now < tidy_until and tidies(child):
-                    continue
+        began_at = time.monotonic()
+        # The children of the dead become ours: there are some until all are dead.
+        while self._reap() and (took_s := time.monotonic() - began_at) < KILL_S:
+            for child in process_tree.children():
+                if took_s < process_tree.TIDY_S and process_tree.tidies(child):
+                    continue  # it ends by itself after the others, and removes what they left
                 with contextlib.suppress(PermissionError):  # another user's by now
                     os.kill(child, signal.SIGKILL)
             signal.sigtimedwait({signal.SIGCHLD}, LOOK_S / 10)
         if self.code is None:  # not even that ends what hangs in the kernel
             self.code = 128 + signal.SIGKILL
+        self.cleared = True
 
     def _reap(self) -> bool:
         """Take note of children that ended or stopped; true if some are left."""
-        with contextlib.suppress(ChildProcessError):
+        with contextlib.suppress(ChildProcessError):  # there are none
             while True:
                 pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
-                if pid == 0:
+                if pid == 0:  # none of them has news
                     return True
                 if pid == self._pid:
                     self.stopped = os.WIFSTOPPED(status)
@@ -236,43 +237,52 @@ class Process:
 
 
 class Rank(Process):
-    """The rank, which tells things."""
+    """The rank, which tells things; `leads`: it is rank 0."""
 
     def __init__(self, pid: int, parent: int, hear: int, hold: _socket.socket) -> None:
         """Look after it, `hear` what it tells, and `hold` what it gives."""
         super().__init__(pid, parent)
         os.set_blocking(hear, False)
         hold.setblocking(False)  # noqa: FBT003  (positional only)
+        self.told = Told()
+        self.leads = os.environ.get("PMI_RANK", os.environ.get("OMPI_COMM_WORLD_RANK")) == "0"
         self._hear, self._hold = hear, hold
-        self._told = Told()
         self._heard = b""
 
-    @property
-    def told(self) -> Told:
-        """What it has told so far."""
-        with contextlib.suppress(BlockingIOError):
+    def wait(self, limit_s: float) -> None:
+        """Do that, and take what the rank has told and given; if it has ended, all of it."""
+        super().wait(limit_s)
+        with contextlib.suppress(BlockingIOError):  # nothing was told
             self._heard += os.read(self._hear, 4 * select.PIPE_BUF)
-            *said, self._heard = self._heard.split(os.fsencode(END))
-            words = dict(os.fsdecode(each).split("=", 1) for each in said)
-            self._told = self._told._replace(**words)
+            *said, _ = os.fsdecode(self._heard).split(END)  # the last may be told in part
+            self.told = Told(**dict(each.split("=", 1) for each in said))
         with contextlib.suppress(BlockingIOError):  # what comes is open here, and stays so
-            while self._hold.recvmsg(1, HOLD_BYTES)[0]:
+            while self._hold.recvmsg(1, _socket.CMSG_SPACE(4))[0]:
                 pass
-        return self._told
+
+    @property
+    def condition(self) -> Condition:
+        """What has become of it."""
+        if self.code is None:
+            return Condition.STOPPED if self.stopped else Condition.LIVES
+        if not self.cleared:
+            return Condition.ENDED
+        if self.code == 0:
+            return Condition.LEFT
+        return Condition.MISSED if self.leads or not self.told.start else Condition.DIED
 
 
 def _guard(front: int) -> int | None:
     """Fork the rank, outlast it, and leave nothing of it; return what `watch` does."""
-    os.setsid()
+    os.setsid()  # what kills the front's whole session leaves us to clean up
     hear, tell = os.pipe()
     hold, give = _socket.socketpair()
     pid = os.fork()
     if pid == 0:
         os.close(hear)
         hold.close()
-        told = {FD: str(tell), HELD: str(give.detach())}
         variables.set_defaults()
-        os.environ.update(told)
+        os.environ.update({FD: str(tell), HELD: str(give.detach())})
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         return None
     os.close(tell)
@@ -280,44 +290,50 @@ def _guard(front: int) -> int | None:
     rank = Rank(pid, front, hear, hold)
     try:
         rank.heed_parent(signal.SIGCHLD)
-        leads = os.environ.get("PMI_RANK", os.environ.get("OMPI_COMM_WORLD_RANK")) == "0"
-        return _outlast(rank, leads=leads)
+        return _outlast(rank)
     except LauncherGone:
         return 128 + signal.SIGKILL
     finally:
         rank.kill()
 
 
-def _outlast(rank: Rank, *, leads: bool) -> int:
-    """Stay while there is a reason to; return the code to leave with."""
-    while rank.code is None and (leads or not rank.told.is_over()):
-        rank.wait(LOOK_S if rank.stopped else HEALTHY_LOOK_S)
-    give_up = time.monotonic() + GRACE_S
-    while rank.code is None and not rank.stopped and (left_s := give_up - time.monotonic()) > 0:
-        rank.wait(left_s)
-    rank.kill()
+def _outlast(rank: Rank) -> int:
+    """Do what the table says, until it says how to leave; return the code to leave with."""
+    over_at: float | None = None
+    while True:
+        asks = rank.code is not None or not rank.leads
+        if over_at is None and asks and rank.told.is_over():
+            over_at = time.monotonic()  # for good, even if the file can't be read any more
+        left_s = HEALTHY_LOOK_S if over_at is None else over_at + GRACE_S - time.monotonic()
+        column = 0 if over_at is None else 1 if left_s > 0 else 2
+        action = ENDINGS[rank.condition][column]
+        match action:
+            case Action.SLEEP:
+                rank.wait(left_s)
+            case Action.LOOK:
+                rank.wait(LOOK_S)
+            case Action.CLEAR:
+                rank.kill()
+            case Action.FINALIZE | Action.ABORT:
+                return _leave(rank, aborts=action is Action.ABORT)
+
+
+def _leave(rank: Rank, *, aborts: bool) -> int:
+    """Say in the rank's name that it finalizes, or aborts; return the code to leave with."""
     assert rank.code is not None
-    spoils = rank.code != 0 and (leads or not rank.told.start) and not rank.told.is_over()
-    while rank.code and not spoils and not rank.told.is_over():
-        rank.wait(LOOK_S)
-    code = rank.code if leads or spoils else 0
+    code = rank.code if rank.leads or aborts else 0
     rank.heed_parent(signal.SIGKILL)  # nothing is left to clean up, and PMIx may hang
-    _leave(rank.told, code, spoils=spoils)
-    return code
-
-
-def _leave(told: Told, code: int, *, spoils: bool) -> None:
-    """Say in the rank's name that it finalizes, or aborts so that the launcher ends the others."""
     signal.alarm(ANSWER_S)
     hydra = "PMI_FD" in os.environ
     with contextlib.suppress(OSError):  # it said so itself, or nobody listens any more
-        if not spoils and (told.lost if hydra else code):  # let the others end by themselves
-            time.sleep(LEAVE_S)
+        if not aborts and (rank.told.lost if hydra else code):
+            time.sleep(LEAVE_S)  # let the others end by themselves: these words end them
         if hydra:
-            _leave_hydra(code, aborts=spoils or bool(told.lost))
-        elif told.pmix:
-            _leave_pmix(told.pmix, code)
+            _leave_hydra(code, aborts=aborts or bool(rank.told.lost))
+        elif rank.told.pmix:
+            _leave_pmix(rank.told.pmix, code)
     signal.alarm(0)
+    return code
 
 
 def _leave_hydra(code: int, *, aborts: bool) -> None:

@@ -35,6 +35,7 @@ from typing import Protocol
 
 LINUX = sys.platform == "linux"
 
+PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
 LEAST_PAUSE_S = 1e-3
@@ -81,12 +82,10 @@ class Family:
 
     def members(self) -> list[int]:
         """List those who live, parents before their children."""
-        parents = dict(_living())
-        ours = [pid for pid, parent in parents.items() if parent == os.getpid()]
-        found = [pid for pid in ours if self._is_ours(pid)]
         children: dict[int, list[int]] = {}
-        for pid, parent in parents.items():
+        for pid, parent in _living():
             children.setdefault(parent, []).append(pid)
+        found = [pid for pid in children.get(os.getpid(), []) if self._is_ours(pid)]
         for pid in found:  # grows meanwhile
             found += children.get(pid, [])
         return found
@@ -165,7 +164,7 @@ def children() -> list[int]:
     """List this process's children that live, those adopted too."""
     if LINUX:
         return [pid for pid in _dead_or_alive() if _parent(pid) is not None]
-    return [pid for pid, parent in _living() if parent == os.getpid()]
+    return children_of(os.getpid())
 
 
 def tidies(pid: int) -> bool:
@@ -196,6 +195,18 @@ def taken_by_kernel() -> int:
             if name == "oom_kill":
                 return int(count)
     return 0
+
+
+def die_with_parent() -> None:
+    """Let the kernel end this process with the one that started it; Linux only."""
+    if LINUX:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def wake_with_parents_end() -> None:
+    """Go on, if stopped, when the process that started this one ends; Linux only."""
+    if LINUX:
+        prctl(PR_SET_PDEATHSIG, signal.SIGCONT)
 
 
 def prctl(option: int, value: int) -> None:
@@ -234,7 +245,7 @@ def _dead_or_alive() -> list[int]:
     try:
         return _children_of("self")
     except OSError:  # a kernel that does not tell
-        return [pid for pid, parent in _living() if parent == os.getpid()]
+        return children_of(os.getpid())
 
 
 def _children_of(process: str) -> list[int]:
@@ -270,11 +281,7 @@ def _listed() -> Iterator[tuple[int, int]]:
     import subprocess  # noqa: PLC0415 - not for a guard
 
     command = ["ps", "-A", "-o", "pid=,ppid=,stat="]
-    for line in subprocess.run(command, capture_output=True, text=True, check=True).stdout.split(
-        "\n"
-    ):
-        match line.split():
-            case [pid, parent, state] if not state.startswith("Z"):
-                yield int(pid), int(parent)
-            case _:
-                pass
+    for line in subprocess.check_output(command, text=True).splitlines():
+        pid, parent, state = line.split()
+        if not state.startswith("Z"):
+            yield int(pid), int(parent)

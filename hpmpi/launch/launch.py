@@ -7,13 +7,10 @@
 
 Rules:
 
-- What a launcher says of the end means little: 0 was seen of one that had aborted, 137 of one whose
-  ranks did well. What counts is the status in the run folder, of a start that was not there before.
+- What an end means, and what follows, judgement.py says; here it is done.
 - A launcher is ended that stays when its ranks have ended, or rank 0 is silent or never begins.
 - Signals are not for the launcher, which may die of them: the ranks find word in the run folder.
-- MOST_BARREN starts in a row that bring nothing new - a result, a checkpoint, a job that is given
-  up - end it: one more than it takes to give up a job that takes each of them along. Those that
-  have no rank 0 count, too, and so do those from before a requeue.
+- MOST_BARREN starts in a row that bring nothing new end it, those from before a requeue included.
 - The allocation is asked for once, here; what is requeued or cancelled is that one.
 - Whoever cancels an allocation, or interrupts this program, wants no requeue.
 """
@@ -34,23 +31,23 @@ from typing import NamedTuple
 from hpmpi import program
 from hpmpi.guard import variables
 from hpmpi.guard.process_tree import children_of
-from hpmpi.launch import placement, signals
+from hpmpi.launch import judgement, placement, signals
+from hpmpi.launch.judgement import MOST_BARREN, Ending, Verdict
 from hpmpi.launch.launchers import OF_A_RANK, Launcher, choose
 from hpmpi.launch.placement import Team
 from hpmpi.launch.standby import Standby
 from hpmpi.launch.starts import Starts
-from hpmpi.launch.watchdog import Vigil
+from hpmpi.launch.watchdog import Watchdog
 from hpmpi.leader import run
-from hpmpi.leader.run import NO_RESULTS, NO_SUCCESS, NO_WORLD, TRY_AGAIN, Plan
-from hpmpi.master.blame import MAX_LOSSES
-from hpmpi.model.messages import Outcome
+from hpmpi.leader.run import NO_SUCCESS, TRY_AGAIN, Plan
 from hpmpi.model.records import Decision
 from hpmpi.slurm import allocation, step
 from hpmpi.slurm.squeue import Allocation
 from hpmpi.storage import run_folder
 from hpmpi.storage.files import trouble
-from hpmpi.storage.heartbeat_file import Lifeline
-from hpmpi.study import settings
+from hpmpi.storage.heartbeat_file import Heartbeat
+from hpmpi.storage.run_folder import Status
+from hpmpi.study import checks
 from hpmpi.views import show
 from hpmpi.views.run_view import look, sum_up
 from hpmpi.views.stdout import say_last
@@ -58,11 +55,6 @@ from hpmpi.worker.entry import BAD_INPUT
 
 STUCK = 5
 """The exit code where starting again brings nothing."""
-
-LOST = -1
-"""Stands for the exit code of ranks that came to no end of their own."""
-
-MOST_BARREN = MAX_LOSSES + 1
 
 TICK_S = 0.5
 """How often to look."""
@@ -116,11 +108,11 @@ def launch(order: Order) -> int:
         return run.exit_code(summary)
     means = find_means(order, ours)
     try:
-        lifeline = Lifeline(plan.folder, "none" if ours is None else ours.name)
+        heartbeat = Heartbeat(plan.folder, "none" if ours is None else ours.name)
     except OSError as error:
         raise trouble(plan.folder, error) from error
-    with closing(lifeline), closing(Standby(plan.folder, means.team, means.steps)) as standby:
-        return Launch(order, plan, means, lifeline, standby).run(heard)
+    with closing(heartbeat), closing(Standby(plan.folder, means.team, means.steps)) as standby:
+        return Launch(order, plan, means, heartbeat, standby).run(heard)
 
 
 def find_allocation() -> Allocation | None:
@@ -148,7 +140,7 @@ def for_array_task(order: Order, task: int | None) -> Order:
     """Give a task of a job array its own seed and folder."""
     if task is None:
         return order
-    study = settings.read(order.study, order.changes)
+    study = checks.read(order.study, order.changes)
     folder = (order.out or run.folder_of(study)).absolute()  # `.` has no name
     changes = [*order.changes, f"seed={study.seed + task}"]
     return order._replace(changes=changes, out=folder_of_task(folder, str(task)))
@@ -163,12 +155,7 @@ class Launch:
     """Start after start, until one comes to an end."""
 
     def __init__(
-        self,
-        order: Order,
-        plan: Plan,
-        means: Means,
-        lifeline: Lifeline,
-        standby: Standby,
+        self, order: Order, plan: Plan, means: Means, heartbeat: Heartbeat, standby: Standby
     ) -> None:
         """Prepare; what is there already, `plan` has seen."""
         self._order = order
@@ -176,91 +163,93 @@ class Launch:
         self._patience_s = plan.study.limits.patience_s
         self._means = means
         self._launchers = deque(means.launchers)
-        self._lifeline = lifeline
+        self._heartbeat = heartbeat
         self._standby = standby
         restarts = 0 if means.allocation is None else means.allocation.restarts
-        self._starts = Starts(plan.folder, self._read(), restarts)
-        self._signals: deque[signal.Signals] = deque()
-        self._heeded: set[signal.Signals] = set()
+        self._starts = Starts(heartbeat, self._read(), restarts)
 
     def run(self, heard: deque[signal.Signals]) -> int:
         """Start ranks until there is no reason to, heeding signals; return the exit code."""
         self._signals = heard
-        if heard:  # nothing was started
-            return TRY_AGAIN if signal.SIGINT in heard else requeue(self._means.allocation)
-        now = self._means.team
-        while True:
-            code = self._start(now)
-            if code in (0, BAD_INPUT, NO_SUCCESS, NO_RESULTS):
-                return code
-            if signal.SIGINT in self._heeded:
-                return TRY_AGAIN
-            if self._starts.barren >= MOST_BARREN or code == NO_WORLD:
-                return self._give_up(code)
-            if code == TRY_AGAIN or self._heeded:
-                return requeue(self._means.allocation)
+        self._heeded = set(heard)
+        team = self._means.team
+        ending = Ending.DRAINED if heard else self._start(team)
+        while (verdict := self._judge(ending)) is Verdict.START_AGAIN:
             log.warning("launch: the ranks were lost; looking for the nodes that answer")
             time.sleep(self._starts.barren * PAUSE_S)
-            now = placement.living(self._means.team)
+            ending = self._start(placement.living(team))
+        match verdict:
+            case Verdict.DONE if ending is Ending.COMPLETE:
+                return run.exit_code(look(self._folder))
+            case Verdict.DONE:
+                return NO_SUCCESS if ending is Ending.FAILED else BAD_INPUT
+            case Verdict.REQUEUE:
+                return requeue(self._means.allocation)
+            case Verdict.GIVE_UP:
+                return self._give_up(ending)
+        return TRY_AGAIN
 
-    def _start(self, now: Team) -> int:
-        """Start the ranks once, and take note of what that brought; return what it comes to."""
+    def _judge(self, ending: Ending) -> Verdict:
+        return judgement.verdict(ending, self._heeded, self._starts.barren)
+
+    def _start(self, team: Team) -> Ending:
+        """Start the ranks once, and take note of what that brought."""
+        self._standby.check(time.monotonic())
         self._starts.begin()
-        before = run_folder.read_status(self._folder)
-        code = self._bring_together(now) if now.ranks else LOST
-        if not now.ranks:
-            log.warning("launch: no node answers")
-        has_begun = run_folder.read_status(self._folder).start != before.start
-        self._starts.end(self._read(), has_begun=has_begun)
-        return code
+        ending = self._bring_together(team)
+        self._starts.end(self._read())
+        return ending
 
-    def _bring_together(self, now: Team) -> int:
+    def _bring_together(self, team: Team) -> Ending:
         """Start the ranks by the first launcher that brings them together."""
+        if not team.ranks:
+            log.warning("launch: no node answers")
+            return Ending.LOST
+        before = run_folder.read_status(self._folder)
         while True:
             launcher = self._launchers[0]
-            ranks = f"{now.ranks} rank{'s' if now.ranks > 1 else ''}"
-            log.info("launch: %s starts %s on %s", launcher.name, ranks, now.told)
-            before = run_folder.read_status(self._folder)
-            code = come_to(self._folder, before, self._oversee(launcher, now, before))
-            if code == NO_WORLD and len(self._launchers) > 1:
-                self._launchers.popleft()
-                continue
-            if run_folder.read_status(self._folder) == before:  # it may not be the right one
+            ranks = f"{team.ranks} rank{'s' if team.ranks > 1 else ''}"
+            log.info("launch: %s starts %s on %s", launcher.name, ranks, team.told)
+            code = self._oversee(launcher, team, before)
+            after = run_folder.read_status(self._folder)
+            ending = judgement.ending(before, after, code)
+            if after.start == before.start:  # it may not be the right one
                 self._launchers.rotate(-1)
-            return code
+            if ending is not Ending.APART or len(self._launchers) == 1:
+                return ending
+            self._launchers.pop()  # it is not
 
-    def _oversee(self, launcher: Launcher, now: Team, before: run_folder.Status) -> int:
-        """Start the ranks and stay until their launcher has ended; return its exit code."""
-        start = launcher.start(now, self._means.steps)
-        with signals.held():  # it is not for the launcher to act on them
-            process = subprocess.Popen(
-                [*start.words, *program("hpmpi"), *self._words(now.ranks)],
-                env=variables.with_ours(start.environment, environment(now)),
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        vigil = Vigil(
+    def _oversee(self, launcher: Launcher, team: Team, before: Status) -> int | None:
+        """Start the ranks and stay until their launcher has ended; return its exit code.
+
+        None where it stayed for no reason, and was ended.
+        """
+        process = self._spawn(launcher, team)
+        watchdog = Watchdog(
             self._folder,
             before,
             self._patience_s,
-            missing=lambda: placement.missing(now),
+            missing=lambda: placement.missing(team),
             is_alone=lambda: launcher.has_helpers and not children_of(process.pid),
         )
         try:
             while (code := ended(process, TICK_S)) is None:
-                self._standby.check(time.monotonic())
-                while self._signals:
-                    self._pass_on(self._signals.popleft())
-                    vigil.hurry()
-                if why := vigil.judge(time.monotonic()):
+                if why := self._look_after(watchdog):
                     log.warning("launch: %s: ending the launcher", why)
-                    return LOST
+                    break
         finally:
-            end(process, now.allocation, self._means.steps)
+            end(process, team.allocation, self._means.steps)
         return code
 
-    def _read(self) -> Sequence[Decision]:
-        return run_folder.read(self._folder).decisions
+    def _spawn(self, launcher: Launcher, team: Team) -> subprocess.Popen[bytes]:
+        start = launcher.start(team, self._means.steps)
+        with signals.held():  # it is not for the launcher to act on them
+            return subprocess.Popen(
+                [*start.words, *program("hpmpi"), *self._words(team.ranks)],
+                env=variables.with_ours(start.environment, environment(team)),
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
 
     def _words(self, ranks: int) -> list[str]:
         order = self._order
@@ -268,13 +257,22 @@ class Launch:
         words = ["run", str(order.study), *changes, "--out", str(self._folder)]
         return [*words, "--ranks", str(ranks)]
 
-    def _pass_on(self, number: signal.Signals) -> None:
-        log.warning("launch: %s: the ranks are told to drain", number.name)
-        self._heeded.add(number)
-        self._lifeline.pass_on(number.name)
+    def _look_after(self, watchdog: Watchdog) -> str | None:
+        """Pass signals on, have a standby; tell why a launcher has to be ended, if it has."""
+        self._standby.check(time.monotonic())
+        while self._signals:
+            number = self._signals.popleft()
+            log.warning("launch: %s: the ranks are told to drain", number.name)
+            self._heeded.add(number)
+            self._heartbeat.pass_on(number.name)
+            watchdog.hurry()
+        return watchdog.judge(time.monotonic())
 
-    def _give_up(self, code: int) -> int:
-        if code == NO_WORLD:
+    def _read(self) -> Sequence[Decision]:
+        return run_folder.read(self._folder).decisions
+
+    def _give_up(self, ending: Ending) -> int:
+        if ending is Ending.APART:
             log.error("launch: no launcher here brings the ranks together; see slurm/README.md")
             return BAD_INPUT
         log.error(
@@ -284,24 +282,12 @@ class Launch:
             MOST_BARREN,
             self._folder,
         )
-        return code if code == run.DESERTED else STUCK
+        return run.DESERTED if ending is Ending.DESERTED else STUCK
 
 
-def come_to(folder: Path, before: run_folder.Status, code: int) -> int:
-    """Tell what the ranks' end comes to, whatever code their launcher left with."""
-    status = run_folder.read_status(folder)
-    if status.start == before.start:  # no rank 0 came so far as to say
-        return code if code in (BAD_INPUT, NO_WORLD) else LOST
-    if status.state == "running":
-        return code if code == TRY_AGAIN else LOST
-    if status.state in (Outcome.COMPLETE.value, run_folder.UNWRITTEN):
-        return run.exit_code(look(folder))
-    return run.EXIT_CODES[Outcome(status.state)]
-
-
-def environment(now: Team) -> dict[str, str]:
+def environment(team: Team) -> dict[str, str]:
     """Return the environment of a launcher: ours, as far as it is about the team."""
-    found = step.environment(now.allocation)
+    found = step.environment(team.allocation)
     return {name: value for name, value in found.items() if not name.startswith(OF_A_RANK)}
 
 

@@ -7,6 +7,7 @@ ranks notice that, as they are told how many they are.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -86,12 +87,6 @@ class Mpi(NamedTuple):
         """Its first line, as far as it says who it is."""
         words = self.told.partition("\n")[0].partition(",")[0].split()
         return " ".join(word for word in words if word != "Version:")
-
-    @property
-    def device(self) -> str:
-        """Which networks an MPICH was built for, `ch4:ucx ofi` say."""
-        lines = (line.partition(":") for line in self.told.splitlines())
-        return next((value for key, _, value in lines if key.strip() == "MPICH Device"), "")
 
 
 def choose(team: Team, only: str | None) -> list[Launcher]:
@@ -229,7 +224,8 @@ def network(mpi: Mpi, team: Team) -> dict[str, str]:
     if len(team.nodes) < 2:  # noqa: PLR2004 - shared memory is the same everywhere
         return {}
     chosen = any(name in os.environ for name in FABRICS)
-    if chosen or not mpi.told.startswith("MPICH") or "ofi" not in mpi.device:
+    over_ofi = re.search(r"^\s*MPICH Device:.*\bofi", mpi.told, re.MULTILINE)  # `ch4:ucx ofi`, say
+    if chosen or not mpi.told.startswith("MPICH") or not over_ofi:
         return {}
     # UCX kills whoever sends to a dead rank, and libfabric's default may hang at the start.
     return {"MPIR_CVAR_CH4_NETMOD": "ofi", "FI_PROVIDER": "tcp"}

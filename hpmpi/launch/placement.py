@@ -151,7 +151,7 @@ def slurm_seats(ours: Allocation) -> dict[str, int]:
 
 def hostnames(nodelist: str) -> list[str]:
     """Have Slurm expand `node[1-3]`."""
-    return answer(["scontrol", "show", "hostnames", nodelist]) if nodelist else []
+    return (answer(["scontrol", "show", "hostnames", nodelist]) or []) if nodelist else []
 
 
 def task_counts(told: str) -> list[int]:

@@ -4,7 +4,6 @@ import contextlib
 import signal
 from collections import deque
 from collections.abc import Iterator
-from types import FrameType
 
 from hpmpi.worker.entry import SIGNALS
 
@@ -14,16 +13,12 @@ ENDINGS = (*SIGNALS, signal.SIGHUP, signal.SIGXCPU)
 
 def hear() -> deque[signal.Signals]:
     """Have signals put into a queue from now on, instead of ending this process."""
-    signals: deque[signal.Signals] = deque()
-
-    def hear(number: int, _frame: FrameType | None) -> None:
-        signals.append(signal.Signals(number))
-
+    heard: deque[signal.Signals] = deque()
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # Ctrl-C ends `| tee log` as well, and first
     for number in ENDINGS:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # by nohup
-            signal.signal(number, hear)
-    return signals
+            signal.signal(number, lambda number, _: heard.append(signal.Signals(number)))
+    return heard
 
 
 @contextlib.contextmanager

@@ -1,55 +1,34 @@
 """How often in a row a study was started for nothing, over requeues, too.
 
-    DIR/unbegun     how many starts there were since the last that had a rank 0
-
-Of a start that has begun the journal tells. What fails before - a launcher that Slurm refuses,
-nodes that don't answer - leaves nothing there: it is counted beforehand, and taken back later.
+What Slurm ends, or ends launch with it, says nothing any more: so each start is counted beforehand,
+and taken back once it has brought something new. The count is in the line that launch writes anyway
+(storage/heartbeat_file.py), with what there was before those starts.
 """
 
-import contextlib
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-from hpmpi.model.records import Decision, Failure, Result, Started, Suspension
-from hpmpi.storage import files
-
-NAME = "unbegun"
+from hpmpi.model.records import Decision, Failure, Result, Suspension
+from hpmpi.storage.heartbeat_file import Heartbeat
 
 
 class Starts:
     """Counts the starts that brought nothing new."""
 
-    def __init__(self, folder: Path, decisions: Sequence[Decision], restarts: int) -> None:
+    def __init__(self, heartbeat: Heartbeat, decisions: Sequence[Decision], restarts: int) -> None:
         """Go on counting where an allocation has been started anew: so many times."""
-        self._path = folder / NAME
+        self._heartbeat = heartbeat
         self._gained = gains(decisions)
-        self._unbegun = read(self._path) if restarts else 0
-        self.barren = min(restarts, barren_starts(decisions)) + self._unbegun
+        before = heartbeat.line
+        self.barren = before.barren if restarts and self._gained <= before.gained else 0
 
     def begin(self) -> None:
-        """Count a start."""
-        self._count(self._unbegun + 1)
+        """Count a start, as one that will bring nothing."""
+        self._heartbeat.say(barren=self.barren + 1, gained=self._gained)
 
-    def end(self, decisions: Sequence[Decision], *, has_begun: bool) -> None:
+    def end(self, decisions: Sequence[Decision]) -> None:
         """Take note of what a start has come to."""
-        if has_begun:
-            self._count(0)
         before, self._gained = self._gained, gains(decisions)
         self.barren = 0 if self._gained > before else self.barren + 1
-
-    def _count(self, unbegun: int) -> None:
-        self._unbegun = unbegun
-        with contextlib.suppress(OSError):  # who may not write here learns that elsewhere
-            files.replace(self._path, f"{unbegun}\n".encode())
-
-
-def read(path: Path) -> int:
-    """Read a count; 0 where there is none."""
-    try:
-        text = files.read(path).strip()
-    except OSError:
-        return 0
-    return int(text) if text.isdigit() else 0
 
 
 def gains(decisions: Sequence[Decision]) -> int:
@@ -57,25 +36,7 @@ def gains(decisions: Sequence[Decision]) -> int:
 
     And jobs that were given up: others then have their turn, unless all may be like them.
     """
-    return sum(map(gain(decisions), decisions))
-
-
-def barren_starts(decisions: Sequence[Decision]) -> int:
-    """Count the newest starts of a study that brought nothing."""
-    is_gain, count = gain(decisions), 0
-    for each in reversed(decisions):
-        if is_gain(each):
-            break
-        count += isinstance(each, Started)
-    return count
-
-
-def gain(decisions: Sequence[Decision]) -> Callable[[Decision], bool]:
-    """Make what tells whether one of these decisions is something new."""
-    has_result = any(isinstance(each, Result) for each in decisions)
-
-    def is_gain(each: Decision) -> bool:
-        given_up = isinstance(each, Failure) and each.final
-        return isinstance(each, Result | Suspension) or (given_up and has_result)
-
-    return is_gain
+    kinds = [type(each) for each in decisions]
+    given_up = sum(isinstance(each, Failure) and each.final for each in decisions)
+    results = kinds.count(Result)
+    return results + kinds.count(Suspension) + (given_up if results else 0)

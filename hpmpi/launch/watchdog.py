@@ -1,11 +1,11 @@
 """Whether a launcher stays for no reason: it may wait for ranks that are gone, or never came."""
 
 import contextlib
-import math
 from collections.abc import Callable
 from pathlib import Path
 
 from hpmpi.errors import StoreError
+from hpmpi.model.timers import Every, Silence
 from hpmpi.storage import lock, run_folder
 
 START_S = 300.0
@@ -15,7 +15,7 @@ LEAVE_S = 10.0
 signs of life until then; and how long a launcher may take to end after its ranks."""
 
 
-class Vigil:
+class Watchdog:
     """Judges whether a launcher stays for no reason; times are those of one monotonic clock."""
 
     def __init__(
@@ -37,9 +37,9 @@ class Vigil:
         self._missing = missing
         self._is_alone = is_alone
         self._silence_s = max(patience_s, lock.LEASE_S)
+        self._silence = Silence(held_up_s=self._silence_s / 2)
         self._start_s = START_S
-        self._looked_at = self._since = self._asked_at = -math.inf
-        self._seen: tuple[run_folder.Status, lock.Lease | None] | None = None
+        self._ask_again = Every(ASK_S)
 
     def hurry(self) -> None:
         """Wait no longer for ranks that have not begun: they would only be told to drain."""
@@ -47,16 +47,10 @@ class Vigil:
 
     def judge(self, now: float) -> str | None:
         """Say why there is no hope; None while there is some."""
-        if now - self._looked_at > self._silence_s / 2:  # this process itself was held up
-            self._since = now
-        self._looked_at = now
         status, sign = run_folder.read_status(self._folder), None
         with contextlib.suppress(StoreError):
             sign = lock.sign_of_life(self._folder)
-        seen = status, None if sign is None else sign.lease
-        if seen != self._seen:
-            self._seen, self._since = seen, now
-        silent_s = now - self._since
+        silent_s = self._silence.of((status, sign and sign.lease), now)
         if status.start == self._before.start:
             return self._wait_for_start(silent_s, now)
         if status.state != "running":
@@ -68,9 +62,8 @@ class Vigil:
             return "no rank 0 has begun"
         if silent_s > LEAVE_S and self._is_alone():
             return "no rank 0 has begun, and what the launcher has started is gone"
-        if silent_s < ASK_S or now - self._asked_at < ASK_S:
+        if silent_s < ASK_S or not self._ask_again.is_due(now):
             return None
-        self._asked_at = now
         nodes = ", ".join(self._missing())
-        self._looked_at = math.inf  # that this took its time was no hold-up
+        self._silence.excuse()
         return f"no rank 0 has begun, and there is no answer from {nodes}" if nodes else None

@@ -11,6 +11,7 @@ import msgspec
 from hpmpi.model.messages import Assign, Failed, Finished, Unfit, Welcome
 from hpmpi.model.trial import Metrics
 from hpmpi.transports.resources import Share
+from hpmpi.worker.shared_data import SharedData
 from hpmpi.worker.supervisor import Child
 
 
@@ -27,9 +28,9 @@ class BaselineRun:
         )
         self.metrics: Metrics | None = None
         self.error: str | None = None
-        self._child = Child(welcome, folder / "output.log", Share())
-        self._data = welcome.data
-        self._order: Assign | None = Assign(0, 0, 1, resource, {}, seed)
+        self._data = SharedData(welcome, folder / "output.log")
+        self._child = Child(self._data.welcome, folder / "output.log", Share())
+        self._order = Assign(0, 0, 1, resource, {}, seed)
 
     @property
     def over(self) -> bool:
@@ -38,11 +39,7 @@ class BaselineRun:
 
     def poll(self, now: float) -> None:
         """Start the child as soon as the data are there; take in what it says."""
-        if self._order is not None and (self._data is None or Path(self._data).exists()):
-            self._child.start()
-            self._child.assign(self._order)
-            self._order = None
-        for report in self._child.poll(now):
+        for report in [*self._data.poll(self._begin, now), *self._child.poll(now)]:
             match report:
                 case Finished(metrics=metrics):
                     self.metrics = metrics
@@ -56,3 +53,8 @@ class BaselineRun:
     def close(self) -> None:
         """End it."""
         self._child.leave()
+        self._data.close()
+
+    def _begin(self, now: float) -> None:
+        self._child.start(now)
+        self._child.assign(self._order, now)

@@ -15,8 +15,10 @@ from hpmpi.model.records import (
     Lost,
     Refused,
     Result,
+    Started,
     Suspension,
 )
+from hpmpi.study.settings import Settings
 from hpmpi.views.run_view import MENDED
 
 MOST_LINES = 50
@@ -36,6 +38,24 @@ class Narrator:
         self._lines = 0
         self._untold = 0
         self._said = ""
+
+    def introduce(self, study: Settings, started: Started, where: str, going_on: int) -> None:
+        """Say what is run, by how many ranks and `where`; after how many results, if any."""
+        log.info(
+            "study %s: %d worker rank%s %s%s",
+            study.name,
+            started.ranks,
+            "s" if started.ranks > 1 else "",
+            where,
+            f"; going on after {going_on} results" if going_on else "",
+        )
+        if study.data.source is not None:
+            log.info("data: each node reads %s", study.data.source)
+        if study.stop.max_trials is not None:
+            log.info("%s: up to %d trials", study.searcher["method"], study.stop.max_trials)
+        if len(started.rungs) > 1:
+            method, rungs = study.scheduler["method"], ", ".join(map(str, started.rungs))
+            log.info("%s: rungs at %s", method, rungs)
 
     def tell(self, decision: Decision) -> None:
         """Take a decision into account, and log it if people want to know."""

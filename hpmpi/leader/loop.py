@@ -10,12 +10,13 @@ import math
 import os
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 import msgspec
 
 from hpmpi import __version__
+from hpmpi.data.scratch import rooms_of
 from hpmpi.errors import DiskError, StoreError
 from hpmpi.guard import guard
 from hpmpi.leader.baseline import BaselineRun
@@ -23,10 +24,11 @@ from hpmpi.leader.event_log import Narrator
 from hpmpi.leader.lock_keeper import Keeper
 from hpmpi.leader.results_writer import Scribe
 from hpmpi.leader.stop_requests import Summons
-from hpmpi.leader.supply import supplied
+from hpmpi.leader.thinker import Thinker
+from hpmpi.leader.welcome import welcome_to
 from hpmpi.master.jobs import Jobs
 from hpmpi.master.master import Master
-from hpmpi.master.roster import Roster, beat_s
+from hpmpi.master.roster import Roster
 from hpmpi.master.seeds import seed_of
 from hpmpi.model.events import (
     Command,
@@ -45,7 +47,6 @@ from hpmpi.model.records import Baseline, Deadline, Decision, Draining, Ended, L
 from hpmpi.storage.recovery import rules_of, trouble
 from hpmpi.storage.run_folder import FORMAT, STATUS, UNWRITTEN
 from hpmpi.study.settings import Settings
-from hpmpi.study.space_table import make_space
 from hpmpi.transports import LEADER, Transport
 from hpmpi.views.run_view import baseline_of, board_of
 from hpmpi.worker.checkpoints import discard, discard_all_but, reached
@@ -72,17 +73,27 @@ decode = msgspec.msgpack.Decoder(Report).decode
 class Leader:
     """Lead one start of a study, from what its journal says to the end."""
 
-    def __init__(
-        self, study: Settings, origin: Path, jobs: Jobs, scribe: Scribe, transport: Transport
+    def __init__(  # noqa: PLR0913 - all that rank 0 leads with
+        self,
+        study: Settings,
+        origin: Path,
+        jobs: Jobs,
+        scribe: Scribe,
+        transport: Transport,
+        *,
+        thinker: Thinker | None = None,
     ) -> None:
-        """Go on where `jobs` and the scribe's store are; `origin` is the study file's folder."""
+        """Go on where `jobs` and the scribe's store are; `origin` is the study file's folder.
+
+        The `thinker` is the searcher of the jobs, if that is in a process of its own.
+        """
         self._study = study
-        self._settings = study.toml()
         self._origin = origin
         self._store = store = scribe.store
         self._keeper = None if store.lock is None else Keeper(store.lock)
         self._thoughts = self._keeper or nullcontext()
         self._scribe = scribe
+        self._thinker = thinker
         self._transport = transport
         self._start = os.urandom(8).hex()
         self._ranks = [rank for rank in range(transport.size) if rank != LEADER]
@@ -114,6 +125,8 @@ class Leader:
             raise
         finally:
             self._scribe.close()
+            if self._thinker is not None:
+                self._thinker.close()
             if self._keeper is not None:
                 self._keeper.close()
         if self._master.outcome is Outcome.UNFIT and self._master.jobs.scheduler.error is not None:
@@ -125,16 +138,21 @@ class Leader:
         self._patiently(lambda: self._store.status(self._start, "running"))
         guard.tell_guard(self._store.folder / STATUS, self._start)
         self._introduce()
-        self._transport, welcome = supplied(self._transport, self._study.data, self._welcome())
+        welcome = welcome_to(
+            self._study, self._origin, self._store.folder, self._start, len(self._ranks)
+        )
         for rank in self._ranks:
             self._send(rank, welcome)
         baseline = self._start_baseline(welcome)
-        try:
-            outcome = self._loop(baseline)
-        finally:
-            if baseline is not None:
-                baseline.close()
-        return self._end(outcome)
+        with ExitStack() as stack:
+            # Last, so that the data go, too, where a rank of this node was hung until its end.
+            stack.callback(rooms_of(self._study.data, self._start).leave)
+            try:
+                outcome = self._loop(baseline)
+            finally:
+                if baseline is not None:
+                    baseline.close()
+            return self._end(outcome)
 
     # -- the beginning -----------------------------------------------------------------------------
 
@@ -142,7 +160,7 @@ class Leader:
         started = Started(
             at=self._now(),
             version=__version__,
-            settings=self._settings,
+            settings=self._study.toml(),
             start=self._start,
             ranks=len(self._ranks),
             rungs=self._master.jobs.scheduler.rungs,
@@ -152,20 +170,8 @@ class Leader:
         self._record(started)
         self._master.jobs.redo(started)
         self._settle()
-        log.info(
-            "study %s: %d worker rank%s (%s); results in %s%s",
-            self._study.name,
-            len(self._ranks),
-            "s" if len(self._ranks) > 1 else "",
-            self._transport.name,
-            self._store.folder,
-            f"; going on after {going_on} results" if going_on else "",
-        )
-        if (most := self._study.stop.max_trials) is not None:
-            log.info("%s: up to %d trials", self._study.searcher["method"], most)
-        if len(started.rungs) > 1:
-            method = self._study.scheduler["method"]
-            log.info("%s: rungs at %s", method, ", ".join(map(str, started.rungs)))
+        name, folder = self._transport.name, self._store.folder
+        self._narrator.introduce(self._study, started, f"({name}); results in {folder}", going_on)
 
     def _settle(self) -> None:
         """Find out how far the jobs had come that the last start had in work, and left no word."""
@@ -173,26 +179,6 @@ class Leader:
         if trials:
             folder = self._store.folder
             self._handle(Interrupted({trial: reached(folder, trial) for trial in trials}))
-
-    def _welcome(self) -> Welcome:
-        limits = self._study.limits
-        return Welcome(
-            objective=self._study.objective,
-            origin=str(self._origin),
-            metric=self._study.metric,
-            folder=str(self._store.folder.absolute()),
-            args=self._study.objective_args,
-            start=self._start,
-            patience_s=limits.patience_s,
-            beat_s=beat_s(len(self._ranks), limits.patience_s),
-            keep_all=self._study.run.keep == "all",
-            time_s=limits.trial_time_s,
-            memory_mb=limits.trial_memory_mb,
-            gpus_per_trial=self._study.run.gpus_per_trial,
-            isolated=self._study.run.isolation == "process",
-            own_folder=self._study.run.folder == "own",
-            examples=space.examples() if (space := make_space(self._study.space, [])) else (),
-        )
 
     def _start_baseline(self, welcome: Welcome) -> BaselineRun | None:
         if self._study.baseline is None or self._baseline is not None:
@@ -205,10 +191,14 @@ class Leader:
     def _loop(self, baseline: BaselineRun | None) -> Outcome:
         ticked_at = 0.0
         while self._master.outcome is None or self._awaits(baseline):
-            heard = [Heard(rank, decode(message)) for rank, message in self._transport.poll(TICK_S)]
+            came = self._transport.poll(
+                TICK_S, self._thinker.descriptors() if self._thinker else ()
+            )
+            heard = [Heard(rank, decode(message)) for rank, message in came]
             if self._transport.underway:  # a part of a message is a sign of life
                 heard += [Heard(rank, Beat()) for rank in self._transport.underway]
             self._handle(*heard)
+            self._hear_thinker()
             if self._summons.signals:
                 self._handle(Drain(self._summons.signals.popleft()))
             elif self._now() - ticked_at >= TICK_S:
@@ -220,6 +210,14 @@ class Leader:
                     self._watch(baseline)
                 self._patiently(self._store.sync)
         return self._master.outcome
+
+    def _hear_thinker(self) -> None:
+        """Go on with what the searcher has thought of; or end, in order, where it raised."""
+        thinker, scheduler = self._thinker, self._master.jobs.scheduler
+        if thinker is None or not thinker.poll():
+            return
+        scheduler.error = scheduler.error or thinker.error
+        self._handle(Tick())
 
     def _look_around(self) -> None:
         """Find out what becomes of the allocation, and whether somebody wants the run to end."""

@@ -13,7 +13,7 @@ import msgspec
 
 from hpmpi import __version__
 from hpmpi.errors import HpmpiError, StoreError
-from hpmpi.guard import guard, streams
+from hpmpi.guard import process_tree, streams
 from hpmpi.history import tables
 from hpmpi.leader.results_writer import Done, Proof, Task
 from hpmpi.model.messages import escaped
@@ -80,7 +80,7 @@ def notes_of(decisions: list[Decision]) -> str:
 
 def main(descriptor: str, folder: str) -> None:
     """Write what the rank at the other end of a socket asks for, until it hangs up."""
-    guard.die_with_parent()
+    process_tree.die_with_parent()
     streams.settle()
     book = Book(Path(folder))
     frames = Frames(socket.socket(fileno=int(descriptor)))

@@ -19,13 +19,14 @@ from hpmpi.history.audit import audit
 from hpmpi.leader.lock_keeper import kept
 from hpmpi.leader.loop import Leader
 from hpmpi.leader.results_writer import Scribe
+from hpmpi.leader.thinker import Thinker
 from hpmpi.master.jobs import Jobs
 from hpmpi.model.messages import Outcome, Stop
 from hpmpi.model.records import Assigned, Ended
 from hpmpi.storage import lock, run_folder
 from hpmpi.storage.files import trouble
 from hpmpi.storage.recovery import jobs_of
-from hpmpi.study import changes, settings
+from hpmpi.study import changes, checks
 from hpmpi.study.settings import Settings
 from hpmpi.transports import launched, local
 from hpmpi.views.run_view import Summary, stored_study, sum_up
@@ -72,7 +73,7 @@ class Plan(NamedTuple):
 
 def prepare(study: Path, changes: list[str], out: Path | None, *, fresh: bool) -> Plan:
     """Check everything that a run needs, and read what its folder holds; raises HpmpiError."""
-    checked = settings.read(study, changes)
+    checked = checks.read(study, changes)
     folder = out or folder_of(checked)
     if fresh:
         move_aside(folder.absolute())
@@ -119,7 +120,7 @@ def lead(make_plan: Callable[[], Plan], workers: int | None, ranks: int | None =
         if is_complete(plan):
             dismiss()
             return sum_up(plan.study, plan.saved.decisions)
-        jobs, writer = take_over(plan)
+        jobs, writer, thinker = take_over(plan)
         study, origin = plan.study, plan.origin
         scribe = Scribe(writer, study.run.checkpoint_s)
         scribe.prove()
@@ -131,7 +132,7 @@ def lead(make_plan: Callable[[], Plan], workers: int | None, ranks: int | None =
         transport = join_mpi()
     else:
         transport = local.lead(workers or local.cores())
-    leader = Leader(study, origin, jobs, scribe, transport)
+    leader = Leader(study, origin, jobs, scribe, transport, thinker=thinker)
     if ranks is not None:
         leader.heed_launch()
     written = leader.run()
@@ -154,22 +155,40 @@ def dismiss() -> None:
     transport.leave(1.0)
 
 
-def take_over(plan: Plan) -> tuple[Jobs, run_folder.Store]:
+class Taken(NamedTuple):
+    """A run folder that is ours, its jobs, and the searcher's process, if it has one."""
+
+    jobs: Jobs
+    store: run_folder.Store
+    thinker: Thinker | None
+
+
+def take_over(plan: Plan) -> Taken:
     """Take the run folder, and bring the jobs to where it ends; raises HpmpiError."""
     held = lock.take(plan.folder)
+    thinker = None
     try:
         # What another run has written since the plan was made counts as well.
         same = run_folder.look(plan.folder) == plan.seen
         saved = plan.saved if same else read(plan.folder, plan.study)
+        thinker = think_apart(plan)
         with kept(held):
-            jobs = jobs_of(plan.study, saved.decisions)
-        return jobs, run_folder.Store(plan.folder, saved, held)
-    except OSError as error:
+            jobs = jobs_of(plan.study, saved.decisions, thinker)
+        return Taken(jobs, run_folder.Store(plan.folder, saved, held), thinker)
+    except (HpmpiError, OSError) as error:
+        if thinker is not None:
+            thinker.close()
         held.release()
-        raise trouble(plan.folder, error) from error
-    except HpmpiError:
-        held.release()
+        if isinstance(error, OSError):
+            raise trouble(plan.folder, error) from error
         raise
+
+
+def think_apart(plan: Plan) -> Thinker | None:
+    """Start a process for a searcher of the user's, whose scheduler knows that it may take long."""
+    study = plan.study
+    own = [":" in str(table["method"]) for table in (study.searcher, study.scheduler)]
+    return Thinker(study, plan.origin, plan.folder) if own == [True, False] else None
 
 
 def move_aside(folder: Path) -> None:

@@ -11,12 +11,11 @@ from pathlib import Path
 import msgspec
 
 from hpmpi.errors import HpmpiError
-from hpmpi.guard import guard, streams
+from hpmpi.guard import process_tree, streams
 from hpmpi.leader.thinker import Adopt, Ask, Order, Raised, Study, Suggested, Tell
-from hpmpi.master.searchers import Searcher
+from hpmpi.master.searchers import LATER, Searcher
 from hpmpi.storage.recovery import trouble
-from hpmpi.study import settings
-from hpmpi.study.references import look_beside
+from hpmpi.study import methods, settings
 from hpmpi.transports.framing import Frames
 
 
@@ -24,7 +23,9 @@ def obey(searcher: Searcher, order: Order) -> Suggested | None:
     """Have a searcher do something; return what it suggests."""
     match order:
         case Ask(trial):
-            return Suggested(trial, searcher.ask(trial))
+            config = searcher.ask(trial)
+            assert config is not LATER, "it is asked in its own process"
+            return Suggested(trial, config)
         case Adopt(trial, config):
             searcher.adopt(trial, config)
         case Tell(trial, rung, resource, loss, metrics):
@@ -40,8 +41,9 @@ def serve(frames: Frames) -> None:
         for message in messages:
             order = decoder.decode(message)
             if isinstance(order, Study):
-                look_beside(Path(order.origin))
-                searcher = settings.build_searcher(settings.parse(order.settings))
+                study = settings.parse(order.settings)
+                methods.SEARCHER.find(study.searcher["method"], Path(order.origin))
+                searcher = methods.build_searcher(study)
                 continue
             assert searcher is not None, "the study comes first"
             answer = obey(searcher, order)
@@ -52,7 +54,7 @@ def serve(frames: Frames) -> None:
 
 def main(descriptor: str) -> None:
     """Serve who is at the other end of a socket."""
-    guard.die_with_parent()
+    process_tree.die_with_parent()
     streams.settle()
     frames = Frames(socket.socket(fileno=int(descriptor)))
     try:

@@ -10,6 +10,7 @@ from collections import deque
 from pathlib import Path
 from types import FrameType
 
+from hpmpi.model.timers import Every
 from hpmpi.slurm import allocation
 from hpmpi.storage import heartbeat_file
 from hpmpi.worker.entry import SIGNALS
@@ -35,7 +36,8 @@ class Summons:
         self.signals: deque[str] = deque()
         self.heeds_launch = False
         self._folder = folder
-        self._signalled_at = self._looked_at = -math.inf
+        self._signalled_at = -math.inf
+        self._look_again = Every(LOOK_S)
         self._passed_on = 0
         self._allocation = allocation.Deadline()
 
@@ -50,12 +52,10 @@ class Summons:
         `left_s`: how long it is until its end, as far as that is known.
         """
         now = time.monotonic()
-        if self.heeds_launch and now - self._looked_at >= LOOK_S:
-            self._looked_at = now
-            passed_on = heartbeat_file.signals(self._folder)
-            new = passed_on[self._passed_on :]
+        if self.heeds_launch and self._look_again.is_due(now):
+            new = heartbeat_file.read(self._folder).signals[self._passed_on :]
             self.signals.extend(each for each in new if not self._is_known(each, left_s))
-            self._passed_on = len(passed_on)
+            self._passed_on += len(new)  # a line that can't be read for once takes nothing back
         return self._allocation.poll(now)
 
     def _hear(self, number: int, _frame: FrameType | None) -> None:

@@ -300,6 +300,8 @@ class Master:
         # Only an idle rank shows that nothing is left: as long as none is, nothing was asked for.
         if not self.roster.idle or self.jobs.held or self.jobs.waits_at(now):
             return commands
+        if self.jobs.scheduler.awaits:
+            return commands
         if self.jobs.open or self._has_more(now):
             return commands + self._begin_to_drain(NOTHING_FITS, now)
         return [*commands, self._leave(Outcome.COMPLETE)]

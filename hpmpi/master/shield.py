@@ -38,6 +38,11 @@ class Shield:
             self.error = error
             return False
 
+    @property
+    def awaits(self) -> bool:
+        """Whether nothing came of the last `ask` as the searcher has no answer yet."""
+        return self.error is None and bool(self._scheduler.awaits)
+
     def ask(self, *, may_start: bool, rungs: int) -> Job | None:
         """Ask for a job; there is none after an error."""
         if self.error is not None:

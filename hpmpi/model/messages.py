@@ -144,22 +144,12 @@ class Suspended(Message, frozen=True):
     saved: int
 
 
-class Need(Message, frozen=True):
-    """My node has no data yet: for rank 0's Supply, not for the master, as Want is."""
-
-    node: str
-
-
-class Want(Message, frozen=True):
-    """Send me this part of a file of the data."""
-
-    file: str
-    offset: int
-
-
 class Goodbye(Message, frozen=True):
     """The last word of a rank that was told to stop."""
 
+
+Answer = Finished | Failed | Suspended
+"""What comes of an attempt: the last word on it."""
 
 Report = Ready | Unfit | Beat | Progress | Finished | Failed | Suspended | Goodbye
 
@@ -171,7 +161,7 @@ class Welcome(Message, frozen=True):
     """What a rank must know of the study before its first job; folders are absolute paths.
 
     `examples`: configurations such as those to come, for an objective that looks at the study;
-    `rooms`: where on a node the data may lie; `data`: where they do, which a rank tells its child.
+    `source`: the study's `[data]`; `data`: where they lie on a node, as a rank tells its child.
     """
 
     objective: str
@@ -189,7 +179,7 @@ class Welcome(Message, frozen=True):
     isolated: bool = True
     own_folder: bool = False
     examples: tuple[Config, ...] = ()
-    rooms: list[str] = []
+    source: dict[str, object] = {}
     data: str | None = None
 
 
@@ -223,24 +213,4 @@ class Stop(Message, frozen=True):
     """Leave now."""
 
 
-class Receive(Message, frozen=True):
-    """Have the data sent, and lay them down on your node: these files, of so many bytes."""
-
-    sizes: dict[str, int]
-
-
-class Chunk(Message, frozen=True):
-    """A part of a file of the data."""
-
-    file: str
-    offset: int
-    content: bytes
-
-
-class NoData(Message, frozen=True):
-    """The data can't be read, and why."""
-
-    error: str
-
-
-Order = Welcome | Assign | Beat | Save | Retire | Stop | Receive | Chunk | NoData
+Order = Welcome | Assign | Beat | Save | Retire | Stop

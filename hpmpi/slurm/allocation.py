@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from hpmpi.errors import SlurmError
-from hpmpi.slurm.squeue import ANSWER_S, Allocation, answer, ask, parsed, plain, question
+from hpmpi.slurm.squeue import ANSWER_S, Allocation, answer, ask, known, parsed, plain, question
 
 TRIES = 3
 AGAIN_S = 5.0
@@ -101,7 +101,7 @@ def find() -> Allocation | None:
     number, step = claim(environment, above)
     for turn in range(TRIES if step else 1 if number else 0):
         time.sleep(AGAIN_S * (turn > 0))
-        found = ours(environment, above, parsed(answer(question(number))), os.getuid())
+        found = ours(environment, above, known(f"--jobs={number}") or [], os.getuid())
         if found is not None or not step:
             return found
     if step:
@@ -111,7 +111,7 @@ def find() -> Allocation | None:
 
 def look(allocation: Allocation) -> Allocation | None:
     """Ask what has become of an allocation; None where Slurm does not say."""
-    said = parsed(answer(question(allocation.name)))
+    said = known(f"--jobs={allocation.name}") or []
     return next((each for each in said if each.number == allocation.number), None)
 
 
@@ -132,7 +132,7 @@ def cancel_steps(allocation: Allocation, name: str) -> None:
     gives_up_at = time.monotonic() + KILL_S
     while time.monotonic() < gives_up_at:
         question = ["squeue", "--noheader", "--steps", "--jobs", allocation.name]
-        steps = [line.partition(" ") for line in answer([*question, "--format=%i %j"])]
+        steps = [line.partition(" ") for line in answer([*question, "--format=%i %j"]) or []]
         named = [step for step, _, its_name in steps if its_name.strip() == name]
         if not named:
             break
@@ -143,13 +143,15 @@ def cancel_steps(allocation: Allocation, name: str) -> None:
 def nodes(allocation: Allocation) -> str:
     """Ask for the nodes that an allocation has now, as Slurm writes them."""
     rows = answer(["squeue", "--noheader", "--jobs", allocation.name, "--format=%A %N"])
-    each = dict(row.split(" ", 1) for row in rows if " " in row)  # more where it is heterogeneous
+    each = dict(
+        row.split(" ", 1) for row in rows or [] if " " in row
+    )  # more where it is heterogeneous
     return each.get(allocation.number, "").strip()
 
 
 def components(allocation: Allocation) -> int:
     """Count the allocations that were asked for together, as one heterogeneous: each is a part."""
-    return len(parsed(answer(question(allocation.group)))) if allocation.group else 1
+    return len(known(f"--jobs={allocation.group}") or []) if allocation.group else 1
 
 
 class Deadline:
@@ -181,7 +183,7 @@ class Deadline:
     def _ask(self) -> None:
         try:
             self._question = subprocess.Popen(
-                question(self._number),
+                question(f"--jobs={self._number}"),
                 env=plain(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

@@ -20,7 +20,7 @@ HABITS = ("SQUEUE_", "SCONTROL_", "SCANCEL_", "SLURM_TIME_FORMAT")
 
 COLUMNS = {
     **dict.fromkeys(("JobID", "ArrayJobID", "ArrayTaskID", "UserID", "State"), 20),
-    **dict.fromkeys(("RestartCnt", "BatchFlag", "EndTime", "NumTasks"), 20),
+    **dict.fromkeys(("RestartCnt", "BatchFlag", "EndTime", "NumTasks", "exit_code"), 20),
     **dict.fromkeys(("Reason", "HetJobID", "cpus-per-task", "threads"), 80),
     **dict.fromkeys(("tres-per-task", "tres-per-node"), 80),
 }
@@ -31,28 +31,37 @@ SCRIPT = "batch"
 """The name of the step that the script is."""
 
 
+OVER = {
+    *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY"),
+    *("PREEMPTED", "REVOKED", "TIMEOUT", "UNHEARD OF"),
+}
+"""The states that nothing comes after."""
+
+
 class Allocation(NamedTuple):
     """What Slurm says of an allocation; `ends_at` is in seconds since 1970.
 
     `step`: of which of its steps this process is; "" where of none. `task`: in array `array`.
     `group`: what it is a part of, if heterogeneous. `threads_per_core`: 0 where not asked for.
+    `exit_code`: of its script, which is 0 before it has ended; None where that was killed.
     """
 
-    number: str
-    array: str
-    task: int | None
-    group: str
-    user: int
-    state: str
-    reason: str
-    restarts: int
-    is_batch: bool
-    ends_at: float | None
-    tasks: int
-    cpus_per_task: int
-    threads_per_core: int
-    tres_per_task: str
-    tres_per_node: str
+    number: str = ""
+    array: str = ""
+    task: int | None = None
+    group: str = ""
+    user: int = 0
+    state: str = ""
+    reason: str = ""
+    restarts: int = 0
+    is_batch: bool = False
+    ends_at: float | None = None
+    tasks: int = 0
+    exit_code: int | None = None
+    cpus_per_task: int = 0
+    threads_per_core: int = 0
+    tres_per_task: str = ""
+    tres_per_node: str = ""
     step: str = ""
 
     @property
@@ -66,18 +75,39 @@ class Allocation(NamedTuple):
         return self.state != "RUNNING" and self.reason != "TimeLimit"
 
     @property
+    def is_over(self) -> bool:
+        """Whether it has ended for good."""
+        return self.state in OVER
+
+    @property
     def is_ours_to_requeue(self) -> bool:
         """Whether a requeue would start nothing anew but what has started this process."""
         return self.is_batch and self.step == SCRIPT
 
 
-def answer(command: list[str]) -> list[str]:
-    """Ask Slurm; return the lines of its answer, none where it has none."""
+FORGOTTEN = Allocation(state="UNHEARD OF")
+"""Of which Slurm says nothing any more: it has been over for minutes."""
+
+
+def known(*which: str) -> list[Allocation] | None:
+    """Ask for allocations, by options of squeue's; None where Slurm does not answer."""
+    lines = answer(question(*which))
+    return None if lines is None else parsed(lines)
+
+
+def question(*which: str) -> list[str]:
+    """Say how to ask Slurm for what it knows of allocations, those that are over as well."""
+    columns = ",".join(f"{column}:{width}" for column, width in COLUMNS.items())
+    return ["squeue", "--noheader", "--states=all", *which, f"--Format={columns}"]
+
+
+def answer(command: list[str]) -> list[str] | None:
+    """Ask Slurm; return the lines of its answer, None where it has none."""
     try:
         asked = ask(command)
     except (OSError, subprocess.TimeoutExpired):
-        return []
-    return asked.stdout.splitlines() if asked.returncode == 0 else []
+        return None
+    return asked.stdout.splitlines() if asked.returncode == 0 else None
 
 
 def ask(command: list[str]) -> subprocess.CompletedProcess[str]:
@@ -97,12 +127,6 @@ def plain() -> dict[str, str]:
     """Return an environment in which Slurm answers what it is asked, whatever its user likes."""
     likes = {name for name in os.environ if name.startswith(HABITS)}
     return {name: value for name, value in os.environ.items() if name not in likes} | EPOCH
-
-
-def question(name: str) -> list[str]:
-    """Say how to ask Slurm for what it knows of an allocation, or of all tasks of an array."""
-    columns = ",".join(f"{column}:{width}" for column, width in COLUMNS.items())
-    return ["squeue", "--noheader", "--states=all", f"--jobs={name}", f"--Format={columns}"]
 
 
 def parsed(lines: Sequence[str]) -> list[Allocation]:
@@ -133,11 +157,22 @@ def row(line: str) -> Allocation | None:
         is_batch=words["BatchFlag"] == "1",
         ends_at=float(ends) if ends else None,
         tasks=number(words["NumTasks"]),
+        exit_code=exit_code(words["exit_code"]),
         cpus_per_task=number(words["cpus-per-task"]),
         threads_per_core=number(words["threads"]),
         tres_per_task=words["tres-per-task"],
         tres_per_node=words["tres-per-node"],
     )
+
+
+def exit_code(text: str) -> int | None:
+    """Read what wait() says of a process's end; None where that was no exit.
+
+    >>> exit_code("768"), exit_code("9")
+    (3, None)
+    """
+    status = number(text)
+    return os.WEXITSTATUS(status) if text.isdecimal() and os.WIFEXITED(status) else None
 
 
 def number(text: str) -> int:

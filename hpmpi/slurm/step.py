@@ -60,7 +60,7 @@ def options() -> list[str]:
 @cache
 def spares() -> bool:
     """Ask srun whether it can do so."""
-    return any(SPARING in line for line in answer(["srun", "--help"]))
+    return any(SPARING in line for line in answer(["srun", "--help"]) or [])
 
 
 def environment(allocation: Allocation | None) -> dict[str, str]:

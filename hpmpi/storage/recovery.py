@@ -9,8 +9,9 @@ from hpmpi.errors import HpmpiError, SearcherError, SettingsError
 from hpmpi.master.jobs import Jobs
 from hpmpi.master.rules import Rules
 from hpmpi.master.schedulers import Scheduler
+from hpmpi.master.searchers import Searcher
 from hpmpi.model.records import Decision, Started
-from hpmpi.study import settings
+from hpmpi.study import methods, settings
 from hpmpi.study.settings import Settings
 
 OURS = Path(__file__).parents[1]
@@ -18,15 +19,15 @@ OURS = Path(__file__).parents[1]
 
 
 def jobs_of(
-    study: Settings, decisions: Iterable[Decision], scheduler: Scheduler | None = None
+    study: Settings, decisions: Iterable[Decision], searcher: Searcher | None = None
 ) -> Jobs:
     """Bring the jobs to where a journal ends, each start with the limits that it had.
 
-    The scheduler is the study's, if none is given. Raises ReplayError where that can't be,
+    The searcher is the study's, if none is given. Raises ReplayError where that can't be,
     SettingsError where the run has other rungs, and SearcherError where the study's own code
     raises.
     """
-    scheduler = scheduler or settings.build(study)
+    scheduler = methods.build_scheduler(study, searcher or methods.build_searcher(study))
     jobs = Jobs(scheduler, study.goal, study.limits.max_failures)
     for decision in decisions:
         if isinstance(decision, Started):

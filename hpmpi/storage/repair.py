@@ -12,7 +12,7 @@ from typing import NamedTuple
 from hpmpi.errors import StoreError
 from hpmpi.storage import files, lock, results_file
 from hpmpi.storage.journal import decoded, is_whole, read_rows
-from hpmpi.storage.run_folder import JOURNAL, PREVIOUS, RESULTS
+from hpmpi.storage.run_folder import JOURNAL, PREVIOUS, RESULTS, holds_run
 
 DAMAGED = f"{JOURNAL}.damaged"
 
@@ -26,6 +26,8 @@ class Repaired(NamedTuple):
 
 def repair(folder: Path) -> Repaired:
     """Mend the journal in a folder; raises StoreError where that can't be, and changes nothing."""
+    if not holds_run(folder):
+        raise StoreError(f"there is no run in {folder}: it has neither a journal nor {RESULTS}")
     held = lock.take(folder)
     try:
         path = folder / JOURNAL

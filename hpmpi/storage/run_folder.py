@@ -6,7 +6,7 @@
     DIR/status             "<id of the newest start> <state>", for the guards and for people
     DIR/lock               who writes here (lock.py)
     DIR/trials/            what trials have written into folders of their own
-    DIR/launch             what `hpmpi launch` tells its ranks, while it lives (heartbeat_file.py)
+    DIR/launch             what `hpmpi launch` says, while it lives (heartbeat_file.py)
 
 Rules: the journal is only appended to, so a kill at any instant loses no line; a torn last line is
 dropped. Each line ends with a checksum of itself. It is all that a start goes on from, and all that
@@ -38,7 +38,7 @@ STATUS = "status"
 UNWRITTEN = "unwritten"
 """The state of a start that has completed the study, and could not write its results file."""
 
-BESIDE = ("lock", "launch", "unbegun", "logs/*", "baseline/*.log")
+BESIDE = ("lock", "launch", "logs/*", "baseline/*.log")
 FILES = (JOURNAL, RESULTS, PREVIOUS, STATUS, *BESIDE)
 FOLDERS = ("checkpoints", "trials", "logs", "baseline", "baseline/checkpoints", "baseline/trials")
 """What is ours in a run folder."""

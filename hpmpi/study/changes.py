@@ -19,6 +19,9 @@ from hpmpi.study.settings import MAY_BE_NAMED, Settings
 FREE = ("name", "stop", "limits", "run", "baseline", "data.folder")
 """What may differ when a study is gone on with, whatever it is."""
 
+MAY_MOVE = (*MAY_BE_NAMED, "searcher.method", "scheduler.method")
+"""What may name a file that was moved."""
+
 LONGEST_TOLD = 120
 """How much of a setting is told where it differs, in characters."""
 
@@ -62,8 +65,8 @@ def differences(study: Settings, stored: Settings) -> list[str]:
     """Say what differs from the stored study and may not; of a list, which may be long, once."""
     told: dict[str, str] = {}
     for each in changes(study, stored):
-        named = each.is_of(MAY_BE_NAMED)
-        if not (named and each.is_move):
+        if not (each.is_of(MAY_MOVE) and each.is_move):
+            named = each.is_of(MAY_BE_NAMED)
             hint = " ([run] may_change can name it, if no result depends on it)" if named else ""
             told.setdefault(each.whole, f"{each}{hint}")
     return list(told.values())
@@ -71,7 +74,7 @@ def differences(study: Settings, stored: Settings) -> list[str]:
 
 def moves(study: Settings, stored: Settings) -> list[str]:
     """Say which files have been moved."""
-    moved = [each for each in changes(study, stored) if each.is_move and each.is_of(MAY_BE_NAMED)]
+    moved = [each for each in changes(study, stored) if each.is_move and each.is_of(MAY_MOVE)]
     return [f"{each.name} = {each.now!r} is taken for {each.before!r}, moved" for each in moved]
 
 

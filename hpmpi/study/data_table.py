@@ -5,6 +5,8 @@ from typing import Annotated
 
 import msgspec
 
+from hpmpi.study.references import answers
+
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
 HDF5 = (".h5", ".hdf5")
@@ -44,14 +46,10 @@ class Source(msgspec.Struct, frozen=True):
                 found.append(f"data.{name} is for {kinds}, and data.source = {self.source!r}")
         if self.folder is not None and not self.folder.startswith(("/", "$")):
             found.append(f"data.folder = {self.folder!r} must begin with / or a variable")
-        if origin is not None and not self.is_function and not is_file(origin / self.source):
+        if (
+            origin is not None
+            and not self.is_function
+            and not answers((origin / self.source).is_file)
+        ):
             found.append(f"data.source = {self.source!r}: there is no file {origin / self.source}")
         return found
-
-
-def is_file(path: Path) -> bool:
-    """Tell whether a file is there, whatever its name."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False

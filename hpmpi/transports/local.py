@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from hpmpi import program
 from hpmpi.errors import TransportError
-from hpmpi.guard import guard, process_tree
+from hpmpi.guard import process_tree
 from hpmpi.guard.process_tree import Family
 from hpmpi.transports import LEADER, Traffic, resources, unlaunched
 from hpmpi.transports.framing import Frames, await_any
@@ -139,7 +139,7 @@ def join() -> LocalTransport | None:
     told = os.environ.pop(VARIABLE, None)
     if told is None:
         return None
-    guard.wake_with_parents_end()
+    process_tree.wake_with_parents_end()
     rank, size, descriptor = map(int, told.split())
     leader = Frames(socket.socket(fileno=descriptor))
     share = resources.divide([resources.here()] * (size - 1))[rank - 1]

@@ -11,7 +11,7 @@ from hpmpi.history.tables import without_nul
 from hpmpi.model.values import text_of
 from hpmpi.study import toml
 from hpmpi.views.run_view import Summary
-from hpmpi.views.show import as_object, finite
+from hpmpi.views.show_json import as_object, finite
 
 
 def as_csv(summary: Summary) -> str:

@@ -56,7 +56,7 @@ from hpmpi.model.trial import Held, JobKey
 from hpmpi.storage import run_folder
 from hpmpi.storage.journal import line_of
 from hpmpi.storage.recovery import jobs_of, rules_of
-from hpmpi.study import changes, settings
+from hpmpi.study import changes, checks, settings
 from hpmpi.study.settings import Settings
 from hpmpi.study.toml import without_none
 from hpmpi.views.suggestions import Recorded, ask_again
@@ -165,9 +165,10 @@ class Replayer:
 
     def _jobs_at(self, number: int) -> Jobs:
         """Bring the jobs to before the decision with this number, as a start does."""
-        self._searcher = Recorded(self._journal)
-        scheduler = settings.build_scheduler(self._study, self._searcher)
-        return jobs_of(self._study, self._journal[:number], scheduler)
+        # Where a searcher of ours ends is in [stop].
+        may_end = ":" in str(self._study.searcher["method"])
+        self._searcher = Recorded(self._journal, may_end=may_end)
+        return jobs_of(self._study, self._journal[:number], self._searcher)
 
     def _expect(self, event: Event) -> None:
         self._searcher.now = self._at
@@ -300,9 +301,9 @@ def study_of(started: Started, *, trust: bool, searcher: bool = False) -> Settin
         raise SettingsError(foreign)
     if not searcher and ":" in str(study.searcher.get("method")):  # it is not asked
         stand_in = msgspec.structs.replace(study, searcher={"method": "random"})
-        checked = settings.check(without_none(msgspec.to_builtins(stand_in)))
-        return msgspec.structs.replace(checked, stop=study.stop)
-    return settings.check(without_none(msgspec.to_builtins(study)))
+        checked = checks.check(without_none(msgspec.to_builtins(stand_in)))
+        return msgspec.structs.replace(checked, stop=study.stop, searcher=study.searcher)
+    return checks.check(without_none(msgspec.to_builtins(study)))
 
 
 def told(decision: Decision | None) -> str:

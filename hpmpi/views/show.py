@@ -1,18 +1,12 @@
-"""`hpmpi show`: how a run stands, finished or not, for people and for programs.
+"""`hpmpi show`: how a run stands, finished or not, for people.
 
 It only reads, and may be asked from anywhere that sees the run folder: it never waits for the run,
 and the run never waits for it.
 """
 
-import json
-import math
-import os
-import shutil
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
@@ -24,14 +18,12 @@ from hpmpi.model.records import Failure
 from hpmpi.model.trial import Value
 from hpmpi.model.values import text_of
 from hpmpi.storage.lock import Sign
+from hpmpi.views.layout import WIDTH, aligned, cut, fitted, span
 from hpmpi.views.run_view import MENDED, Summary
 
 RUNNING = "running"
 INTERRUPTED = "interrupted"
 """The states of a run that has not come to an end."""
-
-WIDTH = 120
-"""Of a line that may be long, where there is no terminal; of all others nothing is cut there."""
 
 LONGEST_VALUE = 1000
 """Of a configuration, in characters."""
@@ -69,43 +61,6 @@ def text(summary: Summary, top: int) -> str:
     return "\n".join(map(escaped, lines))
 
 
-def as_json(summary: Summary, top: int, indent: int | None = 2) -> str:
-    """Write the same as JSON, on one line without `indent`; what is not finite is null."""
-    board, incumbent = summary.board, summary.board.incumbent
-    told = {
-        **heading(summary),
-        **present_as_objects(summary),
-        "rungs": [msgspec.structs.asdict(rung) for rung in summary.rungs],
-        "given_up": [
-            {"trial": it.trial, "rung": it.rung, "kind": it.kind.value, "error": it.error}
-            for it in given_up(summary.failures)
-        ],
-        "metric": summary.study.goal.metric,
-        "mode": summary.study.goal.mode,
-        "incumbent": None if incumbent is None else incumbent.trial,
-        "baseline": summary.baseline,
-        "gain": summary.gain,
-        "leaderboard": [
-            as_object(place, standing)
-            for place, standing in enumerate(board.ranking()[:top], start=1)
-        ],
-    }
-    return json.dumps(finite(told), indent=indent, allow_nan=False)
-
-
-def as_object(place: int, standing: Standing) -> dict[str, object]:
-    """Say where a trial stands, for JSON."""
-    return {
-        "place": place,
-        "trial": standing.trial,
-        "status": standing.status.value,
-        "rung": standing.rung,
-        "resource": standing.resource,
-        "metrics": standing.metrics,
-        "config": standing.config,
-    }
-
-
 def headline(summary: Summary) -> str:
     """Say in a line how far the run is."""
     board = summary.board
@@ -113,18 +68,6 @@ def headline(summary: Summary) -> str:
     parts += [f"{summary.elapsed_s:.0f} s"]
     parts += [f"{times} x {kind}" for kind, times in count(summary.failures).items()]
     return f"{summary.study.name}: {state(summary)}; {', '.join(parts)}"
-
-
-def heading(summary: Summary) -> dict[str, object]:
-    """Say the same for JSON."""
-    return {
-        "study": summary.study.name,
-        "state": state(summary),
-        "trials": len(summary.board.standings),
-        "results": summary.board.results,
-        "elapsed_s": summary.elapsed_s,
-        "failures": count(summary.failures),
-    }
 
 
 def state(summary: Summary) -> str:
@@ -150,21 +93,6 @@ def present(summary: Summary) -> list[str]:
     if progress.draining is not None:
         lines.append(f"draining: {progress.draining.why}")
     return lines
-
-
-def present_as_objects(summary: Summary) -> dict[str, object]:
-    """Say the same for JSON; what is not there, or not any more, is null."""
-    progress, sign, deadline = summary.progress, summary.sign, summary.progress.deadline
-    holder = sign and {"host": sign.lease.host, "pid": sign.lease.pid, "age_s": sign.age_s}
-    left_s = deadline and deadline.epoch_s - summary.looked_at
-    told = {
-        "ranks": {each.value: number for each, number in progress.ranks().items()},
-        "lost": progress.ranks_that_are(RankState.LOST),
-        "unfit": progress.ranks_that_are(RankState.UNFIT),
-        "deadline": deadline and {"epoch_s": deadline.epoch_s, "left_s": left_s},
-        "draining": progress.draining and progress.draining.why,
-    }
-    return {"holder": holder, **(told if summary.goes_on else dict.fromkeys(told))}
 
 
 def absence(sign: Sign | None) -> str:
@@ -298,63 +226,3 @@ def configuration(standing: Standing) -> str:
 def short(value: Value) -> str:
     """Write a value with as many digits as people read."""
     return f"{value:.4g}" if isinstance(value, float) else cut(text_of(value), LONGEST_VALUE)
-
-
-def span(seconds: float) -> str:
-    """Write a time as coarsely as people read it.
-
-    >>> span(59.9), span(720), span(11_520), span(190_000)
-    ('59 s', '12 min', '3 h 12 min', '2 d 4 h')
-    """
-    minutes, hours, days = (int(seconds // unit_s) for unit_s in (60, 3600, 86400))
-    if days:
-        return f"{days} d {hours % 24} h"
-    if hours:
-        return f"{hours} h {minutes % 60} min"
-    return f"{minutes} min" if minutes else f"{int(seconds)} s"
-
-
-def aligned(rows: list[list[str]]) -> list[str]:
-    """Align the columns but the last to the right."""
-    escapes = [list(map(escaped, row)) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*escapes, strict=True)]
-    return ["  ".join([*map(str.rjust, row[:-1], widths), row[-1]]).rstrip() for row in escapes]
-
-
-def fitted(lines: list[str], width: int = sys.maxsize) -> list[str]:
-    """Cut lines to the width of the terminal; where there is none, to `width`."""
-    columns = terminal(width).columns
-    return [cut(line, columns) for line in lines]
-
-
-def terminal(width: int = sys.maxsize) -> os.terminal_size:
-    """Measure the terminal; one that is not there, or does not say, is `width` wide and endless."""
-    size = shutil.get_terminal_size((width, sys.maxsize))
-    return os.terminal_size((size.columns or width, size.lines or sys.maxsize))
-
-
-def cut(line: str, width: int) -> str:
-    """Cut a line to a width.
-
-    >>> cut("as long as it is", 10), cut("short", 10)
-    ('as long...', 'short')
-    """
-    return line if len(line) <= width else f"{line[: width - 3]}..."
-
-
-def printable(text: str) -> str:
-    """Escape what acts on a terminal, in text of several lines."""
-    return "\n".join(map(escaped, text.split("\n")))
-
-
-def finite(value: Any) -> Any:
-    """Replace the numbers that JSON has no word for."""
-    match value:
-        case dict():
-            return {key: finite(each) for key, each in value.items()}
-        case list():
-            return [finite(each) for each in value]
-        case float() if not math.isfinite(value):
-            return None
-        case _:
-            return value

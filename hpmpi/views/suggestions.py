@@ -3,12 +3,12 @@
 import math
 from collections.abc import Sequence
 
-from hpmpi.master.searchers import Searcher
+from hpmpi.master.searchers import LATER, Later, Searcher
 from hpmpi.model.records import Assigned, Decision
 from hpmpi.model.trial import Config, Metrics
 from hpmpi.model.values import same
 from hpmpi.storage.recovery import jobs_of
-from hpmpi.study import settings
+from hpmpi.study import methods
 from hpmpi.study.settings import Settings
 
 CLOSE = 1e-12
@@ -18,16 +18,19 @@ CLOSE = 1e-12
 class Recorded:
     """A searcher that suggests what the journal has, when the journal has it."""
 
-    def __init__(self, journal: Sequence[Decision]) -> None:
-        """Read which configuration each trial has."""
+    def __init__(self, journal: Sequence[Decision], *, may_end: bool) -> None:
+        """Read which configuration each trial has; `may_end`: whether nobody knows its end."""
+        self._may_end = may_end
         begun = [each for each in journal if isinstance(each, Assigned) and each.config is not None]
         self._begun = {each.trial: each for each in begun}
         self.now = 0.0
 
-    def ask(self, trial: int) -> Config | None:
+    def ask(self, trial: int) -> Config | Later | None:
         """Suggest what a trial had, if it began now."""
         begun = self._begun.get(trial)
-        return begun.config if begun is not None and begun.at == self.now else None
+        if begun is None:
+            return None if self._may_end else LATER
+        return begun.config if begun.at == self.now else LATER
 
     def adopt(self, trial: int, config: Config) -> None:
         """Know it."""
@@ -43,8 +46,8 @@ def ask_again(study: Settings, journal: Sequence[Decision]) -> tuple[int, int]:
 
     Numbers agree that are the same to 12 digits. Raises SearcherError where it raises.
     """
-    asked = AskedAgain(settings.build_searcher(study))
-    jobs_of(study, journal, settings.build_scheduler(study, asked))
+    asked = AskedAgain(methods.build_searcher(study))
+    jobs_of(study, journal, asked)
     return asked.agreed, asked.asked
 
 
@@ -63,7 +66,7 @@ class AskedAgain:
         """Ask, and compare."""
         suggestion = self._searcher.ask(trial)
         self.asked += 1
-        if suggestion is not None and agree(suggestion, config):
+        if isinstance(suggestion, dict) and agree(suggestion, config):
             self.agreed += 1
         else:
             self._searcher.adopt(trial, config)

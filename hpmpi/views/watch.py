@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hpmpi.model.messages import Outcome
-from hpmpi.views import show
+from hpmpi.views import layout, show
 from hpmpi.views.run_view import Summary, look
 from hpmpi.views.stdout import say
 
@@ -59,5 +59,5 @@ def page(summary: Summary, top: int) -> str:
 
 def excess_of(text: str) -> int:
     """Count the lines of the terminal that a text is too long by, the prompt after it included."""
-    columns, lines = show.terminal()
+    columns, lines = layout.terminal()
     return sum(max(1, -(-len(line) // columns)) for line in text.split("\n")) + 1 - lines

@@ -24,29 +24,25 @@ from hpmpi.guard import guard, sockets
 from hpmpi.model.messages import (
     Assign,
     Beat,
-    Chunk,
     Failed,
     Finished,
     Goodbye,
-    Need,
-    NoData,
     Order,
     Point,
     Progress,
     Ready,
-    Receive,
     Report,
     Retire,
     Save,
     Stop,
     Suspended,
-    Want,
     Welcome,
 )
 from hpmpi.transports import LEADER, Transport
 from hpmpi.worker.bare import Bare
-from hpmpi.worker.delivery import Delivery
 from hpmpi.worker.leader_signs import Vitals
+from hpmpi.worker.lifecycle import attempt_of
+from hpmpi.worker.shared_data import SharedData
 from hpmpi.worker.spawn import Forked
 from hpmpi.worker.supervisor import Child
 
@@ -104,8 +100,8 @@ class Worker:
         output = folder / "logs" / f"rank-{self._transport.rank}.log"
         share = self._transport.share
         self._vitals = Vitals(folder)
-        self._delivery = Delivery(welcome, self._transport.rank, self._say)
-        welcome = self._delivery.welcome
+        self._data = SharedData(welcome, output)
+        welcome = self._data.welcome
         child: Child | Bare
         if welcome.isolated:
             child = Child(welcome, output, share, self._forked)
@@ -118,7 +114,7 @@ class Worker:
                 pass
         finally:
             child.close()
-            self._delivery.close()
+            self._data.close()
         return code
 
     def _await_welcome(self) -> Welcome | None:
@@ -143,15 +139,10 @@ class Worker:
         silent = now - self._heard_at > SILENCES * welcome.patience_s
         if silent and not self._vitals.show_life(now):
             return 0  # an error would have the guard wait for the end of the run
-        if now - self._beat_at >= welcome.beat_s:
-            self._beat_at = now
-            sockets.hold()
-            self._pass_points_on()
-            self._say(Beat())
-        if not self._delivery.done:
-            for report in self._delivery.poll(child.start):
-                self._say(report)
-        self._begin_job(child)
+        self._beat(welcome, now)
+        for report in self._data.poll(child.start, now):
+            self._say(report)
+        self._begin_job(child, now)
         for report in child.poll(now):
             self._pass_on(report)
         if self._jobs and self._job is None:
@@ -160,13 +151,14 @@ class Worker:
             limit_s = min(limit_s, SEND_EVERY_S)
         wait_s = max(0.0, min(self._beat_at + welcome.beat_s - now, limit_s))
         expects = self._job is not None or not self._introduced
-        self._listen(wait_s, child.descriptors() if expects else ())
+        news = [*self._data.descriptors(), *child.descriptors()] if expects else ()
+        self._listen(wait_s, news)
         return 0 if self._obey(welcome, child) else None
 
-    def _begin_job(self, child: Child | Bare) -> None:
+    def _begin_job(self, child: Child | Bare, now: float) -> None:
         if self._jobs and self._job is None:
             self._job = self._jobs.popleft()
-            child.assign(self._job)
+            child.assign(self._job, now)
 
     def _breathe(self, welcome: Welcome, child: Child | Bare) -> None:
         """Take a turn in the middle of a job, which may be the last."""
@@ -181,12 +173,12 @@ class Worker:
                 case Assign() as order:
                     self._jobs.append(order)
                 case Save():
-                    self._begin_job(child)  # it is meant for what has come before it
+                    self._begin_job(
+                        child, time.monotonic()
+                    )  # it is meant for what has come before it
                     child.save()
                 case Retire():
                     child.retire(time.monotonic())
-                case Receive() | Chunk() | NoData() as order:
-                    self._delivery.take(order)
                 case Stop():
                     self._part(welcome, child)
                     return True
@@ -199,13 +191,19 @@ class Worker:
         child.retire(time.monotonic())
         while not child.ended:
             now = time.monotonic()
-            if now - self._beat_at >= welcome.beat_s:
-                self._beat_at = now
-                self._say(Beat())
+            self._beat(welcome, now)
             child.poll(now)
             self._listen(END_LOOK_S, child.descriptors())
+        self._data.close()  # rank 0 waits for who has not yet said goodbye
         self._say(Goodbye())
         self._transport.leave(GOODBYE_S)
+
+    def _beat(self, welcome: Welcome, now: float) -> None:
+        if now - self._beat_at >= welcome.beat_s:
+            self._beat_at = now
+            sockets.hold()
+            self._pass_points_on()
+            self._say(Beat())
 
     def _listen(self, limit_s: float, wake: Sequence[int] = ()) -> None:
         for _, message in self._transport.poll(limit_s, wake):
@@ -216,25 +214,22 @@ class Worker:
 
     def _pass_on(self, report: Report) -> None:
         match report:
+            case Finished() | Failed() | Suspended():
+                self._pass_points_on()
+                self._job = None
+            case Progress():
+                self._add_points(report)
+                return
             case Ready() if self._introduced:
                 return
             case Ready():
                 sockets.hold()
                 self._introduced = True
-            case Progress():
-                self._add_points(report)
-                return
-            case Finished() | Failed() | Suspended():
-                self._pass_points_on()
-                self._job = None
             case _:
                 pass
         self._say(report)
 
     def _add_points(self, said: Progress) -> None:
-        job = self._job
-        if job is None or attempt_of(said) != attempt_of(job):
-            return
         self._points += said.points
         if len(self._points) >= MOST_POINTS:
             self._pass_points_on()
@@ -244,10 +239,5 @@ class Worker:
             self._say(Progress(*attempt_of(self._job), self._points))
             self._points = []
 
-    def _say(self, report: Report | Need | Want) -> None:
+    def _say(self, report: Report) -> None:
         self._transport.send(LEADER, msgspec.msgpack.encode(report))
-
-
-def attempt_of(it: Assign | Progress) -> tuple[int, int, int]:
-    """Name the attempt that something is of."""
-    return it.trial, it.rung, it.attempt

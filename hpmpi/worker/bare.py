@@ -19,7 +19,8 @@ from pathlib import Path
 from hpmpi.model.messages import Assign, Progress, Ready, Report, Unfit, Welcome
 from hpmpi.transports import resources
 from hpmpi.transports.resources import Share
-from hpmpi.worker.error_text import told
+from hpmpi.worker.environment import divided
+from hpmpi.worker.error_text import describe
 from hpmpi.worker.log_file import Output
 from hpmpi.worker.runner import Attempts, leave_signals_to_the_rank
 
@@ -48,16 +49,13 @@ class Bare:
         self._job: Assign | None = None
         self._draining = False
 
-    def start(self) -> None:
+    def start(self, _now: float) -> None:
         """Load the objective; from now on, what is printed here goes where a child's does."""
         gpus_per_trial = self._welcome.gpus_per_trial
         if no_gpus := resources.refusal(self._share, gpus_per_trial):
             self._reports.append(Unfit(resources.host(), no_gpus))
             return
-        threads = dict.fromkeys(resources.THREADS, str(self._share.threads))
-        os.environ.update(
-            {**threads, **os.environ, **resources.variables(self._share, gpus_per_trial)}
-        )
+        os.environ.update(divided(os.environ, self._share, gpus_per_trial))
         leave_signals_to_the_rank()
         try:
             self._output = Output(self._path)
@@ -66,7 +64,7 @@ class Bare:
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # nobody is there to type
             self._attempts = Attempts(self._welcome)
         except BaseException as error:  # noqa: BLE001 - the user's module
-            self._reports.append(Unfit(resources.host(), told(error)))
+            self._reports.append(Unfit(resources.host(), describe(error)))
         else:
             self._reports.append(Ready(resources.host(), os.getpid(), self._attempts.notes))
 
@@ -74,7 +72,7 @@ class Bare:
         """Return nothing: there is never news while somebody waits."""
         return []
 
-    def assign(self, order: Assign) -> None:
+    def assign(self, order: Assign, _now: float) -> None:
         """Have the next `poll` do a job."""
         self._job = order
         self._draining = False
@@ -98,7 +96,7 @@ class Bare:
     ended = True
     """It ends with its rank."""
 
-    def retire(self, now: float) -> None:
+    def retire(self, _now: float) -> None:
         """End with the rank."""
 
     def close(self) -> None:

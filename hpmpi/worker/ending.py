@@ -1,7 +1,4 @@
-"""Why a child ends, in words, and when it is pressed to.
-
-hung up on, and interrupted if busy --ORDER_S--> TERM to its family --KILL_AFTER_S--> KILL
-"""
+"""Why a child ends, in words, and how long it may take for it."""
 
 import re
 import signal
@@ -10,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from hpmpi.model.messages import Assign, Failed, FailureKind, gist
+from hpmpi.model.messages import Failed, FailureKind, gist
 
 ORDER_S = 2.0
 """How long a child may take to end in order; one that takes too much memory has no time for it."""
@@ -33,11 +30,10 @@ LOST_WORKER = re.compile(
 
 
 class Ending(NamedTuple):
-    """Why a child is being ended, at which job, and when TERM and KILL are due."""
+    """Why a child is being ended, and when TERM and KILL are due."""
 
     kind: FailureKind
     error: str
-    job: Assign | None
     term_at: float
     kill_at: float
 
@@ -46,14 +42,14 @@ class Ending(NamedTuple):
         return self._replace(error=f"{self.error}; it said: {gist(error)}")
 
 
-def ending(kind: FailureKind, error: str, job: Assign | None, now: float) -> Ending:
+def ending(kind: FailureKind, error: str, now: float) -> Ending:
     """Begin to end a child."""
     term_at = now if kind is FailureKind.MEMORY else now + ORDER_S
-    return Ending(kind, error, job, term_at, term_at + KILL_AFTER_S)
+    return Ending(kind, error, term_at, term_at + KILL_AFTER_S)
 
 
 def cause(code: int, *, taken: bool) -> tuple[FailureKind, str]:
-    """Tell why a process died by itself, by its code; `taken`: the kernel killed somebody here."""
+    """Say why a process died by itself, by its code; `taken`: the kernel killed somebody here."""
     if code == -signal.SIGKILL and taken:
         return FailureKind.MEMORY, TAKEN
     if code < 0:
@@ -61,8 +57,8 @@ def cause(code: int, *, taken: bool) -> tuple[FailureKind, str]:
     return FailureKind.EXIT, f"the process ended with exit code {code}"
 
 
-def explained(report: Failed, is_taken: Callable[[], bool]) -> Failed:
-    """Tell why an objective fails that has lost a process of its own to the kernel."""
+def explain(report: Failed, is_taken: Callable[[], bool]) -> Failed:
+    """Say why an objective has failed that has lost a process of its own to the kernel."""
     excepts = report.kind is FailureKind.EXCEPTION
     if excepts and LOST_WORKER.search(report.error) is not None and is_taken():
         error = f"what it had started was {TAKEN}; it said: {gist(report.error)}"
@@ -80,6 +76,13 @@ def over_time(spent_s: float, time_s: float | None, *, loaded: bool) -> str | No
     if loaded and spent_s > time_s:
         return f"ran for more than trial_time_s = {time_s:g}"
     return None
+
+
+def over_memory(used_mb: float, memory_mb: float | None) -> str | None:
+    """Say that a child and its family have too much memory."""
+    if memory_mb is None or used_mb <= memory_mb:
+        return None
+    return f"used {used_mb:.0f} MB, more than trial_memory_mb = {memory_mb:g}"
 
 
 def name_of(number: int) -> str:

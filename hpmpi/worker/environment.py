@@ -5,6 +5,7 @@ then starts here, whatever MPI that is of. For srun, which needs an allocation, 
 """
 
 import os
+from collections.abc import Mapping
 
 from hpmpi.transports import resources, unlaunched
 from hpmpi.transports.resources import Share
@@ -17,15 +18,19 @@ NOT_OF_AN_ALLOCATION = {"SLURM_CONF", "SLURM_TMPDIR"}
 
 
 def environment(share: Share, gpus_per_trial: int | None) -> dict[str, str]:
-    """Give a child our environment, its share of the node, and nothing of the launcher's.
+    """Give a child our environment, its share of the node, and nothing of the launcher's."""
+    allocation = os.environ.get("SLURM_JOB_ID")
+    number = {ALLOCATION: allocation} if allocation else {}
+    return {**number, **divided(unallocated(unlaunched()), share, gpus_per_trial)}
+
+
+def divided(env: Mapping[str, str], share: Share, gpus_per_trial: int | None) -> dict[str, str]:
+    """Add a rank's share of the node to an environment.
 
     What the user says of threads counts; what is said of GPUs is of the node, and is divided.
     """
     threads = dict.fromkeys(resources.THREADS, str(share.threads))
-    gpus = resources.variables(share, gpus_per_trial)
-    allocation = os.environ.get("SLURM_JOB_ID")
-    number = {ALLOCATION: allocation} if allocation else {}
-    return {**threads, **number, **unallocated(unlaunched()), **gpus}
+    return {**threads, **env, **resources.variables(share, gpus_per_trial)}
 
 
 def unallocated(env: dict[str, str]) -> dict[str, str]:

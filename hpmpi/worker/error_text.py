@@ -1,4 +1,4 @@
-"""What is told of an error of the user's: first a line that says what it was, then its traceback.
+"""The text of a user's error: first a line that says what it was, then its traceback.
 
     ValueError: learning rate is negative; because of KeyError: 'rate'
 
@@ -44,8 +44,8 @@ REMOTE = "RemoteTraceback"
 Errors = traceback.TracebackException
 
 
-def told(error: BaseException) -> str:
-    """Tell an error: its summary, and, below, what Python says without the lines that are ours."""
+def describe(error: BaseException) -> str:
+    """Describe an error: its summary, then Python's traceback without the lines that are ours."""
     if isinstance(error, ObjectiveError):
         return str(error)
     trace = error.__traceback__
@@ -81,8 +81,8 @@ def line(error: Errors) -> str:
 
 def first_line(error: Errors) -> str:
     """Say the type of an error and the first line of its message, or the next after a colon."""
-    told = next(part for part in error.format_exception_only() if not part[:1].isspace())
-    lines = [each.strip() for each in told.splitlines() if each.strip()]
+    text = next(part for part in error.format_exception_only() if not part[:1].isspace())
+    lines = [each.strip() for each in text.splitlines() if each.strip()]
     first = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
     return first[:MOST_OF_A_LINE]
 

@@ -52,8 +52,8 @@ class Suspend(BaseException):
         self.saved = saved
 
 
-class Told:
-    """Which attempt of this process was told to leave, by its number: for it and what it forks.
+class SuspendRequest:
+    """Which attempt of this process is to suspend, by number, in memory shared with its forks.
 
     There is one for all attempts, as to have memory shared takes as long as to do a small job. What
     an earlier one has left running knows a smaller number, and changes nothing.
@@ -69,13 +69,13 @@ class Told:
         self._begun += 1
         return self._begun
 
-    def tell(self, number: int) -> None:
-        """Note that an attempt is to leave."""
+    def make(self, number: int) -> None:
+        """Have an attempt suspend."""
         if self._newest() < number:
             NUMBER.pack_into(self._memory, 0, number)
 
-    def is_told(self, number: int) -> bool:
-        """Look whether that was noted, in whichever process."""
+    def is_made(self, number: int) -> bool:
+        """Look whether an attempt is to suspend, whichever of its processes has heard of it."""
         return self._newest() == number
 
     def _newest(self) -> int:
@@ -105,7 +105,7 @@ class Trial:
         publish: Publish,
         drains: Drains,
         *,
-        told: Told,
+        request: SuspendRequest,
     ) -> None:
         """Take over the trial's newest checkpoint."""
         self.number = order.trial
@@ -115,16 +115,13 @@ class Trial:
         self._ends_at = None if order.deadline_s is None else time.monotonic() + order.deadline_s
         self.previous = checkpoints.claim(heard_of=order.saved, limit=order.resource)
         self.start = checkpoints.newest.resource if checkpoints.newest else 0
-        self._place = (welcome.folder, TRIALS, str(order.trial), f"{order.rung}.{order.attempt}")
-        self._folder: Path | None = None
+        self._welcome = welcome
+        self._order = order
         self._checkpoints = checkpoints
         self._publish = publish
         self._drains = drains
-        self._args = welcome.args
-        self._origin = welcome.origin
-        self._metric = welcome.metric
-        self._told = told
-        self._number = told.begin()
+        self._request = request
+        self._number = request.begin()
         self._ended = False
         self._speaking = threading.RLock()
         self._saved_at = time.monotonic()
@@ -133,37 +130,36 @@ class Trial:
     @functools.cached_property
     def args(self) -> dict[str, Any]:
         """What the study has in `[objective_args]`; what is changed in it, no other trial sees."""
-        return copy.deepcopy(self._args)
+        return copy.deepcopy(self._welcome.args)
 
     @functools.cached_property
     def origin(self) -> Path:
         """The folder of the study file."""
-        return Path(self._origin)
+        return Path(self._welcome.origin)
 
     @property
     def deadline_s(self) -> float | None:
         """How many seconds are left before the allocation ends; None where that is not known."""
         return None if self._ends_at is None else self._ends_at - time.monotonic()
 
-    @property
+    @functools.cached_property
     def folder(self) -> Path:
         """A folder in the run folder that no other attempt has, made when it is first asked for.
 
         It stays at the end, as the logs do, unless it is empty.
         """
-        if self._folder is None:
-            folder = Path(*self._place)
-            remove(folder)  # of an attempt that the journal has lost
-            folder.mkdir(parents=True, exist_ok=True)
-            self._folder = folder
-        return self._folder
+        attempt = f"{self._order.rung}.{self._order.attempt}"
+        folder = Path(self._welcome.folder, TRIALS, str(self.number), attempt)
+        remove(folder)  # of an attempt that the journal has lost
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     def report(self, resource: int, /, **metrics: object) -> None:
         """Add a point to the learning curve; what is no number is left out.
 
         Raises ObjectiveError where that is the studied metric.
         """
-        point = Point(int(resource), all_numbers(metrics, self._metric))
+        point = Point(int(resource), all_numbers(metrics, self._welcome.metric))
         with self._speaking:
             if not self._ended:
                 self._publish(point)
@@ -191,16 +187,15 @@ class Trial:
         newest = self._checkpoints.newest
         if newest is None or newest.resource < resource:  # there was no room for it
             return
-        told = self._told.is_told(self._number)
-        if told or (newest.resource < self.stop and self._asked()):
-            self._told.tell(self._number)
+        if self._request.is_made(self._number) or (newest.resource < self.stop and self._asked()):
+            self._request.make(self._number)
             raise Suspend(newest.resource)
 
     def end(self) -> bool:
         """Have no more to do with the job from now on; true if its objective was to leave it."""
         with self._speaking:  # who reports meanwhile has done so before the answer
             self._ended = True
-        return self._told.is_told(self._number)
+        return self._request.is_made(self._number)
 
     def _asked(self) -> bool:
         """Look whether the run drains."""
@@ -229,11 +224,15 @@ def working_folder(trial: Trial, *, own: bool) -> Iterator[None]:
 
 
 def open_trial(
-    welcome: Welcome, order: Assign, publish: Publish, drains: Drains, told: Told | None = None
+    welcome: Welcome,
+    order: Assign,
+    publish: Publish,
+    drains: Drains,
+    request: SuspendRequest | None = None,
 ) -> tuple[Trial, Checkpoints]:
     """Make the handle for an attempt, and what keeps its checkpoints.
 
-    `told` is that of the process, for who makes more than one attempt in it.
+    `request` is that of the process, for who makes more than one attempt in it.
     """
     checkpoints = Checkpoints(
         trial_path(welcome.folder, order.trial),
@@ -241,4 +240,5 @@ def open_trial(
         order.attempt,
         keep_all=welcome.keep_all,
     )
-    return Trial(welcome, order, checkpoints, publish, drains, told=told or Told()), checkpoints
+    request = request or SuspendRequest()
+    return Trial(welcome, order, checkpoints, publish, drains, request=request), checkpoints

@@ -4,10 +4,10 @@ A searcher may think for long, in the loop that hears the ranks; meanwhile the l
 (leader/lock_keeper.py).
 """
 
-import math
 from pathlib import Path
 
 from hpmpi.errors import StoreError
+from hpmpi.model.timers import Every, Silence
 from hpmpi.storage import lock
 
 
@@ -17,18 +17,15 @@ class Vitals:
     def __init__(self, folder: Path) -> None:
         """Be ready to look at the lock of a run folder."""
         self._folder = folder
-        self._looked_at = self._since = -math.inf
-        self._lease: lock.Lease | None = None
+        self._look_again = Every(lock.BEAT_S / 2)
+        self._silence = Silence()
 
     def show_life(self, now: float) -> bool:
         """Tell whether the lock is renewed; to be asked again and again, until it is not."""
-        if now - self._looked_at < lock.BEAT_S / 2:
+        if not self._look_again.is_due(now):
             return True
-        self._looked_at = now
         lease = self._look()
-        if lease is not None and lease != self._lease:
-            self._lease, self._since = lease, now
-        return lease is not None and now - self._since <= lock.LEASE_S
+        return lease is not None and self._silence.of(lease, now) <= lock.LEASE_S
 
     def _look(self) -> lock.Lease | None:
         try:

@@ -9,9 +9,11 @@ The parts cost the kernel a walk through all pages of a process. So they are ask
 the sum of what each has, which it knows at once and which is never less, is too much.
 """
 
-import contextlib
+import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from hpmpi.guard.process_tree import LINUX
 
 SHARED = (b"/dev/shm/", b"/memfd:", b"/dev/zero", b"/SYSV")
 """How the kernel names memory that is shared, as if it were of a file."""
@@ -31,11 +33,18 @@ def memory_of(pids: Iterable[int], enough: float, data: str | None = None) -> in
 
 def most_of(pid: int) -> int:
     """Say how much a process has, all that it shares included; 0 where it has ended."""
-    with contextlib.suppress(OSError):
+    try:
         lines = Path(f"/proc/{pid}/status").read_bytes().splitlines()
-        said = dict(line.split()[:2] for line in lines if line.startswith((b"RssA", b"RssS")))
-        return sum(map(int, said.values())) * KILO
-    return resident(pid)
+    except OSError:  # it has ended, or there is no /proc
+        return 0 if LINUX else resident(pid)
+    return sum(int(line.split()[1]) for line in lines if line.startswith((b"RssA", b"RssS"))) * KILO
+
+
+def resident(pid: int) -> int:
+    """Ask for the same where there is no /proc, shared pages of files included."""
+    command = ["ps", "-o", "rss=", "-p", str(pid)]
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return int(said or 0) * KILO
 
 
 def part_of(pid: int, data: str | None) -> int:
@@ -67,13 +76,3 @@ def mappings(pid: int) -> Iterator[tuple[bytes, int, int]]:
             yield name, pss, int(line.split()[1]) * KILO
         elif not line[:1].isupper():
             name = (line.split(None, 5)[5:] or [b""])[0]
-
-
-def resident(pid: int) -> int:
-    """Say how much a process has where there is no /proc; 0 where it has ended."""
-    import psutil  # noqa: PLC0415 - only those who set a limit pay for it
-
-    with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-        rss: int = psutil.Process(pid).memory_info().rss
-        return rss
-    return 0

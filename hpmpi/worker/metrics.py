@@ -15,6 +15,7 @@ from typing import Any
 
 from hpmpi.errors import ObjectiveError
 from hpmpi.model.trial import Metrics
+from hpmpi.worker.error_text import writable
 
 MOST_METRICS = 10_000
 MOST_CHARACTERS = 200
@@ -55,7 +56,7 @@ def all_numbers(values: Mapping[Any, object], metric: str | None) -> Metrics:
         raise ObjectiveError(f"{len(values)} metrics are too many: return {MOST_METRICS} at most")
     found: Metrics = {}
     for key, value in values.items():
-        name, as_float = written(key), number(value)
+        name, as_float = writable(str(key)), number(value)
         if as_float is not None and len(name) <= MOST_CHARACTERS:
             found[name] = as_float
         elif key == (metric or "loss"):
@@ -63,11 +64,6 @@ def all_numbers(values: Mapping[Any, object], metric: str | None) -> Metrics:
         else:
             leave_out(name, value)
     return found
-
-
-def written(name: object) -> str:
-    """Write the name of a metric so that it can be sent and stored, whatever it is."""
-    return str(name).encode(errors="backslashreplace").decode()
 
 
 def number(value: object) -> float | None:
@@ -113,4 +109,4 @@ def leave_out(name: str, value: object) -> None:
     with contextlib.suppress(Exception):  # whatever the objective has put in its place
         long = f"the name of the metric {name[:20]!r}... has more than {MOST_CHARACTERS} characters"
         said = long if is_long else no_number(name, value)
-        sys.stderr.write(f"left out: {written(said)}\n")
+        sys.stderr.write(f"left out: {writable(said)}\n")

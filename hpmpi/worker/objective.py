@@ -1,17 +1,13 @@
-"""The user's function: finding it, and what it may be.
+"""The user's function: what it may be, and how it is called.
 
     def train(config, trial): ...      or      def train(config): ...
 
 It may be anything that can be called so, or a class, whose one instance can.
 """
 
-import ast
 import copy
 import functools
-import importlib
-import importlib.util
 import inspect
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +16,7 @@ from hpmpi.data.mapped import data_in
 from hpmpi.errors import ObjectiveError
 from hpmpi.model.messages import Welcome
 from hpmpi.model.trial import Config
+from hpmpi.study import references
 from hpmpi.worker.handle import Trial
 
 Function = Callable[[Config, Trial], Any]
@@ -52,18 +49,16 @@ def prepare(welcome: Welcome) -> tuple[Function, tuple[str, ...]]:
 
 
 def load(reference: str, origin: Path) -> Callable[..., Any]:
-    """Import `package.module:function`, or `file.py:function` relative to the folder `origin`.
+    """Import a function beside a study, or one that is installed.
 
     Raises ObjectiveError where there is no such thing; whatever the user's module raises comes out
     as it is.
     """
-    place, _, name = reference.partition(":")
-    module = load_file(origin / place) if place.endswith(".py") else load_module(place, origin)
-    function = getattr(module, name, None)
-    if not callable(function):
-        raise ObjectiveError(f"{reference!r} is not there: {place} has no function {name!r}")
-    found: Callable[..., Any] = function
-    return found
+    found = references.load(reference, origin)
+    if not callable(found):
+        raise ObjectiveError(f"{reference!r} is no function: it is a {type(found).__name__}")
+    function: Callable[..., Any] = found
+    return function
 
 
 def check_study(function: Callable[..., Any], welcome: Welcome) -> list[str]:
@@ -150,78 +145,3 @@ def takes(function: Callable[..., Any], *arguments: object) -> bool:
 def signature_of(function: Callable[..., Any]) -> str:
     """Write what something is called with, for people."""
     return str(inspect.signature(function))[:MOST_CHARACTERS]
-
-
-def load_file(path: Path) -> object:
-    """Import a file; its neighbours can be imported by it, as parts of its package, too."""
-    if path.is_file() and (levels := levels_up(path)):
-        return load_part(path, levels)
-    name = path.stem
-    if name in sys.stdlib_module_names:  # others will ask for that one
-        name = f"objective_{name}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise ObjectiveError(f"the objective's file {path} does not exist")
-    module = importlib.util.module_from_spec(spec)
-    look_beside(path.parent)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def levels_up(path: Path) -> int:
-    """Tell how many folders up a file's relative imports reach; 0 where it has none."""
-    tree = ast.parse(path.read_bytes(), str(path))
-    return max((it.level for it in ast.walk(tree) if isinstance(it, ast.ImportFrom)), default=0)
-
-
-def load_part(path: Path, levels: int) -> object:
-    """Import a file as a part of the package of the folders above it, so many or more."""
-    name, top = path.stem, path.parent
-    while levels > 0 or (top / "__init__.py").is_file():
-        name, top, levels = f"{top.name}.{name}", top.parent, levels - 1
-    look_beside(path.parent)
-    look_beside(top)
-    module = importlib.import_module(name)
-    if module.__file__ is None or not path.samefile(module.__file__):
-        raise ObjectiveError(
-            f"{path} has relative imports, and Python takes its package {name.partition('.')[0]!r} "
-            f"from elsewhere ({module.__file__}): give the folder another name"
-        )
-    return module
-
-
-def load_module(name: str, origin: Path) -> object:
-    """Import a module, one that lies beside the study file included."""
-    if name.partition(".")[0] == __package__:
-        sys.path.append(str(origin))
-    else:
-        look_beside(origin)
-    missing = f"there is no module {name!r}, neither in {origin} nor installed"
-    if not all(part.isidentifier() for part in name.split(".")):
-        raise ObjectiveError(missing)
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if f"{name}.".startswith(f"{error.name}."):
-            raise ObjectiveError(missing) from error
-        raise
-
-
-def look_beside(folder: Path) -> None:
-    """Have modules looked for in a folder, and in the current one if that is looked in at all.
-
-    Before those that are installed, as for any script. But after Python's own: a `logging.py` of
-    the user's would be taken for that by every library.
-    """
-    current = [each for each in sys.path if each == str(Path.cwd())]
-    beside = list(dict.fromkeys([str(folder), *current]))
-    others = [each for each in sys.path if each not in beside]
-    python = str(Path(inspect.__file__).parent)
-    last = max((index for index, each in enumerate(others) if is_own(each, python)), default=-1)
-    sys.path[:] = [*others[: last + 1], *beside, *others[last + 1 :]]
-
-
-def is_own(folder: str, python: str) -> bool:
-    """Tell whether a folder has modules of Python's own, and not what is installed."""
-    return folder.startswith(python) and not folder.endswith("-packages")

@@ -30,8 +30,9 @@ from typing import NamedTuple
 import msgspec
 
 from hpmpi.errors import ObjectiveError
-from hpmpi.guard import guard
+from hpmpi.guard import process_tree
 from hpmpi.model.messages import (
+    Answer,
     Assign,
     Failed,
     FailureKind,
@@ -49,13 +50,11 @@ from hpmpi.model.messages import (
 from hpmpi.model.trial import Metrics
 from hpmpi.transports.framing import Frames
 from hpmpi.worker import handle, objective
-from hpmpi.worker.error_text import told
+from hpmpi.worker.error_text import describe
 from hpmpi.worker.metrics import check
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM)
 """What a batch system may send to all processes of a run, and an objective may send to its own."""
-
-Answer = Finished | Failed | Suspended
 
 NOTICES = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 """What it may send besides; what is forked has no more of it than this process, for it is no pool's
@@ -91,13 +90,13 @@ class Performer:
     def _obey(self, order: Order) -> bool:
         """Follow an order; false if this process is to end."""
         match order:
-            case Welcome():
-                return self._load(order)
             case Assign():
                 assert self._attempts is not None, "a child is welcomed before its first job"
                 answer = self._attempts.make(order, self._say, self._drains)
                 self._say(answer)
                 return not (isinstance(answer, Failed) and answer.spoils)
+            case Welcome():
+                return self._load(order)
             case Save():  # the job it was meant for is done
                 return True
             case _:
@@ -110,7 +109,7 @@ class Performer:
         except Ended:
             raise
         except BaseException as error:  # noqa: BLE001 - the user's module
-            self._say(Unfit(host, told(error)))
+            self._say(Unfit(host, describe(error)))
             return False
         self._say(Ready(host, os.getpid(), self._attempts.notes))
         return True
@@ -146,7 +145,7 @@ class Attempts:
         """Load the objective, and keep its `notes`; whatever the user's module raises comes out."""
         self._welcome = welcome
         self._function, self.notes = objective.prepare(welcome)
-        self._told = handle.Told()
+        self._request = handle.SuspendRequest()
         self._used = False
         self._timed = signal.getitimer(signal.ITIMER_REAL)[0] > 0.0
 
@@ -160,10 +159,10 @@ class Attempts:
 
         try:
             trial, checkpoints = handle.open_trial(
-                self._welcome, order, publish, drains, self._told
+                self._welcome, order, publish, drains, self._request
             )
         except BaseException as error:  # noqa: BLE001 - a file system
-            return Failed(*job, FailureKind.EXCEPTION, told(error), used)
+            return Failed(*job, FailureKind.EXCEPTION, describe(error), used)
         came = self._call(order, trial)
         if not self._timed:
             signal.setitimer(signal.ITIMER_REAL, 0.0)
@@ -188,16 +187,16 @@ class Attempts:
         except SystemExit as error:
             return Mishap(FailureKind.EXIT, f"the objective called exit({error.code!r})")
         except BaseException as error:  # noqa: BLE001 - the user's objective
-            return Mishap(FailureKind.EXCEPTION, told(error))
+            return Mishap(FailureKind.EXCEPTION, describe(error))
         finally:
             if os.getpid() != pid:  # the objective forked and came back twice: one has to answer
                 os._exit(1)
 
 
 def leave_signals_to_the_rank(wire: socket.socket | None = None) -> None:
-    """Let nothing happen where a batch system signals all processes of a run: rank 0 decides.
+    """Install handlers that do nothing: a batch system signals all processes of a run.
 
-    But TERM ends the job, and this process, when its rank has hung up: raises Ended, in it.
+    Rank 0 alone decides what follows. But TERM raises Ended in the job where the rank has hung up.
 
     What the objective forks is as it would be without this: pools end their workers by TERM. What
     it starts, too: handlers end with a process's program, and only what is ignored stays so.
@@ -238,7 +237,7 @@ def is_hung_up(wire: socket.socket) -> bool:
 
 def main(descriptor: str) -> None:
     """Be the child whose rank is at the other end of a socket."""
-    guard.die_with_parent()
+    process_tree.die_with_parent()
     unbuffer()
     wire = socket.socket(fileno=int(descriptor))
     leave_signals_to_the_rank(wire)

@@ -1,4 +1,4 @@
-"""Where a study's data come from: a file, or a function of the user's; read once, in a process.
+"""Where a study's data come from: a file, or a function of the user's; read in a process.
 
 What is read is laid down array by array: a file need not fit into memory, but for CSV and for what
 a function returns. Nothing is ever unpickled.
@@ -16,7 +16,6 @@ import msgspec
 from hpmpi.data import mapped, scratch
 from hpmpi.errors import ObjectiveError
 from hpmpi.study.data_table import HDF5, Source
-from hpmpi.transports import LEADER
 from hpmpi.worker.handle import Trial
 from hpmpi.worker.objective import load
 
@@ -54,17 +53,18 @@ def lay_down(_config: object, trial: Trial) -> float:
     Called as an objective is, so that whatever happens to it is a report. Raises ObjectiveError.
     """
     task = msgspec.convert(trial.args, Task)
+    folders = [Path(room) for room in task.rooms]
+    mapped.sweep(folders)
     pieces = list(read(task.source, trial.origin))
     if not pieces:
         raise ObjectiveError(f"{task.source.source} has no arrays")
     size = sum(piece.size + HEADER_BYTES for piece in pieces)
-    folders = [Path(room) for room in task.rooms]
     room = scratch.roomy(folders, size)
     if room is None:
         raise ObjectiveError(scratch.no_room(folders, size))
-    part = mapped.begin(room, LEADER)
+    laid = mapped.begin(room)
     for piece in pieces:
-        path = part / mapped.file_of(piece.name)
+        path = laid / mapped.file_of(piece.name)
         try:
             piece.write(path)
             if piece.name != mapped.NOTES:
@@ -74,7 +74,7 @@ def lay_down(_config: object, trial: Trial) -> float:
             raise ObjectiveError(said) from error
         except OSError as error:
             raise ObjectiveError(f"{path} can't be written: {error}") from error
-    mapped.commit(part, folders[0])
+    mapped.commit(laid, folders[0])
     return float(size)
 
 

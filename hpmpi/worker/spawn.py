@@ -1,105 +1,78 @@
-"""The head of a child's family: its process, forked before its rank loads MPI, or started.
+"""How a child process comes to be: forked before its rank loads MPI, or started.
 
 A process of its own is another Python with the same modules: half of what a start costs, for a
 thousand ranks at once. A fork has them all, and shares their memory with its rank. But once MPI is
-there, with threads and memory that a fork breaks, none is possible. So a rank forks its first head
-before anything else; that waits to be told its output and its environment, and becomes what a
+there, with threads and memory that a fork breaks, none is possible. So a rank forks its first child
+before anything else; that waits to be sent its output and its environment, and becomes what a
 started one is, down to its session and its descriptors. Later ones are started.
+
+It heads a family of processes (guard/process_tree.py), and is asked for its end as a Popen is.
 """
 
 import contextlib
 import os
-import select
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from hpmpi import program
-from hpmpi.guard import guard
+from hpmpi.guard import process_tree
+from hpmpi.guard.process_tree import Head
 from hpmpi.worker import runner
 
 READY = b"!"
+"""What a forked process says when it leads a session, and hears with its descriptors."""
+
 ENCODE = msgspec.msgpack.Encoder().encode
 DECODE = msgspec.msgpack.Decoder(dict[str, str]).decode
 
 
-class Head(Protocol):
-    """What of a subprocess.Popen is needed."""
-
-    pid: int
-    returncode: int
-
-    def poll(self) -> int | None:
-        """Take note of its end."""
-
-    def wait(self, limit_s: float | None, /) -> int:
-        """Wait for its end; raises subprocess.TimeoutExpired."""
-
-
 class Forked:
-    """A head that waits for its child; `fork` makes one."""
+    """A forked process that waits to become a child; `fork` makes one."""
 
     def __init__(self, pid: int, wire: socket.socket) -> None:
         """Hold the rank's end of its connection."""
         self.pid = pid
-        self.returncode = 0
         self._wire = wire
-        self._ended = False
+        self._code: int | None = None
 
     def become(self, output: int, env: Mapping[str, str]) -> socket.socket | None:
-        """Have it be a child which prints to `output`; return its connection, if it lives."""
-        told = os.memfd_create("hpmpi")
+        """Have it become a child that prints to `output`; return its connection, if it lives."""
+        variables = os.memfd_create("hpmpi")  # an environment may be larger than a socket's buffer
         try:
             if self._wire.recv(1) == READY:  # it has a session of its own by now
-                os.write(told, ENCODE(env))
-                socket.send_fds(self._wire, [READY], [output, told])
+                os.write(variables, ENCODE(env))
+                socket.send_fds(self._wire, [READY], [output, variables])
                 return self._wire
         except OSError:
             pass  # it has been killed
         finally:
-            os.close(told)
+            os.close(variables)
         self.dismiss()
         return None
 
     def dismiss(self) -> None:
-        """Do without it."""
+        """End it, where none is needed."""
         self._wire.close()
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
-        self.wait(None)
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
 
     def poll(self) -> int | None:
-        """Take note of its end."""
-        if not self._ended:
+        """Take note of its end; return its exit code, or minus the signal, as a Popen does."""
+        if self._code is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid == 0:
-                return None
-            self._ended = True
-            self.returncode = os.waitstatus_to_exitcode(status)
-        return self.returncode
-
-    def wait(self, limit_s: float | None, /) -> int:
-        """Wait for its end; raises subprocess.TimeoutExpired."""
-        if self.poll() is None:
-            handle = os.pidfd_open(self.pid)
-            try:
-                if not select.select([handle], [], [], limit_s)[0]:
-                    raise subprocess.TimeoutExpired(str(self.pid), limit_s or 0.0)
-            finally:
-                os.close(handle)
-        code = self.poll()
-        assert code is not None, "who was waited for has ended"
-        return code
+            self._code = os.waitstatus_to_exitcode(status) if pid else None
+        return self._code
 
 
 def fork() -> Forked | None:
-    """Fork a head, where that can be done; in it, this leaves by SystemExit when it is done."""
+    """Fork, where that can be done; the child's side leaves by SystemExit when it is done."""
     if sys.platform != "linux":
         return None
     ours, theirs = socket.socketpair()
@@ -107,10 +80,10 @@ def fork() -> Forked | None:
     if pid:
         theirs.close()
         return Forked(pid, ours)
-    ours.close()
-    guard.die_with_parent()
+    ours.close()  # or it would not see that its rank is gone
+    process_tree.die_with_parent()
     runner.leave_signals_to_the_rank(theirs)
-    os.setsid()
+    os.setsid()  # as the head of a family does
     descriptors: list[int] = []
     with contextlib.suppress(OSError):  # the rank has left, and had nothing to do
         theirs.sendall(READY)
@@ -124,7 +97,7 @@ def fork() -> Forked | None:
 def start(
     output: int, env: Mapping[str, str], forked: Forked | None = None
 ) -> tuple[Head, socket.socket]:
-    """Have a child: what was forked, if it lives, or another; return its connection, too.
+    """Start a child: what was forked, if it lives, or another; return its connection, too.
 
     Raises OSError.
     """
@@ -151,10 +124,10 @@ def wired(module: str, *words: str, **how: Any) -> tuple[subprocess.Popen[bytes]
             raise
 
 
-def _become(wire: socket.socket, output: int, told: int) -> None:
+def _become(wire: socket.socket, output: int, variables: int) -> None:
     """Be as if started: environment, standard streams, and no other descriptors."""
-    env = DECODE(os.pread(told, os.fstat(told).st_size, 0))
-    os.environ.clear()
+    env = DECODE(os.pread(variables, os.fstat(variables).st_size, 0))
+    os.environ.clear()  # of what the launcher has for its ranks
     os.environ.update(env)
     for source, target in ((os.open(os.devnull, os.O_RDONLY), 0), (output, 1), (output, 2)):
         os.dup2(source, target)

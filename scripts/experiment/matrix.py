@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from hpmpi.errors import SettingsError
-from hpmpi.study import settings, toml
+from hpmpi.study import checks, toml
 from hpmpi.study.schema import Table, fill_struct
 from hpmpi.study.settings import Count, NonEmpty, Positive
 from scripts.experiment.padded import PADDING, ROOT
@@ -137,7 +137,7 @@ def read(path: Path) -> Matrix:
     filled = fill_struct(Matrix, table, "", problems)
     models = {
         name: fill_struct(Model, each, f"models.{name}", problems)
-        for name, each in settings.as_table(table.get("models")).items()
+        for name, each in checks.as_table(table.get("models")).items()
     }
     for name, model in models.items():
         problems += study_problems(name, model) if model else []
@@ -176,9 +176,9 @@ def study_problems(name: str, model: Model) -> list[str]:
     """Say why a model makes no study, whatever the sweeps are."""
     matrix = Matrix(models={name: model}, sweep=[])
     run = Run(Cell(name, 1, 1, 0, 0, 0.0), 0, key="")
-    problems = settings.reference_problems(f"models.{name}.objective", model.objective, ROOT)
+    problems = [*checks.of_reference(f"models.{name}.objective", model.objective, ROOT)]
     try:
-        settings.check(matrix.study(run))
+        checks.check(matrix.study(run))
     except SettingsError as error:
         problems += [f"models.{name}: {line}" for line in error.problems]
     return problems

@@ -22,7 +22,7 @@ import msgspec
 import psutil
 import tomli_w
 
-from hpmpi.guard import guard
+from hpmpi.guard import process_tree
 from hpmpi.history import tables
 from hpmpi.leader.run import DESERTED, TRY_AGAIN
 from hpmpi.model.messages import FailureKind
@@ -159,7 +159,7 @@ def perform(matrix: Matrix, run: Run, folder: Path) -> Record:
             stdout=file,
             stderr=file,
             start_new_session=True,
-            preexec_fn=guard.die_with_parent,  # noqa: PLW1509 - no threads here
+            preexec_fn=process_tree.die_with_parent,  # noqa: PLW1509 - no threads here
         )
     try:
         killer = Killer(run, out / run_folder.JOURNAL)

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpmpi.data import reading
 from hpmpi.data.reading import read_table
 from hpmpi.data.sheets import Table
 
@@ -71,6 +70,8 @@ def test_whatever_the_encoding_words_are_the_same(tmp_path: Path, encoding: str)
     found = read(tmp_path, "größe,art\n1,weiß\n2,blau\n".encode(encoding))
     assert (found.names, found.y.tolist()) == (["größe"], ["weiß", "blau"])
     assert bool(found.notes) == (encoding == "cp1252")
+    text = "größe,art\n1,weiß\n2,blau\n".encode(encoding)
+    assert read(tmp_path, gzip.compress(text), name="table.csv.gz").names == ["größe"]
 
 
 @pytest.mark.parametrize(
@@ -157,15 +158,18 @@ def test_dates_and_truth_values_are_numbers(
     assert bool(found.words) == (cells[0] == "true"), "a single word says nothing"
 
 
-def test_a_word_far_below_numbers_makes_words_of_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reading, "CHUNK_ROWS", 4)
-    rows = ["01", "1", "", "2", "1", "2", "", "x", "1", "2"]
-    found = read(tmp_path, "a,b,label\n" + "".join(f"{cell},7,x\n" for cell in rows))
+def test_a_word_far_below_numbers_makes_words_of_all(tmp_path: Path) -> None:
+    rows = [*(["01", "1", "", "2"] * 3000), "x"]  # more than pandas reads at a time
+    more = ",7" * 98
+    text = f"a{more},label\n" + "".join(f"{cell}{more},x\n" for cell in rows)
+    found = read(tmp_path, text, "label")
     assert found.words == {0: ["01", "1", "2", "x"]}
-    expected = [0, 1, np.nan, 2, 1, 2, np.nan, 3, 1, 2]
+    expected = [*([0, 1, np.nan, 2] * 3000), 3]
     np.testing.assert_array_equal(found.x[:, 0], expected)
+
+
+def test_what_is_to_be_predicted_may_have_a_decimal_comma(tmp_path: Path) -> None:
+    assert read(tmp_path, "a;b\n1;2,5\n3;4\n").y.tolist() == [2.5, 4.0]
 
 
 @pytest.mark.parametrize(
@@ -281,13 +285,14 @@ def test_groups_are_a_column_that_is_no_feature(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "its first row must have a feature and a target"),
+        ("", "No columns to parse from file"),
         ("a\n1\n", "its first row must have a feature and a target"),
         ("a,b\n", "it has no rows"),
         (",label\n0,x\n1,y\n", "there must be a feature beside the target"),
         ("a,b\n1,x\n3, \n", "row 2 has nothing to predict"),
         ("a,b\n1,\n3, \n", "the column 'b' has nothing to predict in any row"),
         ("1,2\n3,4,5\n", "Expected 2 fields in line 2, saw 3"),
+        ("a,b\n3,4\n5,6,7,8\n", "Expected 2 fields in line 3, saw 4"),
         ("a;b\n1,5;2\n1.5;2\n", "some of its numbers have a decimal comma, and some a point"),
         ("a,b\0\n1,2\n", "it is no text"),
     ],

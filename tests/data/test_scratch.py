@@ -11,7 +11,6 @@ import pytest
 
 from hpmpi.data import mapped, scratch
 from hpmpi.data.scratch import Rooms, enter, places, prefix, sweep
-from hpmpi.worker.delivery import Receipt
 
 STAY = """
 import sys, time
@@ -51,7 +50,7 @@ def test_the_last_who_leaves_removes_the_folder(tmp_path: Path) -> None:
 
 def test_who_leaves_twice_lets_go_of_nothing_else(tmp_path: Path) -> None:
     mine = Rooms([str(tmp_path)], "run")
-    lock = mine._rooms[0]._lock
+    lock = mine._rooms[0].lock
     mine.leave()
     with (tmp_path / "file").open("w") as file:
         assert file.fileno() == lock, "the lowest that is free"
@@ -92,13 +91,12 @@ def test_what_lies_in_memory_is_nobody_elses_to_read(
     before = os.umask(0)
     try:
         mine = Rooms([str(tmp_path)], "run")
-        part = mapped.begin(mine.folders[0], 1)
-        Receipt(part, {"X.npy": 0}, lambda _: None)
-        mapped.commit(part, mine.folders[0])
+        folder = mapped.begin(mine.folders[0])
+        mapped.commit(folder, mine.folders[0])
     finally:
         os.umask(before)
     found = [path for path in tmp_path.rglob("*") if not path.is_symlink()]
-    assert {path.name for path in found} == {f"{prefix()}run", "lock", "whole", "X.npy"}
+    assert {path.name for path in found} == {f"{prefix()}run", "lock", folder.name}
     assert [path for path in found if path.stat().st_mode & 0o077] == []
     mine.leave()
 

@@ -397,6 +397,19 @@ def test_without_a_guard_nothing_is_bound_or_told(
     guard.tell_guard(tmp_path / "status", "this")
 
 
+def test_the_table_has_an_answer_for_everything() -> None:
+    assert set(guard.ENDINGS) == set(guard.Condition)
+    assert {len(row) for row in guard.ENDINGS.values()} == {3}
+
+
+def test_a_guard_stays_only_while_the_run_goes_on_or_its_rank_has_grace() -> None:
+    """No rank keeps a launcher for ever that has nothing to wait for."""
+    ends = {guard.Action.CLEAR, guard.Action.FINALIZE, guard.Action.ABORT}
+    for condition, (_, over, late) in guard.ENDINGS.items():
+        assert late in ends
+        assert over in ends or condition is guard.Condition.LIVES
+
+
 def test_a_guard_loads_little() -> None:
     code = "import sys, hpmpi.guard.guard; print(*sys.modules)"
     done = subprocess.run(

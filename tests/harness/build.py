@@ -1,5 +1,6 @@
 """Build what the tests need: studies small enough to be read, and their masters."""
 
+from collections.abc import Callable
 from random import Random as Generator
 from typing import Literal
 
@@ -12,7 +13,7 @@ from hpmpi.master.rules import Rules
 from hpmpi.master.schedulers import Scheduler
 from hpmpi.master.schedulers.asha import Asha
 from hpmpi.master.schedulers.full import Full
-from hpmpi.master.searchers import Searcher
+from hpmpi.master.searchers import LATER, Later, Searcher
 from hpmpi.master.searchers.random import Random
 from hpmpi.model.dimensions import Choice, Float, Int
 from hpmpi.model.space import Space
@@ -92,11 +93,19 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
 class Elsewhere:
     """Random search on another processor, or with a mistake: what it says is its own.
 
-    `cpu` says which processor; with `raises_at`, it raises when it is called for that time.
+    `cpu` says which processor; with `raises_at`, it raises when it is called for that time; where
+    `thinks` says so, it has no answer yet.
     """
 
-    def __init__(self, seed: int, cpu: int = 0, raises_at: int | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        cpu: int = 0,
+        raises_at: int | None = None,
+        thinks: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Start."""
+        self._thinks = thinks
         self._random = Random(SPACE, seed, [])
         self._cpu = cpu
         self._raises_at = raises_at
@@ -107,9 +116,11 @@ class Elsewhere:
         """What it is but for that."""
         return self._random
 
-    def ask(self, trial: int) -> Config:
+    def ask(self, trial: int) -> Config | Later:
         """Round as this processor does."""
         self._call()
+        if self._thinks():
+            return LATER
         config = self._random.ask(trial)
         assert config is not None, "the space is not finite"
         return config | {"x": float(config["x"]) * (1 + self._cpu * 2**-52)}

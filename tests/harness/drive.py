@@ -83,9 +83,23 @@ class ChildRig(Listener):
         self.skipped_s = 0.0
         self._attempts = 0
 
+    @property
+    def now(self) -> float:
+        """The time, with what was skipped of it."""
+        return time.monotonic() + self.skipped_s
+
+    @property
+    def pid(self) -> int:
+        """Whose the child's process is."""
+        return pid_of(self.child)
+
+    def assign(self, job: Assign) -> None:
+        """Have a job begun."""
+        self.child.assign(job, self.now)
+
     def hear(self) -> list[Report]:
         """Poll the child."""
-        reports = self.child.poll(time.monotonic() + self.skipped_s)
+        reports = self.child.poll(self.now)
         if not reports:
             select.select(self.child.descriptors(), [], [], 0.05)
         return reports
@@ -93,7 +107,7 @@ class ChildRig(Listener):
     def do(self, **config: Value) -> Answer:
         """Have a job done, well or badly."""
         self._attempts += 1
-        self.child.assign(Assign(0, 0, self._attempts, 1, config, seed=0))
+        self.assign(Assign(0, 0, self._attempts, 1, config, seed=0))
         answer = self.until(Finished, Failed)
         assert isinstance(answer, Finished | Failed)
         assert answer.attempt == self._attempts
@@ -123,11 +137,17 @@ class ChildRig(Listener):
         return answer
 
 
+def pid_of(child: Child) -> int:
+    """Return the process id, also that of its group and session."""
+    assert child._process is not None, "only a child that was started has a pid"
+    return child._process.head.pid
+
+
 @contextlib.contextmanager
 def child_of(told: Welcome, share: Share | None = None) -> Iterator[ChildRig]:
     """Start a child; nothing of it is left at the end."""
     child = Child(told, Path(told.folder) / "logs" / "rank-1.log", share or Share())
-    child.start()
+    child.start(time.monotonic())
     try:
         yield ChildRig(child)
     finally:

@@ -29,4 +29,4 @@ def insides(it: Any) -> Any:
         case _ if callable(it) or not hasattr(it, "__dict__"):
             return None
         case _:
-            return {name: insides(value) for name, value in vars(it).items()}
+            return {name: insides(value) for name, value in vars(it).items() if name != "awaits"}

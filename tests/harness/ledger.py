@@ -240,8 +240,11 @@ class Ledger:
         self._compare_jobs(master)
         self._compare_ranks(master)
 
-    def compare_duties(self) -> None:
-        """Assert that nothing is left undone, and nobody idle who could work."""
+    def compare_duties(self, *, awaits: bool) -> None:
+        """Assert that nothing is left undone, and nobody idle who could work.
+
+        `awaits`: whether the searcher has no answer yet.
+        """
         assert not self._over()
         assert self._due == (self.deadline and Due(self.deadline.ends_at, self.deadline.epoch_s))
         assert self._drained_at is not None or not self._drains, "who asks for a drain gets one"
@@ -250,7 +253,8 @@ class Ledger:
             assert self._asked_to_save >= self._holders(), "who has a job is asked to save"
         else:
             assert not self._no_time(), "a drain begins in time"
-            self._compare_idle([number for number, rank in self.ranks.items() if rank.idle])
+            idle = [number for number, rank in self.ranks.items() if rank.idle]
+            self._compare_idle(idle, awaits=awaits)
         if isinstance(self._event, Tick):
             missed = [rank for rank, it in self.ranks.items() if not it.lost and self._silent(rank)]
             assert missed == [], "silence is noticed"
@@ -262,7 +266,7 @@ class Ledger:
         most = self.study.max_concurrent
         return most is not None and bool(self._holders()) and busy >= most
 
-    def _compare_idle(self, idle: list[int]) -> None:
+    def _compare_idle(self, idle: list[int], *, awaits: bool) -> None:
         if not idle or self._is_full():
             return
         if self._hopeless() and not self.exhausted:
@@ -270,7 +274,12 @@ class Ledger:
             return
         waiting = any(self._waiting_for(rank) for rank in idle)
         assert not waiting, "no rank is idle while work waits that it may be given"
-        assert self._next(self._rungs()) is None, "no rank is idle while there is work to ask for"
+        following = self._next(self._rungs())
+        if awaits:
+            assert following is not None, "an answer is awaited only where there is a question"
+            assert following.rung == 0, "who can be promoted waits for no thought"
+            return
+        assert following is None, "no rank is idle while there is work to ask for"
         fits = any(key.rung < self._rungs() for key in self._open())
         assert self._holders() or fits, "nothing is left that there is time for, so it is over"
 

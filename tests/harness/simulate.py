@@ -101,8 +101,9 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     `crawls`: the share of messages that take long, but not so long that a rank seems lost;
     `black_holes`: the share of ranks that fail whatever they are given; `powerless`: the share of
     kills that take what was not synced; `allocations`: how many starts are in one that ends;
-    `thinks`: the share of new trials that the searcher thinks long about; `killer`: whether a trial
-    takes the run along; `cpus`: whether each start is on another processor; `raises`: whether the
+    `thinks`: the share of new trials that rank 0 thinks long about; `later`: the share of times
+    that the searcher, in a process of its own, has no answer yet; `killer`: whether a trial takes
+    the run along; `cpus`: whether each start is on another processor; `raises`: whether the
     searcher raises once.
     """
 
@@ -121,6 +122,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     kills: int = 0
     allocations: int = 0
     thinks: float = 0.0
+    later: float = 0.0
     killer: bool = False
     cpus: bool = False
     raises: bool = False
@@ -137,6 +139,7 @@ WORLDS = {
     "power": World(kills=4, powerless=0.7),
     "queue": World(allocations=5),
     "thinking": World(thinks=0.3, kills=1),
+    "later": World(later=0.7, dies=0.02, fails=0.1, kills=2, allocations=2),
     "killer": World(killer=True),
     "other CPU": World(cpus=True, kills=4),
     "raising": World(raises=True, kills=1),
@@ -248,7 +251,7 @@ class Simulation:
                 self._think(command.decision)
         self.ledger.compare(self.master)
         if self.outcome is None:
-            self.ledger.compare_duties()
+            self.ledger.compare_duties(awaits=self.master.jobs.scheduler.awaits)
         if self._kills and self.random.random() < CHECKPOINTS:
             checkpoint(self._store)
             self._secure()
@@ -284,6 +287,9 @@ class Simulation:
         if assigned.config is not None and self._moods.random() < self.world.thinks:
             thinks_s = self._moods.uniform(0, LONGEST_THOUGHT * self.study.patience_s)
             self._resumes_at = self.now + thinks_s
+
+    def _searcher_thinks(self) -> bool:
+        return self.world.later > 0 and self._moods.random() < self.world.later
 
     def kill(self) -> None:
         """Have all of the run die."""
@@ -330,7 +336,7 @@ class Simulation:
         self._tell_story(f"> {self.now:.3f} start ranks {count}")
         self._starts += 1
         cpu = self._starts if self.world.cpus else 0
-        searcher = Elsewhere(self.study.seed, cpu, self._raises_at)
+        searcher = Elsewhere(self.study.seed, cpu, self._raises_at, self._searcher_thinks)
         self.master = self.study.master(count, self.now, searcher)
         saved = read(self._folder)
         assert repr(saved.decisions) == repr(self.decisions), "a kill loses no decision"

@@ -15,9 +15,10 @@ import psutil
 import pytest
 
 from hpmpi.launch import launch
-from hpmpi.launch.launch import LOST, STUCK, Order, come_to
-from hpmpi.launch.watchdog import ASK_S, LEAVE_S, START_S, Vigil
-from hpmpi.leader.run import DESERTED, NO_SUCCESS, NO_WORLD, TRY_AGAIN
+from hpmpi.launch.judgement import MOST_BARREN
+from hpmpi.launch.launch import STUCK, Order
+from hpmpi.launch.watchdog import ASK_S, LEAVE_S, START_S, Watchdog
+from hpmpi.leader.run import DESERTED, NO_SUCCESS, TRY_AGAIN
 from hpmpi.model.messages import FailureKind
 from hpmpi.model.records import Ended, Failure, Started
 from hpmpi.storage import lock, run_folder
@@ -216,7 +217,7 @@ def test_a_launcher_that_has_nothing_to_wait_for_is_not_waited_for(study: Study)
     python = environment(study.folder / "venv", HANGS)
     done = study.run([str(python), *launching(study)[1:]])
     assert (done.returncode, done.stdout, study.left()) == (STUCK, "", []), done.stderr
-    assert done.stderr.count("what the launcher has started is gone") == launch.MOST_BARREN
+    assert done.stderr.count("what the launcher has started is gone") == MOST_BARREN
     assert study.decisions == []
 
 
@@ -439,7 +440,7 @@ class Sight:
         self.status(*BEFORE)
         self.missing: list[str] = []
         self.alone = False
-        self._vigil = Vigil(
+        self._watchdog = Watchdog(
             folder, BEFORE, 1.0, missing=lambda: self.missing, is_alone=lambda: self.alone
         )
 
@@ -456,8 +457,8 @@ class Sight:
     def look(self, since: float, until: float) -> str | None:
         """Look once a second; return what is found at last, nothing being found before."""
         for now in range(int(since), int(until)):
-            assert self._vigil.judge(now) is None
-        return self._vigil.judge(until)
+            assert self._watchdog.judge(now) is None
+        return self._watchdog.judge(until)
 
 
 @pytest.fixture
@@ -515,28 +516,6 @@ def test_who_was_held_up_itself_gives_nobody_up(sight: Sight) -> None:
     assert sight.look(100, 105) is None
     assert sight.look(1000, 1000 + LEASE_S) is None
     assert sight.look(1001 + LEASE_S, 1001 + LEASE_S) == "rank 0 is silent"
-
-
-@pytest.mark.parametrize(
-    ("status", "code", "comes_to"),
-    [
-        pytest.param(BEFORE, BAD_INPUT, BAD_INPUT, id="refused"),
-        pytest.param(BEFORE, TRY_AGAIN, LOST, id="did-not-meet"),
-        pytest.param(BEFORE, NO_WORLD, NO_WORLD, id="apart"),
-        pytest.param(BEFORE, 0, LOST, id="never-began"),
-        pytest.param(Status("s2", "running"), 0, LOST, id="aborted-with-0"),
-        pytest.param(Status("s2", "running"), BAD_INPUT, LOST, id="killed"),
-        pytest.param(Status("s2", "running"), TRY_AGAIN, TRY_AGAIN, id="disk-full"),
-        pytest.param(Status("s2", "drained"), 137, TRY_AGAIN, id="drained-with-137"),
-        pytest.param(Status("s2", "unfit"), 0, BAD_INPUT, id="unfit"),
-        pytest.param(Status("s2", "deserted"), 0, DESERTED, id="deserted"),
-    ],
-)
-def test_the_status_says_how_ranks_have_ended_whatever_their_launcher_says(
-    tmp_path: Path, status: Status, code: int, comes_to: int
-) -> None:
-    (tmp_path / "status").write_text(" ".join(status))
-    assert come_to(tmp_path, BEFORE, code) == comes_to
 
 
 def test_each_task_of_an_array_has_its_own_seed_and_folder(study: Study) -> None:

@@ -100,7 +100,6 @@ def test_an_mpi_is_known_by_its_words() -> None:
         "Open MPI v5.0.11",
         "Open MPI v4.1.4",
     ]
-    assert [mpi.device for mpi in ALL] == ["       ch4:ucx ofi", "\tch3:nemesis", *[""] * 4]
 
 
 @pytest.mark.parametrize("mpi", ALL)

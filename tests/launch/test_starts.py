@@ -1,12 +1,16 @@
 """Starts that bring nothing are counted, whatever they died of, and over requeues."""
 
+import os
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from hpmpi.launch.starts import NAME, Starts
+from hpmpi.launch.starts import Starts
 from hpmpi.model.messages import FailureKind
 from hpmpi.model.records import Decision, Failure, Result, Started
+from hpmpi.storage.heartbeat_file import NAME, Heartbeat
 
 STARTED = Started(at=0.0, version="1", settings="", start="s", ranks=1, rungs=(1,), format=1)
 RESULT = Result(at=1.0, trial=0, rung=0, attempt=0, resource=1, rank=1, metrics={"loss": 1.0})
@@ -21,31 +25,49 @@ def failure(*, final: bool) -> Failure:
 
 def after(folder: Path, restarts: int, *decisions: Decision) -> int:
     """Tell how many starts in a row have brought nothing, to a launch that begins now."""
-    return Starts(folder, decisions, restarts).barren
+    with closing(Heartbeat(folder, "17")) as heartbeat:
+        return Starts(heartbeat, decisions, restarts).barren
 
 
-def test_a_start_without_a_rank_0_counts_over_requeues(tmp_path: Path) -> None:
+@pytest.fixture
+def heartbeat(tmp_path: Path) -> Iterator[Heartbeat]:
+    """Be a launch, which is still there when the next begins: its first node has died."""
+    with closing(Heartbeat(tmp_path, "17")) as heartbeat:
+        yield heartbeat
+
+
+def test_a_start_that_nothing_is_heard_of_counts_over_requeues(tmp_path: Path) -> None:
     """Slurm may end it any time: what is not counted before is counted nowhere."""
     for restart in range(3):
-        starts = Starts(tmp_path, [], restart)
+        killed = Heartbeat(tmp_path, "17")
+        starts = Starts(killed, [], restart)
         assert starts.barren == restart
         starts.begin()
+        assert after(tmp_path, restart + 1) == restart + 1
+        killed.close()
     assert after(tmp_path, 3) == 3
 
 
-def test_a_start_counts_once_however_it_ends(tmp_path: Path) -> None:
-    starts = Starts(tmp_path, [], 1)
+def test_a_start_counts_once_however_it_ends(tmp_path: Path, heartbeat: Heartbeat) -> None:
+    starts = Starts(heartbeat, [], 1)
     for count in (1, 2, 3):
         starts.begin()
-        starts.end([STARTED] * (count - 1), has_begun=count > 1)
+        starts.end([STARTED] * (count - 1))
         assert starts.barren == count
-    assert after(tmp_path, 1, STARTED, STARTED) == 1  # as many as there were requeues
-    assert after(tmp_path, 5, STARTED, STARTED) == 2
+    assert after(tmp_path, 1, STARTED, STARTED) == 3
 
 
-def test_whoever_submits_anew_begins_to_count_anew(tmp_path: Path) -> None:
-    Starts(tmp_path, [], 1).begin()
-    assert [after(tmp_path, restarts, STARTED) for restarts in (0, 1)] == [0, 2]
+def test_what_the_ranks_of_a_launch_that_was_killed_have_brought_counts(
+    tmp_path: Path, heartbeat: Heartbeat
+) -> None:
+    Starts(heartbeat, [STARTED, RESULT], 1).begin()
+    assert after(tmp_path, 1, STARTED, RESULT, STARTED) == 1
+    assert after(tmp_path, 1, STARTED, RESULT, STARTED, RESULT) == 0
+
+
+def test_whoever_submits_anew_begins_to_count_anew(tmp_path: Path, heartbeat: Heartbeat) -> None:
+    Starts(heartbeat, [], 1).begin()
+    assert [after(tmp_path, restarts, STARTED) for restarts in (0, 1)] == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -59,24 +81,33 @@ def test_whoever_submits_anew_begins_to_count_anew(tmp_path: Path) -> None:
     ids=["a-result", "given-up", "to-be-tried-again", "given-up-as-all"],
 )
 def test_what_is_new_ends_the_row(
-    tmp_path: Path, before: list[Decision], decision: Decision, barren: int
+    tmp_path: Path, heartbeat: Heartbeat, before: list[Decision], decision: Decision, barren: int
 ) -> None:
     """A job that is given up, too: it may have taken the run along, and others have their turn."""
-    starts = Starts(tmp_path, before, 1)
+    starts = Starts(heartbeat, before, 1)
     starts.begin()
-    starts.end([*before, STARTED, decision], has_begun=True)
+    starts.end([*before, STARTED, decision])
     assert starts.barren == barren
     assert after(tmp_path, 1, *before, STARTED, decision) == barren
 
 
-@pytest.mark.parametrize("text", ["", "many\n", "-1\n", "\x00"])
+@pytest.mark.parametrize("text", ["", "3\n", '{"barren":"many"}', '{"barren":-1}', "\x00"])
 def test_a_count_that_is_none_is_0(tmp_path: Path, text: str) -> None:
     (tmp_path / NAME).write_text(text)
     assert after(tmp_path, 2) == 0
 
 
-def test_where_nothing_can_be_written_the_count_goes_on_in_memory(tmp_path: Path) -> None:
-    starts = Starts(tmp_path / "gone", [], 0)
-    starts.begin()
-    starts.end([], has_begun=False)
-    assert starts.barren == 1
+def test_where_nothing_can_be_written_the_count_goes_on_in_memory(
+    heartbeat: Heartbeat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "pwrite", full)
+    starts = Starts(heartbeat, [], 0)
+    for count in (1, 2):
+        starts.begin()
+        starts.end([])
+        assert starts.barren == count
+
+
+def full(*_: object) -> int:
+    """Take no byte."""
+    raise OSError(28, "No space left on device")

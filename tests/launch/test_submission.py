@@ -1,6 +1,7 @@
 """What is submitted to Slurm, and what is refused before it is; without any Slurm."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +11,11 @@ import pytest
 
 import hpmpi
 from hpmpi.errors import SettingsError, StoreError
-from hpmpi.launch import batch, submission
-from hpmpi.launch.batch import UNHEARD_OF, Allocation, Batch, Request, Watcher
-from hpmpi.slurm import sbatch_options
+from hpmpi.launch import batch, slurm_job, submission
+from hpmpi.launch.batch import Request
+from hpmpi.slurm import sbatch
 from tests.harness.runs import ROOT, Study
-from tests.slurm.test_allocation import Fake
+from tests.slurm.test_allocation import Fake, line, says
 
 GOLDEN = Path(__file__).with_name("golden")
 
@@ -82,17 +83,27 @@ def test_a_script_that_little_was_asked_for_has_what_every_one_needs(study: Stud
 
 def told(request: Request) -> str:
     """Write its script as it would be elsewhere."""
-    script = Batch(request).script()
-    return script.replace(str(request.folder.parent), "FOLDER").replace(sys.executable, "PYTHON")
+    script = request.script.replace(str(request.folder.parent), "FOLDER")
+    return script.replace(shlex.join(hpmpi.program("hpmpi")), "PYTHON -m hpmpi")
+
+
+TUNE = {"job_name": "hpmpi", "nodes": 2, "ntasks_per_node": 4, "cpus_per_task": 1}
+
+
+def test_tune_sh_is_the_script_that_is_submitted_but_for_what_is_the_users() -> None:
+    options = sbatch.options(sbatch.check(TUNE | {"time": "04:00:00"}))
+    modules = ["# module load python openmpi", '# source "$HOME/venvs/hpmpi/bin/activate"']
+    script = batch.script(
+        batch.with_ours(options, "hpmpi-%j.log"), modules, "python -m hpmpi launch"
+    )
+    assert (ROOT / "slurm" / "tune.sh").read_text() == script
 
 
 def test_cpus_that_are_asked_for_are_asked_for_even_if_1(study: Study) -> None:
     assert "#SBATCH --cpus-per-task=1\n" in told(request(study, cpus_per_task=1))
 
 
-SBATCH = """
-case "$*" in *submission_file*) env -0 > sbatch.env; echo "Submitted batch job 4711";; esac
-"""
+SBATCH = "env -0 > sbatch.env; echo Welcome to; echo the cluster; echo '4711;main'"
 
 
 def test_what_is_submitted_has_nothing_of_where_it_was_submitted(
@@ -108,7 +119,7 @@ def test_what_is_submitted_has_nothing_of_where_it_was_submitted(
     kept = ("SBATCH_ACCOUNT", "SBATCH_EXPORT", "SLURM_CONF", "MY_LICENSE_SERVER")
     for name in (*leaks, *refused, *kept):
         monkeypatch.setenv(name, "7")
-    batch.send(request(study, mem="900"))
+    assert batch.send(request(study, mem="900")) == "4711"
     seen = (study.folder / "sbatch.env").read_text().split("\0")
     names = {each.partition("=")[0] for each in seen}
     assert names.isdisjoint({*leaks, *refused})
@@ -142,15 +153,18 @@ def test_a_mistake_in_the_data_is_told_before_anything_is_submitted(
 
 
 def test_a_requeue_can_be_declined(study: Study) -> None:
-    lines = Batch(request(study, sbatch=["no-requeue"])).script().splitlines()
+    lines = request(study, sbatch=["no-requeue"]).script.splitlines()
     assert "#SBATCH --no-requeue" in lines
     assert "#SBATCH --requeue" not in lines
 
 
-def test_a_dry_run_prints_the_script_and_writes_nothing(study: Study) -> None:
+def test_a_dry_run_prints_the_script_and_writes_nothing(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(study.folder)  # in which there is no hpmpi
     before = files(study.folder)
     done = submit(study, *SIZE, "--out", str(study.out), "--dry-run")
-    expected = Batch(request(study, time="8:00:00")).script()
+    expected = request(study, time="8:00:00").script
     assert (done.returncode, done.stdout, done.stderr) == (0, expected, "")
     assert files(study.folder) == before
 
@@ -171,7 +185,7 @@ def test_where_there_is_no_sbatch_that_is_said_and_nothing_written(study: Study)
     assert files(study.folder) == before
 
 
-@pytest.mark.parametrize("before", [[], ["out.submitit/7_submission.sh"]])
+@pytest.mark.parametrize("before", [[], ["out.slurm/7_submission.sh"]])
 def test_what_was_written_goes_again_where_slurm_refuses(study: Study, before: list[str]) -> None:
     sbatch = study.folder / "bin" / "sbatch"
     sbatch.parent.mkdir()
@@ -187,42 +201,45 @@ def test_what_was_written_goes_again_where_slurm_refuses(study: Study, before: l
     assert files(study.folder) == there
 
 
-def test_where_there_is_no_submitit_that_is_said(study: Study) -> None:
-    program = (
-        "import sys; sys.modules['submitit'] = None; from hpmpi import cli;"
-        "sys.exit(cli.main(sys.argv[1:]))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, "submit", str(study.file), *SIZE],
+def python(program: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a program that has hpmpi."""
+    return subprocess.run(
+        [sys.executable, "-c", program, *words],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "pip install submitit" in done.stderr
-    assert "Traceback" not in done.stderr
+
+
+def test_submitit_is_for_who_wants_a_job_of_its(study: Study) -> None:
+    """Where it is missing that is said in Python, and not missed on the command line."""
+    missing = "import sys; sys.modules['submitit'] = None;"
+    done = python(f"{missing} import hpmpi; hpmpi.submit")
+    assert "pip install submitit" in done.stderr.splitlines()[-1]
+    command = f"{missing} from hpmpi import cli; sys.exit(cli.main(sys.argv[1:]))"
+    done = python(command, "submit", str(study.file), *SIZE, "--dry-run")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_nothing_is_imported_for_a_submission_before_there_is_one() -> None:
-    program = (
+    done = python(
         "import sys, hpmpi, hpmpi.cli\n"
         "assert not {'submitit', 'hpmpi.launch.batch'} & set(sys.modules)\n"
         "hpmpi.submit; assert 'submitit' in sys.modules"
     )
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    subprocess.run([sys.executable, "-c", program], env=environment, check=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_submit_is_all_that_the_package_offers() -> None:
-    assert hpmpi.submit is submission.submit
+    assert hpmpi.submit is slurm_job.submit
     with pytest.raises(AttributeError, match="no attribute 'sumbit'"):
         _ = hpmpi.sumbit
 
 
 def test_every_mistake_in_what_is_asked_for_is_told(study: Study) -> None:
     with pytest.raises(SettingsError) as caught:
-        submission.submit(study.file, nodes=0, time="60", gpu=1)
+        slurm_job.submit(study.file, nodes=0, time="60", gpu=1)
     assert len(caught.value.problems) == 3
     text = str(caught.value)
     assert "submit.nodes = 0 is not valid" in text
@@ -243,20 +260,18 @@ def test_every_mistake_in_what_is_asked_for_is_told(study: Study) -> None:
 )
 def test_what_slurm_would_take_for_something_else_is_refused(name: str, value: object) -> None:
     with pytest.raises(SettingsError, match=name):
-        sbatch_options.check({"nodes": 1, "ntasks_per_node": 1, "time": 5, name: value})
+        sbatch.check({"nodes": 1, "ntasks_per_node": 1, "time": 5, name: value})
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("60", 60), ("0:01", 1), ("59:30", 60), ("8:00:00", 480), ("2-12", 3600), ("1-0:30", 1470)],
-)
-def test_a_time_means_what_it_means_to_slurm(text: str, expected: int) -> None:
-    assert sbatch_options.minutes(text) == expected
+@pytest.mark.parametrize("text", ["60", "0:01", "59:30", "8:00:00", "2-12", "1-0:30", "1-0:0:1"])
+def test_a_time_is_left_as_slurm_writes_it(text: str) -> None:
+    needs = sbatch.check({"nodes": 1, "ntasks_per_node": 1, "time": text})
+    assert sbatch.options(needs)["time"] == text
 
 
 def test_an_array_has_no_place_in_python(study: Study) -> None:
     with pytest.raises(SettingsError, match="call it for each"):
-        submission.submit(study.file, nodes=1, ntasks_per_node=2, time=5, array="0-3")
+        slurm_job.submit(study.file, nodes=1, ntasks_per_node=2, time=5, array="0-3")
 
 
 def test_a_run_of_another_study_is_refused_before_anything_is_submitted(study: Study) -> None:
@@ -273,7 +288,7 @@ def test_a_run_of_another_study_is_refused_before_anything_is_submitted(study: S
         )
     assert not request(study).kept.exists()
     with pytest.raises(SettingsError, match="seed = 5, and 0 in the run that is there"):
-        submission.submit(
+        slurm_job.submit(
             study.file, changes=["seed=5"], out=study.out, nodes=1, ntasks_per_node=2, time=5
         )
 
@@ -287,7 +302,7 @@ def test_fresh_is_left_to_the_run_but_for_what_it_would_refuse(study: Study) -> 
     assert files(study.out) == ["thesis.tex"]
 
 
-def test_what_submitit_keeps_is_not_in_the_run_folder(study: Study) -> None:
+def test_what_is_kept_of_a_submission_is_not_in_the_run_folder(study: Study) -> None:
     kept = request(study).kept
     assert kept.parent == study.out.parent
     assert kept != study.out
@@ -298,11 +313,57 @@ def test_a_folder_that_slurm_would_rename_is_refused(study: Study) -> None:
         submission.prepare(study.file, [], study.folder / "50%j", ALL, fresh=False)
 
 
-def test_an_allocation_that_squeue_knows_nothing_of_is_over(tmp_path: Path) -> None:
-    watcher = Watcher()
-    for number in ("7", "8", "9_1", "9_2"):
-        watcher.register_job(number)
-    told = watcher.read_info("CLUSTER: x\n7|RUNNING|None\n9_1|PENDING|Resources|more\n100|FAILED|")
-    states = {number: info["State"] for number, info in told.items()}
-    assert states == {"7": "RUNNING", "8": UNHEARD_OF, "9_1": "PENDING", "9_2": UNHEARD_OF}
-    assert Allocation(tmp_path, "9_1").paths.stdout == tmp_path / "9_1_0_log.out"
+def task(number: int, state: str, **columns: str) -> str:
+    """Write a line of squeue's of a task of array 9."""
+    return line(JobID="17", ArrayJobID="9", ArrayTaskID=str(number), State=state, **columns)
+
+
+@pytest.fixture
+def squeue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
+    """Have a squeue first on PATH."""
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    return Fake(tmp_path / "bin")
+
+
+def test_an_allocation_that_squeue_knows_nothing_of_is_over(study: Study, squeue: Fake) -> None:
+    """But it must have answered, and what was seen of its end stays."""
+    watch = submission.Watch(request(study, array="1-4"), "9")
+    squeue.program("squeue", "exit 1")
+    assert not watch.look()
+    assert [watch.line(name) for name in watch.allocations] == [
+        f"job 9_{number}: submitted" for number in (1, 2, 3, 4)
+    ]
+    first = (task(1, "RUNNING"), task(2, "PENDING", Reason="Resources"), task(5, "FAILED"))
+    squeue.program("squeue", says(*first, task(3, "FAILED", exit_code="768"), "CLUSTER: x"))
+    assert not watch.look()
+    assert [watch.line(name) for name in watch.allocations] == [
+        *("job 9_1: running", "job 9_2: pending (Resources)", "job 9_3: failed"),
+        "job 9_4: unheard of",
+    ]
+    squeue.program("squeue", says(task(2, "COMPLETED", exit_code="9")))
+    assert watch.look()
+    codes = {name: watch.exit_code(name) for name in watch.allocations}
+    assert codes == {"9_1": None, "9_2": None, "9_3": 3, "9_4": None}
+
+
+def test_a_run_that_is_complete_says_so_where_slurm_does_not(study: Study, squeue: Fake) -> None:
+    """But not one that was there before."""
+    watch = submission.Watch(request(study), "17")
+    done = study.run(study.command("--workers", "2", "--set", "stop.max_trials=1"))
+    assert done.returncode == 0, done.stderr
+    squeue.program("squeue", "true")
+    later = submission.Watch(request(study), "18")
+    assert watch.look()
+    assert later.look()
+    assert (watch.exit_code("17"), later.exit_code("18")) == (0, None)
+
+
+def test_a_job_of_submitits_has_the_exit_code_and_the_log(study: Study, squeue: Fake) -> None:
+    job = slurm_job.SubmittedStudy(request(study), "17")
+    squeue.program("squeue", says(line(exit_code="768")))
+    assert not job.done()
+    assert job.state == "RUNNING"
+    squeue.program("squeue", says(line(State="FAILED", exit_code="768")))
+    assert (job.result(), job.exception(), job.state, job.done()) == (3, None, "FAILED", True)
+    assert job.paths.stdout == request(study).log_of("17")
+    assert job.job_id == "17"

@@ -8,7 +8,7 @@ import pytest
 
 from hpmpi.leader.baseline import BaselineRun
 from hpmpi.model.messages import Welcome
-from tests.harness.drive import LIMIT_S, ends, welcome
+from tests.harness.drive import LIMIT_S, ends, pid_of, welcome
 
 
 def over(run: BaselineRun) -> BaselineRun:
@@ -38,7 +38,7 @@ def test_a_baseline_has_metrics(tmp_path: Path) -> None:
         ("bad.py:f", "def f(config): return config['x']", "KeyError"),
         ("bad.py:f", "import os\ndef f(config): os.abort()", "SIGABRT"),
         ("bad.py:f", "import os\nos.abort()", "SIGABRT"),
-        ("bad.py:g", "", "no function 'g'"),
+        ("bad.py:g", "", "has no 'g'"),
         ("bad.py:f", "def f(config): return 'good'", "must be a number"),
     ],
 )
@@ -57,7 +57,7 @@ def test_a_baseline_that_is_over_wakes_nobody(tmp_path: Path, code: str) -> None
     (tmp_path / "base.py").write_text(code)
     run = begin(welcome(tmp_path, "base.py:f"))
     run.poll(time.monotonic())
-    pid = run._child.pid
+    pid = pid_of(run._child)
     over(run)
     assert ends(pid)
     assert run._child.descriptors() == []

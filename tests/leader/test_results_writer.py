@@ -12,14 +12,15 @@ import msgspec
 import pytest
 
 from hpmpi.errors import HpmpiError, StoreError
-from hpmpi.launch.launch import come_to
+from hpmpi.launch.judgement import Ending, ending
 from hpmpi.leader.results_process import Book
 from hpmpi.leader.results_writer import LOG, Done, Scribe, Task
-from hpmpi.leader.run import NO_RESULTS
+from hpmpi.leader.run import NO_RESULTS, exit_code
 from hpmpi.model.records import Assigned, Ended, Result, Started
 from hpmpi.storage import results_file, run_folder
 from hpmpi.storage.journal import line_of
 from hpmpi.storage.run_folder import UNWRITTEN
+from hpmpi.views.run_view import look
 from tests.harness.runs import ROOT, Study, finish, processes_of
 
 
@@ -314,7 +315,9 @@ def test_a_study_that_has_begun_goes_on_without_its_results_file_and_does_not_en
 
 def test_launch_starts_nothing_again_for_want_of_a_results_file(journal: Path) -> None:
     (journal / "status").write_text(f"s2 {UNWRITTEN}\n")
-    assert come_to(journal, run_folder.Status("s1", "running"), 0) == NO_RESULTS
+    before, after = run_folder.Status("s1", "running"), run_folder.read_status(journal)
+    assert ending(before, after, 0) is Ending.COMPLETE
+    assert exit_code(look(journal)) == NO_RESULTS
 
 
 def test_a_damaged_journal_is_said_to_be_so_where_there_is_no_hdf5(

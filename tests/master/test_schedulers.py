@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import hpmpi.master.schedulers
 from hpmpi.master.schedulers import Scheduler
 from hpmpi.master.searchers.random import Random
-from hpmpi.model.trial import WORST, Goal, Job
+from hpmpi.model.trial import WORST, Config, Goal, Job
 from hpmpi.study.references import builtin, find
 from tests.harness.build import SPACE
 from tests.harness.insides import insides
@@ -24,7 +24,7 @@ losses = st.lists(st.sampled_from([0.1, 0.2, 0.3, 0.4, WORST]), min_size=1, max_
 
 def start(name: str, seed: int = 0) -> Scheduler:
     """Start a scheduler by its name."""
-    make: Make = find(name, hpmpi.master.schedulers)  # type: ignore[assignment]
+    make: Make = find(name, hpmpi.master.schedulers)
     return make(Random(SPACE, seed, []), max_resource=27)
 
 
@@ -102,6 +102,32 @@ def test_who_is_told_what_was_goes_on_as_who_did_it(
         assert other.tell(jobs[done], loss, {}) == scheduler.tell(jobs[done], loss, {})
     assert insides(other) == insides(scheduler)
     assert go_on(other, after) == go_on(scheduler, after)
+
+
+class Listening(Random):
+    """A searcher that knows what it was told to have suggested."""
+
+    def __init__(self) -> None:
+        """Know nothing."""
+        super().__init__(SPACE, 0, [])
+        self.adopted: list[tuple[int, Config]] = []
+
+    def adopt(self, trial: int, config: Config) -> None:
+        """Note it."""
+        self.adopted.append((trial, config))
+
+
+@every_scheduler
+@given(before=losses)
+def test_the_searcher_is_told_of_each_suggestion_once(name: str, before: list[float]) -> None:
+    jobs = go_on(start(name), before, ranks=1)
+    searcher = Listening()
+    make: Make = find(name, hpmpi.master.schedulers)
+    scheduler = make(searcher, max_resource=27)
+    for job in jobs:
+        scheduler.adopt(job)
+    begun = [(job.trial, job.config) for job in jobs if job.rung == 0]
+    assert searcher.adopted == begun
 
 
 @every_scheduler

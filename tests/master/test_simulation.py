@@ -162,6 +162,11 @@ def test_searchers_that_think_for_long_lose_nobody() -> None:
     assert Lost not in decided("thinking")
 
 
+def test_while_a_searcher_thinks_all_else_goes_on() -> None:
+    assert outcomes("later") <= {Outcome.COMPLETE, Outcome.DESERTED}
+    assert {Assigned, Result, Lost, Failure} <= set(decided("later"))
+
+
 def test_a_job_that_takes_the_run_along_is_given_up_and_no_other() -> None:
     assert outcomes("killer") == {Outcome.COMPLETE}
     killed = 0

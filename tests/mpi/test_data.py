@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import signal
 import subprocess
 from pathlib import Path
@@ -10,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpmpi.data import mapped
 from hpmpi.model.records import Lost, Refused, Result
-from tests.harness.runs import MPIRUN, Study, finish, mpirun, processes_of
+from tests.harness.runs import MPIRUN, Study, finish, mpirun, parent_of, processes_of
 from tests.mpi.test_hosts import Hosts, hosts, missing
 
 __all__ = ["hosts"]
@@ -44,13 +42,22 @@ def fail(**args):
 def die(**args):
     os.abort()
 
+def note():
+    (HERE / f"reading.{os.uname().nodename}.{os.getpid()}").touch()
+
 def linger(**args):
-    (HERE / "reading").touch()
+    note()
     time.sleep(600)
+
+def load():
+    note()
+    while not (HERE / "loaded").exists():
+        time.sleep(0.02)
+    return dict(np.load(HERE / "all.npz"))
 """
 
 ROWS = 3 * 2**17 + 1
-"""Of 24 bytes: some chunks, and a part of one."""
+"""Of 24 bytes."""
 
 
 class DataStudy(Study):
@@ -76,6 +83,11 @@ class DataStudy(Study):
     def mapped(self) -> list[str]:
         """Name the host of each child that has mapped the data."""
         return sorted(path.name.split(".")[1] for path in self.folder.glob("mapped.*"))
+
+    def readers(self) -> dict[int, str]:
+        """Find the processes that have begun to read, and their hosts."""
+        names = [path.name.split(".") for path in self.folder.glob("reading.*")]
+        return {int(pid): host for _, host, pid in names}
 
     def kill(self) -> None:
         """Kill all of the run at once."""
@@ -135,7 +147,7 @@ def test_what_a_killed_run_has_left_goes_with_the_next(
     [
         ("train.py:fail", "ValueError: no such table"),
         ("train.py:die", "killed by SIGABRT"),
-        ("train.py:missing", "has no function 'missing'"),
+        ("train.py:missing", "has no 'missing'"),
     ],
 )
 def test_data_that_can_not_be_read_end_the_run_with_a_word(
@@ -155,21 +167,44 @@ def test_a_run_that_still_reads_its_data_can_be_ended(
     study = DataStudy(tmp_path)
     study.use("train.py:linger")
     process = study.start(command(study, three_ranks))
-    study.until((tmp_path / "reading").exists, process)
+    study.until(lambda: len(study.readers()) == 1, process)
     process.send_signal(signal.SIGUSR1)
     done = finish(process)
     assert (done.returncode, study.left()) == (75, []), done.stderr
     assert list(study.node.iterdir()) == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_rank_that_is_killed_or_hangs_while_it_reads_costs_only_itself(
+    tmp_path: Path, three_ranks: list[str], number: signal.Signals
+) -> None:
+    study = DataStudy(tmp_path)
+    study.use("train.py:load")
+    process = study.start(command(study, three_ranks, "--set", "objective_args.gate=true"))
+    study.until(lambda: len(study.readers()) == 1, process)
+    os.kill(parent_of(next(iter(study.readers()))), number)
+    (tmp_path / "loaded").touch()
+    study.until(lambda: len(study.mapped()) == 2, process)
+    study.until(lambda: any(isinstance(each, Lost) for each in study.decisions), process)
+    (tmp_path / "gate").touch()
+    done = finish(process)
+    assert (done.returncode, study.left()) == (0, []), done.stderr
+    assert len(study.readers()) == 1 + (number == signal.SIGKILL)
+    if number == signal.SIGKILL or not three_ranks:  # a guard ends what hangs after rank 0's end
+        assert list(study.node.iterdir()) == []
+
+
 @pytest.mark.mpi
 @needs_hosts[1]
 @needs_hosts[2]
-def test_each_host_holds_the_data_once(hosts: Hosts, tmp_path: Path) -> None:
+def test_each_host_reads_the_data_once_and_holds_them_once(hosts: Hosts, tmp_path: Path) -> None:
     study = gated(tmp_path)
+    study.use("train.py:load")
+    (study.folder / "loaded").touch()
     process = study.start(hosts.mpirun(*study.command("--set", "objective_args.gate=true")))
     study.until(lambda: len(study.mapped()) == 5, process)
     assert study.mapped() == ["host1", "host2", "host2", "host3", "host3"]
+    assert sorted(study.readers().values()) == ["host1", "host2", "host3"]
     for number in (1, 2, 3):
         assert len(on(hosts, number, "find /dev/shm -name *.npy")) == 2
     (study.folder / "gate").touch()
@@ -182,12 +217,19 @@ def test_each_host_holds_the_data_once(hosts: Hosts, tmp_path: Path) -> None:
 @pytest.mark.mpi
 @needs_hosts[1]
 @needs_hosts[2]
-def test_a_receiver_that_is_killed_costs_only_itself(hosts: Hosts, tmp_path: Path) -> None:
+def test_a_reader_that_is_killed_is_followed_by_another_of_its_host(
+    hosts: Hosts, tmp_path: Path
+) -> None:
     study = gated(tmp_path)
-    np.savez(study.folder / "all.npz", X=np.ones((2**22, 5)), y=np.ones(5))
+    study.use("train.py:load")
     process = study.start(hosts.mpirun(*study.command("--set", "objective_args.gate=true")))
-    study.until(lambda: kill_receiver(study), process)
+    study.until(lambda: len(study.readers()) == 3, process)
+    (reader,) = [pid for pid, host in study.readers().items() if host == "host2"]
+    os.kill(parent_of(reader), signal.SIGKILL)
+    study.until(lambda: len(study.readers()) == 4, process)
+    (study.folder / "loaded").touch()
     study.until(lambda: len(study.mapped()) == 4, process)
+    assert study.mapped() == ["host1", "host2", "host3", "host3"]
     (study.folder / "gate").touch()
     done = finish(process)
     assert (done.returncode, study.left()) == (0, []), done.stderr
@@ -225,18 +267,6 @@ def test_a_run_ends_where_no_host_has_room(hosts: Hosts, tmp_path: Path) -> None
     done = study.run(hosts.mpirun(*study.command()))
     assert (done.returncode, study.left()) == (2, []), done.stderr
     assert "MB, and host1 has room for 8.39 MB in /mnt" in done.stderr
-
-
-def kill_receiver(study: DataStudy) -> bool:
-    """Kill a rank that receives, if one does: it has a part of the data open."""
-    for process in processes_of(study.folder):
-        pid = int(process.split()[0])
-        with contextlib.suppress(OSError):
-            for link in Path(f"/proc/{pid}/fd").iterdir():
-                if re.search(f"/{mapped.PARTS}[1-9]", str(link.readlink())):
-                    os.kill(pid, signal.SIGKILL)
-                    return True
-    return False
 
 
 def gated(folder: Path) -> DataStudy:

@@ -36,7 +36,8 @@ SCRIPT = ["/bin/bash /spool/job17/slurm_script ", "slurmstepd: [17.batch] "]
 
 def line(**columns: str) -> str:
     """Write a line of squeue's; `columns` differ from those of allocation 17, a batch job's."""
-    words = RUNNING | {name.replace("_", "-"): value for name, value in columns.items()}
+    dashed = {name.replace("_", "-"): value for name, value in columns.items()}
+    words = RUNNING | columns | dashed
     return "".join(words.get(name, "N/A").ljust(width) for name, width in COLUMNS.items())
 
 
@@ -285,7 +286,7 @@ def test_users_habits_change_no_answer(slurm: Fake, monkeypatch: pytest.MonkeyPa
     for name, value in habits.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("SLURM_CONF", "/etc/slurm.conf")
-    said = "\n".join(squeue.answer(["squeue"]))
+    said = "\n".join(squeue.answer(["squeue"]) or [])
     seen = dict(each.split("=", 1) for each in said.split("\0") if each)
     assert habits.keys() & seen.keys() == {"SLURM_TIME_FORMAT"}
     assert (seen["SLURM_TIME_FORMAT"], seen["SLURM_CONF"]) == ("%s", "/etc/slurm.conf")

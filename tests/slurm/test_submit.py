@@ -1,4 +1,4 @@
-"""Studies that are submitted through submitit to a real Slurm."""
+"""Studies that are submitted to a real Slurm."""
 
 import signal
 import subprocess
@@ -52,9 +52,8 @@ class Submission:
 
     def batch_step(self) -> psutil.Process:
         """Find the process of the batch step."""
-        folder = str(self.study.out.with_name("out.submitit"))
-        words = ["submitit.core._submit", folder]
-        (found,) = [it for it in psutil.process_iter() if words == command_of(it)[-2:]]
+        words = ["launch", str(self.study.file), "--out", str(self.study.out)]
+        (found,) = [it for it in psutil.process_iter() if words == command_of(it)[-4:]]
         return found
 
 
@@ -110,7 +109,7 @@ def test_submitting_prints_the_id_and_leaves_the_script_beside_the_results(
     assert submission.wait() == 0
     cluster.until(submission.number, "COMPLETED")
     assert outcome(study.out) is Outcome.COMPLETE
-    kept = tmp_path / "out.submitit"
+    kept = tmp_path / "out.slurm"
     assert f"the log in {kept}/{submission.number}_0_log.out" in submission.said.read_text()
     assert "\n#SBATCH --nodes=2\n" in (kept / f"{submission.number}_submission.sh").read_text()
 
@@ -142,6 +141,20 @@ def test_waiting_goes_on_through_a_requeue_and_fresh_moves_aside_once(
     assert len(results) == len(set(results))
 
 
+@pytest.mark.parametrize("partition", ["low", "lowc"])
+def test_waiting_goes_on_through_preemption(
+    cluster: Cluster, tmp_path: Path, partition: str
+) -> None:
+    study = Study(tmp_path, epoch_s=0.5)
+    submission = Submission(study, cluster, "--wait", "--partition", partition)
+    submission.until("results, incumbent")
+    other = cluster.sbatch("--nodes=3", "--exclusive", "--output=/dev/null", "--wrap=sleep 3")
+    cluster.until(other, "COMPLETED")
+    assert submission.wait() == 0
+    assert cluster.job(submission.number)["Restarts"] == "1"
+    assert outcome(study.out) is Outcome.COMPLETE
+
+
 def test_waiting_ends_where_an_allocation_dies_without_a_word(
     cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -151,7 +164,7 @@ def test_waiting_ends_where_an_allocation_dies_without_a_word(
     submission.batch_step().kill()
     assert submission.wait() == 1
     said = submission.said.read_text()
-    assert f"job {submission.number} left no exit code (failed); see {tmp_path}/out.submit" in said
+    assert f"job {submission.number} left no exit code (failed); see {tmp_path}/out.slurm" in said
 
 
 def test_an_interrupt_ends_the_waiting_and_not_the_allocation(
@@ -176,7 +189,7 @@ def test_what_slurm_refuses_is_told_in_one_message_and_nothing_stays(
     said = submission.said.read_text()
     assert said.startswith("hpmpi: Slurm refuses it: ")
     assert said.lower().count("invalid partition name") == 1
-    assert not (tmp_path / "out.submitit").exists()
+    assert not (tmp_path / "out.slurm").exists()
     assert not study.out.exists()
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.launch.launch import MOST_BARREN
+from hpmpi.launch.judgement import MOST_BARREN
+from hpmpi.storage import heartbeat_file
 from hpmpi.views.run_view import look
 from tests.harness.runs import MPIRUN, Study
 from tests.slurm.allocations import TUNE, Tuning
@@ -32,9 +33,9 @@ def text_of(path: Path) -> str:
     return path.read_text() if path.exists() else ""
 
 
-def is_counted(folder: Path, count: str) -> bool:
-    """Tell whether launch has counted so many starts of which no rank came up."""
-    return text_of(folder / "unbegun") == count
+def is_counted(folder: Path, count: int) -> bool:
+    """Tell whether launch has counted so many starts that brought nothing."""
+    return heartbeat_file.read(folder).barren == count
 
 
 def array_task(cluster: Cluster, folder: Path, script: str) -> str:
@@ -140,8 +141,7 @@ def test_starts_without_a_rank_0_end_a_study_over_requeues(
     tuning.submit("--nodes=1", hpmpi=("--launcher", "srun"))
     for restart in range(MOST_BARREN):
         tuning.until_restarted(restart)
-        count = f"{restart + 1}\n"
-        cluster.wait_for(partial(is_counted, tuning.study.out, count), "a start")
+        cluster.wait_for(partial(is_counted, tuning.study.out, restart + 1), "a start")
         cluster.ask("scancel", "--batch", "--signal=USR1", tuning.job)
     assert cluster.until(tuning.job, "FAILED") == "FAILED"
     assert (tuning.restarts, tuning.study.decisions) == (MOST_BARREN - 1, [])

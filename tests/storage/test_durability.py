@@ -15,7 +15,7 @@ import pytest
 from hpmpi.errors import DiskError, StoreError
 from hpmpi.model.records import Assigned, Decision, Lost, Result, Started
 from hpmpi.storage import files, heartbeat_file, lock, results_file, run_folder
-from hpmpi.storage.heartbeat_file import Lifeline
+from hpmpi.storage.heartbeat_file import Heartbeat
 from hpmpi.storage.run_folder import JOURNAL, PREVIOUS, RESULTS, STATUS, Store
 from hpmpi.worker.checkpoints import Checkpoints
 from tests.harness.crash import Disk, watched
@@ -183,12 +183,16 @@ def test_a_lock_is_on_the_disk_before_it_is_ours(disk: Disk) -> None:
         assert b'"released":true' in (each / "run" / lock.NAME).read_bytes()
 
 
-def test_what_launch_passes_on_is_on_the_disk_once_it_was(disk: Disk) -> None:
-    line = Lifeline(disk.root / "run", "7")
-    line.pass_on("SIGTERM")
+def test_what_launch_says_is_on_the_disk_once_it_was_said(disk: Disk) -> None:
+    heartbeat = Heartbeat(disk.root / "run", "7")
+    heartbeat.say(barren=3)
+    heartbeat.pass_on("SIGTERM")
     for each in disk.cut()[:2]:  # likewise
-        assert heartbeat_file.signals(each / "run") == ["SIGTERM"]
-    line.close()
+        line = heartbeat_file.read(each / "run")
+        assert (line.signals, line.barren) == (("SIGTERM",), 3)
+    heartbeat.close()
+    for each in disk.cut()[:2]:
+        assert heartbeat_file.read(each / "run").barren == 3
 
 
 @pytest.mark.parametrize("own", [True, False])

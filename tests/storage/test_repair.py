@@ -1,6 +1,8 @@
 """A damaged journal is mended from the copy in a results file, where somebody asks for that."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from hpmpi.storage.journal import line_of
 from hpmpi.storage.repair import DAMAGED, Repaired, repair
 from hpmpi.storage.run_folder import read
 from tests.harness.shelf import checkpoint
+from tests.storage.test_lock import HOLD
 from tests.storage.test_run_folder import DECISIONS, change, damage, filled, lines_of, told
 
 
@@ -107,14 +110,45 @@ def test_a_damaged_line_is_not_taken_from_another_run(tmp_path: Path) -> None:
         repair(tmp_path)
 
 
-def test_a_folder_that_a_run_has_is_not_repaired(tmp_path: Path) -> None:
-    from hpmpi.storage import lock  # noqa: PLC0415
-
-    filled(tmp_path).close()
-    held = lock.take(tmp_path)
-    with pytest.raises(StoreError, match="another run"):
+@pytest.mark.parametrize("own", [True, False])
+def test_where_all_lines_are_damaged_nothing_says_of_which_run_they_are(
+    tmp_path: Path,
+    own: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    opened = filled(tmp_path)
+    if own:
+        checkpoint(opened)
+    opened.close()
+    if not own:
+        other = filled(tmp_path / "other")
+        checkpoint(other)
+        other.close()
+        (tmp_path / "other" / run_folder.RESULTS).rename(tmp_path / run_folder.RESULTS)
+    for number in range(1, len(DECISIONS) + 1):
+        damage(tmp_path, number)
+    before = lines_of(tmp_path)
+    with pytest.raises(StoreError, match="is of another run"):
         repair(tmp_path)
-    held.release()
+    assert lines_of(tmp_path) == before
+
+
+def test_a_folder_that_a_run_has_is_not_repaired(tmp_path: Path) -> None:
+    filled(tmp_path).close()
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "taken\n"
+        with pytest.raises(StoreError, match="a run is going on in"):
+            repair(tmp_path)
+        holder.communicate()
+
+
+def test_where_there_is_no_run_nothing_is_made(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "none"):
+        with pytest.raises(StoreError, match="there is no run in"):
+            repair(folder)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_bit_of_the_results_file_is_watched(tmp_path: Path) -> None:

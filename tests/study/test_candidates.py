@@ -10,7 +10,7 @@ from hpmpi.errors import SettingsError
 from hpmpi.model.dimensions import Choice, Float, Int
 from hpmpi.model.space import Space
 from hpmpi.storage import results_file
-from hpmpi.study import candidates, changes, settings
+from hpmpi.study import candidates, changes, checks, methods, settings
 
 SPACE = Space(
     {
@@ -241,25 +241,25 @@ def test_a_cell_that_may_be_two_values_is_refused(tmp_path: Path) -> None:
 
 def test_a_study_holds_the_candidates_and_no_more_needs_the_file(tmp_path: Path) -> None:
     (tmp_path / "mine.csv").write_text("layers,rate\n2,0.5\n3,1\n")
-    read_once = settings.read(study(tmp_path, 'candidates = "mine.csv"'), [])
+    read_once = checks.read(study(tmp_path, 'candidates = "mine.csv"'), [])
     (tmp_path / "mine.csv").unlink()
     assert read_once.searcher["candidates"] == [
         {"rate": 0.5, "layers": 2},
         {"rate": 1.0, "layers": 3},
     ]
     assert settings.parse(read_once.toml()) == read_once
-    assert settings.build(settings.parse(read_once.toml())).ask(may_start=True, rungs=1)
+    assert methods.build(settings.parse(read_once.toml())).ask(may_start=True, rungs=1)
 
 
 def test_candidates_may_stand_in_the_study(tmp_path: Path) -> None:
     inline = "candidates = [{ rate = 1, layers = 2 }, { rate = 0.5, layers = 2 }]"
-    assert len(settings.read(study(tmp_path, inline), []).searcher["candidates"]) == 2
+    assert len(checks.read(study(tmp_path, inline), []).searcher["candidates"]) == 2
 
 
 def test_what_is_wrong_with_a_file_is_said_with_all_else(tmp_path: Path) -> None:
     (tmp_path / "mine.csv").write_text("layers,rate\n2,5\n")
     with pytest.raises(SettingsError) as caught:
-        settings.read(study(tmp_path, 'candidates = "mine.csv"'), ["mode=best", "stop.max=3"])
+        checks.read(study(tmp_path, 'candidates = "mine.csv"'), ["mode=best", "stop.max=3"])
     assert [each.partition(" is not ")[0] for each in caught.value.problems] == [
         "mode = 'best'",
         "stop.max",
@@ -269,7 +269,7 @@ def test_what_is_wrong_with_a_file_is_said_with_all_else(tmp_path: Path) -> None
 
 def test_without_a_space_no_candidates_are_looked_at(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
-        settings.read(study(tmp_path, 'candidates = "no.csv"'), ["space.rate.type=real"])
+        checks.read(study(tmp_path, 'candidates = "no.csv"'), ["space.rate.type=real"])
     said = "space.rate.type = 'real' is not known; there is: float, int, choice"
     assert caught.value.problems == [said]
 
@@ -278,20 +278,20 @@ def test_of_other_candidates_the_first_is_named(tmp_path: Path) -> None:
     rows = [f"{row % 4 + 1},{row / 1000}\n" for row in range(1000)]
     file = study(tmp_path, 'candidates = "mine.csv"')
     (tmp_path / "mine.csv").write_text("layers,rate\n" + "".join(rows))
-    before = settings.read(file, [])
+    before = checks.read(file, [])
     (tmp_path / "mine.csv").write_text("layers,rate\n" + "".join(rows[:7] + rows[8:]))
-    assert changes.differences(settings.read(file, []), before) == [
+    assert changes.differences(checks.read(file, []), before) == [
         "searcher.candidates[7].rate = 0.008, and 0.007 in the run that is there",
     ]
 
 
 def test_candidates_that_became_fewer_are_named(tmp_path: Path) -> None:
     file = study(tmp_path, "candidates = [{ rate = 1, layers = 2 }, { rate = 0.5, layers = 2 }]")
-    now = settings.read(file, ["searcher.candidates=[{ rate = 1, layers = 2 }]"])
+    now = checks.read(file, ["searcher.candidates=[{ rate = 1, layers = 2 }]"])
     said = (
         "searcher.candidates[1] = nothing, and {'rate': 0.5, 'layers': 2} in the run that is there"
     )
-    assert changes.differences(now, settings.read(file, [])) == [said]
+    assert changes.differences(now, checks.read(file, [])) == [said]
 
 
 def test_settings_of_any_length_are_kept_in_the_results(tmp_path: Path) -> None:

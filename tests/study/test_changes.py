@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.study import changes, settings
+from hpmpi.study import changes, checks, settings
 from hpmpi.study.settings import Settings
 from hpmpi.study.toml import apply, load
 
@@ -35,17 +35,17 @@ def file(tmp_path: Path) -> Path:
 
 def differences(file: Path, *now: str, before: tuple[str, ...] = ()) -> list[str]:
     """Say what differs, and may not, from the study before."""
-    return changes.differences(settings.read(file, [*now]), stored(file, *before))
+    return changes.differences(checks.read(file, [*now]), stored(file, *before))
 
 
 def stored(file: Path, *said: str) -> Settings:
     """Read a study as a run has it."""
-    return settings.parse(settings.read(file, [*said]).toml())
+    return settings.parse(checks.read(file, [*said]).toml())
 
 
 def test_a_study_is_the_same_as_it_was_stored(file: Path) -> None:
     assert differences(file) == []
-    assert changes.moves(settings.read(file, []), stored(file)) == []
+    assert changes.moves(checks.read(file, []), stored(file)) == []
 
 
 def test_only_some_settings_may_change_when_a_study_goes_on(file: Path) -> None:
@@ -80,19 +80,38 @@ def test_what_is_no_number_is_the_same_as_itself_only(file: Path) -> None:
     ],
 )
 def test_a_file_may_be_moved_and_no_other_may_take_its_place(now: str, *, moved: bool) -> None:
-    study = settings.check({**load(STUDY, ""), "name": "mine"})
+    study = checks.check({**load(STUDY, ""), "name": "mine"})
     table = load(STUDY, "")
     apply(table, now)
-    changed = settings.check({**table, "name": "mine"})
+    changed = checks.check({**table, "name": "mine"})
     assert (changes.differences(changed, study) == []) == moved
     assert all("moved" in each for each in changes.moves(changed, study))
 
 
 def test_a_move_is_said(file: Path) -> None:
-    now = settings.read(file, ["objective_args.data=/new/train.npz"])
+    now = checks.read(file, ["objective_args.data=/new/train.npz"])
     assert changes.moves(now, stored(file)) == [
         "objective_args.data = '/new/train.npz' is taken for '/scratch/old/train.npz', moved"
     ]
+
+
+def test_a_study_whose_searcher_is_in_a_file_beside_it_may_be_moved(tmp_path: Path) -> None:
+    studies = []
+    for place in ("old", "new"):
+        (tmp_path / place).mkdir()
+        file = tmp_path / place / "mine.toml"
+        file.write_text(STUDY + '[searcher]\nmethod = "mine.py:Mine"\n')
+        for name in ("mine.py", "other.py"):
+            code = "from hpmpi.master.searchers.random import Random as Mine"
+            file.with_name(name).write_text(code)
+        for name in ("train.py", "load.py"):
+            file.with_name(name).touch()
+        studies.append(checks.read(file, []))
+    old, new = studies
+    assert changes.differences(new, old) == []
+    assert changes.moves(new, old)[0].endswith("mine.py:Mine', moved")
+    other = checks.read(file, ["searcher.method=other.py:Mine"])
+    assert changes.differences(other, old) != []
 
 
 def test_what_the_study_says_no_result_depends_on_may_change(file: Path) -> None:

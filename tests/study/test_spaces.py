@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.study import settings
+from hpmpi.study import checks
 from tests.harness.runs import ROOT, finish, mpirun, start
 
 COVTYPE = ROOT / "tests" / "data" / "covtype.20k.data.xz"
@@ -40,10 +40,10 @@ def small(name: str) -> list[str]:
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_each_study_is_whole_and_says_what_it_is(name: str) -> None:
-    study = settings.read(STUDIES[name], [])
+    study = checks.read(STUDIES[name], [])
     assert STUDIES[name].read_text().startswith("# ")
     assert study.baseline in (None, study.objective.replace(":train", ":default"))
-    assert settings.read(STUDIES[name], options(name)).stop.max_trials == 4
+    assert checks.read(STUDIES[name], options(name)).stop.max_trials == 4
 
 
 @pytest.mark.mpi

@@ -318,9 +318,9 @@ def test_a_run_that_did_not_drain_when_it_had_to_is_named(tmp_path: Path) -> Non
 
 
 def test_what_is_derived_is_told_beside_what_was_handed_out(tmp_path: Path) -> None:
-    journal, _ = another_trial(journal_of("failures", 1))
+    journal, _ = another_attempt(journal_of("failures", 1))
     told = replayed(tmp_path, journal).difference or ""
-    assert "assigned trial 1 rung 0 attempt 1 resource " in told
+    assert "assigned trial 0 rung 0 attempt 2 resource " in told
     assert "; derived: assigned trial 0 rung 0 attempt 1 resource " in told
 
 
@@ -386,14 +386,19 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_code_that_a_folder_names_is_not_run(tmp_path: Path, mine: Path) -> None:
     journal = journal_of("calm", 1, searcher={"method": "of_another:Mine"})
+    assert replayed(tmp_path, journal).difference is None
+    with pytest.raises(SettingsError, match=r"'of_another:Mine' runs the code .* say --trust"):
+        replay(tmp_path, trust=False, searcher=True)
+    journal = journal_of("calm", 1, scheduler={"method": "of_another:Mine"})
     with pytest.raises(SettingsError, match=r"'of_another:Mine' runs the code .* say --trust"):
         replayed(tmp_path, journal)
     assert not mine.exists()
 
 
 def test_code_that_is_trusted_is_run(tmp_path: Path, mine: Path) -> None:
-    journal = journal_of("calm", 1, searcher={"method": "of_another:Mine"})
-    assert replayed(tmp_path, journal, trust=True).difference is None
+    replayed(tmp_path, journal_of("calm", 1, searcher={"method": "of_another:Mine"}))
+    agreed, asked = replay(tmp_path, trust=True, searcher=True).suggestions or (0, 0)
+    assert agreed == asked > 0
     assert mine.exists()
 
 

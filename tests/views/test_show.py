@@ -32,8 +32,10 @@ from hpmpi.storage import lock, run_folder
 from hpmpi.storage.journal import line_of
 from hpmpi.storage.lock import SILENCE_S, Lease, Sign
 from hpmpi.study.settings import Settings
+from hpmpi.views.layout import printable
 from hpmpi.views.run_view import MENDED, Summary, look, sum_up
-from hpmpi.views.show import as_json, printable, text
+from hpmpi.views.show import text
+from hpmpi.views.show_json import text as as_json
 from tests.harness.runs import LIMIT_S, ROOT, Study, finish
 
 TRACEBACK = (

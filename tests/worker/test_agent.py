@@ -219,7 +219,7 @@ def test_a_rank_is_ready_once_however_often_its_child_starts(rig: RankRig, tmp_p
 
 def test_an_unfit_rank_says_so_once_and_beats_on(rig: RankRig, tmp_path: Path) -> None:
     rig.tell(welcome(tmp_path, "nothing.py:f"))
-    assert "nothing.py does not exist" in rig.until(Unfit).error
+    assert "there is no file " in rig.until(Unfit).error
     rig.beats(3)
     assert rig.stop() == 0
     assert {type(report) for report in rig.left()} <= {Beat}

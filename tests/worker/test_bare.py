@@ -22,7 +22,7 @@ from hpmpi.model.messages import (
     Suspended,
     Unfit,
 )
-from hpmpi.study import settings
+from hpmpi.study import checks
 from hpmpi.transports import local
 from hpmpi.worker import agent
 from tests.harness.drive import order, welcome
@@ -141,18 +141,18 @@ def test_a_rank_that_was_held_up_by_a_job_does_not_take_rank_0_for_dead(
 
 def test_a_rank_without_isolation_that_can_not_load_is_unfit(rig: RankRig, tmp_path: Path) -> None:
     rig.tell(welcome(tmp_path, "nothing.py:f", isolated=False))
-    assert "nothing.py does not exist" in rig.until(Unfit).error
+    assert "there is no file " in rig.until(Unfit).error
     assert rig.stop() == 0
     assert Ready not in {type(report) for report in rig.left()}
 
 
 def test_limits_need_a_process_to_hold_to_them(tmp_path: Path) -> None:
     file = Study(tmp_path).file
-    unlimited = settings.read(file, ['run.isolation="none"'])
+    unlimited = checks.read(file, ['run.isolation="none"'])
     assert unlimited.run.isolation == "none"
     limits = ["limits.trial_time_s=5", "limits.trial_memory_mb=100"]
     with pytest.raises(SettingsError) as raised:
-        settings.read(file, ["run.isolation=none", *limits])
+        checks.read(file, ["run.isolation=none", *limits])
     assert raised.value.problems == [
         'limits.trial_time_s needs run.isolation = "process"',
         'limits.trial_memory_mb needs run.isolation = "process"',

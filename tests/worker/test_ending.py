@@ -15,17 +15,17 @@ def failed(error: str, kind: FailureKind = FailureKind.EXCEPTION) -> Failed:
 
 
 def test_a_child_has_time_to_end_in_order_then_for_term() -> None:
-    end = ending.ending(FailureKind.TIME, "too long", None, 100.0)
+    end = ending.ending(FailureKind.TIME, "too long", 100.0)
     assert (end.term_at, end.kill_at) == (100.0 + ORDER_S, 100.0 + END_S)
 
 
 def test_who_takes_too_much_memory_has_only_the_time_for_term() -> None:
-    end = ending.ending(FailureKind.MEMORY, "too much", None, 100.0)
+    end = ending.ending(FailureKind.MEMORY, "too much", 100.0)
     assert (end.term_at, end.kill_at) == (100.0, 100.0 + KILL_AFTER_S)
 
 
 def test_what_is_said_comes_after_the_cause() -> None:
-    end = ending.ending(FailureKind.TIME, "too long", None, 0.0).said("BrokenProcessPool: it broke")
+    end = ending.ending(FailureKind.TIME, "too long", 0.0).said("BrokenProcessPool: it broke")
     assert (end.kind, end.error) == (
         FailureKind.TIME,
         "too long; it said: BrokenProcessPool: it broke",
@@ -45,7 +45,7 @@ def test_what_is_said_comes_after_the_cause() -> None:
 def test_a_lost_worker_is_for_memory_where_the_kernel_took_somebody(
     error: str, *, taken: bool, kind: FailureKind | str
 ) -> None:
-    found = ending.explained(failed(error), lambda: taken)
+    found = ending.explain(failed(error), lambda: taken)
     assert found.kind is (FailureKind[kind] if isinstance(kind, str) else kind)
     assert error in found.error
 

@@ -8,7 +8,7 @@ import pytest
 
 from hpmpi.model.messages import OUTPUT, gist
 from hpmpi.worker.ending import TAKEN
-from hpmpi.worker.error_text import told
+from hpmpi.worker.error_text import describe
 
 
 def tell(raises: Callable[[], object]) -> str:
@@ -16,7 +16,7 @@ def tell(raises: Callable[[], object]) -> str:
     try:
         raises()
     except BaseException as error:  # noqa: BLE001 - that is what is asked
-        return told(error)
+        return describe(error)
     raise AssertionError("it raised nothing")
 
 
@@ -143,7 +143,7 @@ def test_an_error_is_told_within_bounds_and_as_text() -> None:
 
 
 def test_an_error_without_lines_of_the_users_is_told_once() -> None:
-    assert told(ValueError("math domain error")) == "ValueError: math domain error"
+    assert describe(ValueError("math domain error")) == "ValueError: math domain error"
 
 
 def test_the_first_line_is_the_gist_whoever_tells() -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import mmap
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from hpmpi.model.messages import FailureKind, Finished
+from hpmpi.worker import memory
 from hpmpi.worker.memory import memory_of
 from tests.harness.drive import child_of, order, welcome
 
@@ -104,7 +106,7 @@ def test_the_studys_data_are_not_over_the_limit(tmp_path: Path) -> None:
         (tmp_path / "data").symlink_to(room)
         told = welcome(tmp_path, "eat.py:read", memory_mb=120, data=f"{tmp_path}/data")
         with child_of(told) as rig:
-            rig.child.assign(order(file=str(tmp_path / "enough")))
+            rig.assign(order(file=str(tmp_path / "enough")))
             rig.await_output("ready")
             for _ in range(3):
                 rig.skipped_s += 100
@@ -178,3 +180,13 @@ def test_who_has_ended_has_nothing() -> None:
     with family(1, lambda: None) as pids:
         pass
     assert memory_of(pids, 0.0) == memory_of(pids, 1e18) == 0
+
+
+@pytest.mark.skipif(shutil.which("ps") is None, reason="there is no ps")
+def test_where_there_is_no_proc_ps_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = anonymous()
+    with family(1, lambda: touch(shared)) as pids:
+        monkeypatch.setattr(memory, "LINUX", False)
+        monkeypatch.setattr(memory, "Path", lambda _: Path("/nowhere"))
+        assert memory_of(pids, 0.0) >= SIZE_MB * MB
+    assert memory_of(pids, 0.0) == 0

@@ -8,6 +8,7 @@ from msgspec import structs
 from hpmpi.model.messages import Outcome
 from hpmpi.model.records import Assigned, Ended, Failure, Lost, Started
 from hpmpi.storage.journal import line_of
+from hpmpi.views.replay import replay
 from hpmpi.worker.agent import SILENCES
 from tests.harness.runs import Study
 
@@ -33,7 +34,7 @@ class Mine:
 """
 
 RAISE = "raise LookupError('as told')"
-OWN = ("--set", "searcher.method=mine:Mine", "--workers", "1")
+OWN = ("--set", "searcher.method=mine.py:Mine", "--workers", "1")
 
 MISSPELT = """
 def train(config):
@@ -80,7 +81,8 @@ def test_a_searcher_that_can_not_be_made_says_where(tmp_path: Path) -> None:
     study = Study(tmp_path)
     done = study.run(searching(study, init=RAISE))
     assert done.returncode == 2
-    assert "searcher.method = 'mine:Mine' can't be made; it raised LookupError" in done.stderr
+    method = f"{tmp_path}/mine.py:Mine"
+    assert f"searcher.method = {method!r} can't be made; it raised LookupError" in done.stderr
     assert "mine.py, line " in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -94,6 +96,33 @@ def test_who_waits_for_a_long_thought_stays(tmp_path: Path) -> None:
     assert (done.returncode, study.left()) == (0, []), done.stderr
     assert not any(isinstance(it, Lost | Failure) for it in study.decisions)
     assert sum(isinstance(it, Started) for it in study.decisions) == 1
+
+
+def test_while_a_searcher_thinks_trials_are_promoted_and_all_stay(tmp_path: Path) -> None:
+    patience_s = 0.5
+    study = Study(tmp_path)
+    words = ("scheduler.method=asha", "scheduler.max_resource=9", "stop.max_trials=4")
+    options = [word for each in words for word in ("--set", each)]
+    options += ["--set", f"limits.patience_s={patience_s}"]
+    slow = "if self.asked == 3: time.sleep(4.0)"
+    done = study.run(searching(study, *options, ask=slow))
+    assert (done.returncode, study.left()) == (0, []), done.stderr
+    assert not any(isinstance(it, Lost | Failure) for it in study.decisions)
+    begun = {it.trial: it.at for it in study.decisions if isinstance(it, Assigned) and it.config}
+    promoted = [it.at for it in study.decisions if isinstance(it, Assigned) and it.rung > 0]
+    assert begun[3] - begun[2] > 3.0
+    assert [at for at in promoted if at < begun[3]], "rank 0 went on"
+    assert replay(study.out, trust=False).difference is None
+
+
+def test_a_searcher_whose_process_dies_ends_the_run_in_order(tmp_path: Path) -> None:
+    study = Study(tmp_path)
+    die = "if self.asked == 5: import os; print('no more', flush=True); os.abort()"
+    done = study.run(searching(study, ask=die))
+    assert (done.returncode, study.left()) == (2, []), done.stderr
+    assert "the searcher's process was killed by SIGABRT: no more" in done.stderr
+    assert [it.outcome for it in study.decisions if isinstance(it, Ended)] == [Outcome.UNFIT]
+    assert len(study.results) >= 4
 
 
 def test_three_trials_that_fail_alike_end_a_study_that_goes_on_when_it_is_mended(

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.model.messages import Failed, FailureKind, Finished, Progress, Suspended, Welcome
+from hpmpi.model.messages import Answer, Failed, FailureKind, Finished, Progress, Suspended, Welcome
 from hpmpi.model.trial import Config
 from hpmpi.worker.handle import Trial
-from hpmpi.worker.runner import Answer, Attempts
+from hpmpi.worker.runner import Attempts
 from tests.harness.build import never
 from tests.harness.drive import order, welcome
 

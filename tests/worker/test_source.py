@@ -35,7 +35,7 @@ ARRAYS: dict[str, Any] = {
 def laid_down(given: Source, folder: Path) -> Data:
     """Lay a source of a folder down in another."""
     room = folder / "room"
-    room.mkdir()
+    room.mkdir(exist_ok=True)
     args = {"source": msgspec.to_builtins(given), "rooms": [str(room)]}
     trial, _ = open_trial(
         welcome(folder, "load.py:load", args=args), order(), lambda _: None, lambda: False
@@ -157,6 +157,21 @@ def test_data_that_find_no_room_are_refused_with_what_there_is(
     monkeypatch.setattr(scratch, "free_bytes", lambda _: 9000)
     with pytest.raises(ObjectiveError, match=r"the data are 0.0122 MB, and .* has room for 0.009"):
         laid_down(Source("one.npy"), tmp_path)
+
+
+def test_what_a_killed_reader_has_left_takes_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = tmp_path / "room" / f"{mapped.READ}1" / "data.npy"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(bytes(8000))
+    monkeypatch.setattr(
+        scratch,
+        "free_bytes",
+        lambda room: 16000 - sum(path.stat().st_size for path in room.rglob("*.npy")),
+    )
+    np.save(tmp_path / "one.npy", np.ones(1000))
+    check_same(laid_down(Source("one.npy"), tmp_path), {"data": np.ones(1000)})
 
 
 def test_an_unknown_name_says_which_there_are(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ max_trials = 2
 
 NEEDED = (
     *("logging", "random", "select", "queue", "signal", "platform", "token", "profile", "typing"),
-    *("numpy", "h5py", "msgspec", "psutil", "mpi4py", "tempfile", "shutil", "json", "inspect"),
+    *("numpy", "h5py", "msgspec", "mpi4py", "tempfile", "shutil", "json", "inspect"),
 )
 """What Python or hpmpi needs, and a project may have files of the same name for."""
 

@@ -8,7 +8,7 @@ configurations.
 
 from typing import Protocol
 
-from hpmpi.master.searchers import Searcher
+from hpmpi.master.searchers import LATER, Searcher
 from hpmpi.model.trial import WORST, Config, Job, Metrics
 
 
@@ -22,6 +22,10 @@ class Scheduler(Protocol):
     @property
     def promotable(self) -> bool:
         """Whether `ask` would promote a trial, were all rungs looked at."""
+
+    @property
+    def awaits(self) -> bool:
+        """Whether `ask` gave none as the searcher has no answer yet."""
 
     def ask(self, *, may_start: bool, rungs: int) -> Job | None:
         """Choose a job for a free rank; None when there is none now, which changes nothing.
@@ -44,15 +48,20 @@ class Trials:
     """The trials of a study, numbered as they are chosen."""
 
     def __init__(self, searcher: Searcher) -> None:
-        """Start without trials."""
+        """Start without trials; `awaits`: whether the searcher, asked last, had no answer yet."""
         self.searcher = searcher
         self.configs: list[Config] = []
+        self.awaits = False
 
-    def new(self, resource: int) -> Job | None:
-        """Start a trial at the lowest rung; None when the searcher has no other."""
+    def new(self, resource: int, *, may_start: bool) -> Job | None:
+        """Start a trial at the lowest rung; None when the searcher has no other, or none now."""
+        self.awaits = False
+        if not may_start:
+            return None
         trial = len(self.configs)
         config = self.searcher.ask(trial)
-        if config is None:
+        self.awaits = config is LATER
+        if config is None or config is LATER:
             return None
         self.configs.append(config)
         return Job(trial, 0, resource, config)

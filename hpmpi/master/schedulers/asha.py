@@ -60,6 +60,11 @@ class Asha:
         """Whether any rung has a trial that may go on."""
         return any(rung.promotable for rung in self._rungs[:-1])
 
+    @property
+    def awaits(self) -> bool:
+        """Whether the searcher has no answer yet."""
+        return self._trials.awaits
+
     def ask(self, *, may_start: bool, rungs: int) -> Job | None:
         """Promote if any rung allows it, else start a trial (Algorithm 2, get_job)."""
         for rung in reversed(range(rungs - 1)):
@@ -67,7 +72,7 @@ class Asha:
             if trial is not None:
                 above = rung + 1
                 return Job(trial, above, self._resources[above], self._trials.configs[trial])
-        return self._trials.new(self._resources[0]) if may_start and rungs else None
+        return self._trials.new(self._resources[0], may_start=may_start and rungs > 0)
 
     def adopt(self, job: Job) -> None:
         """Have promoted the trial of a job, or started it."""

@@ -35,9 +35,14 @@ class Full:
         """There is nowhere to go."""
         return False
 
+    @property
+    def awaits(self) -> bool:
+        """Whether the searcher has no answer yet."""
+        return self._trials.awaits
+
     def ask(self, *, may_start: bool, rungs: int) -> Job | None:
         """Start a trial."""
-        return self._trials.new(self._max_resource) if may_start and rungs else None
+        return self._trials.new(self._max_resource, may_start=may_start and rungs > 0)
 
     def adopt(self, job: Job) -> None:
         """Have started a trial."""

@@ -8,6 +8,9 @@ answers.
 Nothing of it is stored. A start that goes on with a run builds it anew, and tells it what was:
 `adopt` stands for each `ask` that had an answer, `tell` for each `tell`, in order.
 
+One of the user's thinks in a process of its own, so that rank 0 hears and records meanwhile. What
+it has not thought of yet comes LATER: rank 0 does what else there is to do, and asks again.
+
 One that comes to an end may say so beforehand, by an attribute `size: int`: how many configurations
 it gives in all. A study has no more trials than that, and one without `[stop]` runs until it has
 given them, unless an attribute `exhaustive` is false: then 100 will do. Where it takes
@@ -18,17 +21,27 @@ tables in tables for names with dots are welcome. What is not in the space ends 
 """
 
 from collections.abc import Mapping
-from typing import Protocol
+from enum import Enum
+from typing import Final, Protocol
 
 from hpmpi.errors import SpaceError
 from hpmpi.model.space import Space
 from hpmpi.model.trial import Config, Metrics
 
 
+class Later(Enum):
+    """An answer that is still thought about."""
+
+    LATER = "later"
+
+
+LATER: Final = Later.LATER
+
+
 class Searcher(Protocol):
     """Choose configurations, and learn from what became of them."""
 
-    def ask(self, trial: int) -> Config | None:
+    def ask(self, trial: int) -> Config | Later | None:
         """Choose the configuration of a trial, the next by number; None when there is no other."""
 
     def adopt(self, trial: int, config: Config) -> None:
@@ -64,11 +77,11 @@ class Checked:
         """Whether it is to give them all."""
         return bool(getattr(self._searcher, "exhaustive", True))
 
-    def ask(self, trial: int) -> Config | None:
+    def ask(self, trial: int) -> Config | Later | None:
         """Choose a configuration; raises SpaceError for a suggestion that is none of the space."""
         suggestion = self._searcher.ask(trial)
-        if suggestion is None:
-            return None
+        if suggestion is None or suggestion is LATER:
+            return suggestion
         said = f"searcher.method = {self._method!r} suggested what can't be tried"
         if not isinstance(suggestion, Mapping):
             raise SpaceError(f"{said}: {suggestion!r} is no configuration, as a dictionary is")

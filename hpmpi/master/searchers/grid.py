@@ -1,18 +1,7 @@
-"""Grid search: every point of a grid, once, in an order that covers the space from the start.
+"""Grid search: every point of a grid, once, in an order that is shuffled by the seed.
 
-The order goes through the levels of each hyperparameter round by round: in a round each of its
-levels comes up once, and a round begins where one ends. So in every prefix of the order, a
-hyperparameter's levels come up equally often, but for one time. What a hyperparameter does beside
-that is to begin its rounds elsewhere, again and again, so that it meets all of the others:
-
-- Let those before it, with P points together, come back to where they began each P steps. It and
-  they have been through lcm(P, n) points then, of P * n. It begins one level on, and they meet
-  anew; after gcd(P, n) times that is everything.
-- Where n divides P, it may begin each of its rounds within P elsewhere, as long as it does so for
-  each P again. Where is shuffled from the seed, as all levels are.
-
-Nothing is listed: a point is computed from its number, in a time and memory that depend on the
-number of hyperparameters alone.
+So the first points of it lie all over the space, as random ones do. Nothing is listed: a point is
+computed from its number, in a time and memory that depend on the number of hyperparameters alone.
 """
 
 import math
@@ -55,8 +44,6 @@ class Grid:
         check_resolution(space, resolution)
         self._axes = {name: Axis(name, it, resolution) for name, it in space.dimensions.items()}
         self._seed = seed
-        # The largest first: what is small more often divides what is large.
-        self._order = sorted(self._axes, key=lambda name: -self._axes[name].levels)
         self._points = math.prod(axis.levels for axis in self._axes.values())
         self._tried: set[Point] = set()
         each_first = {}
@@ -115,18 +102,12 @@ class Grid:
 
     def _point(self, number: int) -> Point:
         """Compute the point with a number, from 0 on."""
-        levels = {}
-        before = 1
-        for name in self._order:
-            size = self._axes[name].levels
-            step = number % (before * size)
-            offset = step // math.lcm(before, size)
-            if before % size == 0:
-                rounds = before // size
-                offset += shuffled(step % before // size, rounds, f"{self._seed}/{name}/rounds")
-            levels[name] = shuffled((step + offset) % size, size, f"{self._seed}/{name}")
-            before *= size
-        return tuple(levels[name] for name in self._axes)
+        number = shuffled(number, self._points, f"{self._seed}")
+        point = []
+        for axis in self._axes.values():
+            number, level = divmod(number, axis.levels)
+            point.append(level)
+        return tuple(point)
 
 
 class Axis:

@@ -1,33 +1,36 @@
 #!/bin/bash
-
-# Parameters
-#SBATCH --account=physics
-#SBATCH --array=0-3%2
-#SBATCH --constraint='icelake|rome'
-#SBATCH --cpus-per-task=8
-#SBATCH --dependency=afterany:4711
-#SBATCH --exclusive
-#SBATCH --gpus-per-node=4
-#SBATCH --gpus-per-task=a100:1
+# Run a study to its end: through the time limit, preemption and dead nodes.
+#
+#   sbatch [OPTIONS OF sbatch] THIS_SCRIPT [ARGUMENTS OF hpmpi launch]
+#
+# What is here can be said on sbatch's command line as well; slurm/README.md says what each is for.
+#
 #SBATCH --job-name='my study'
-#SBATCH --mail-user=me@example.org
-#SBATCH --mem=16G
-#SBATCH --no-kill
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=4
-#SBATCH --open-mode=append
-#SBATCH --output=FOLDER/out.submitit/%A_%a_0_log.out
+#SBATCH --cpus-per-task=8
+#SBATCH --gpus-per-task=a100:1
+#SBATCH --gpus-per-node=4
+#SBATCH --mem=16G
+#SBATCH --time=1-12:00:00
 #SBATCH --partition=long
+#SBATCH --account=physics
 #SBATCH --qos=low
-#SBATCH --requeue
+#SBATCH --constraint='icelake|rome'
+#SBATCH --array=0-3%2
+#SBATCH --dependency=afterany:4711
+#SBATCH --exclusive
+#SBATCH --mail-user=me@example.org
 #SBATCH --signal=B:USR1@300
-#SBATCH --time=2160
+#SBATCH --requeue
+#SBATCH --no-kill
+#SBATCH --open-mode=append
+#SBATCH --output=FOLDER/out.slurm/%A_%a_0_log.out
 
-# setup
-trap '' USR1
+trap '' USR1  # until hpmpi listens
+
+# Modules and the environment, with a Python that has hpmpi, on all nodes:
 module load gcc
 source "$HOME/venv/bin/activate"
 
-# command
-export SUBMITIT_EXECUTOR=slurm
-exec PYTHON -u -m submitit.core._submit FOLDER/out.submitit
+exec PYTHON -m hpmpi launch FOLDER/mine.toml --out FOLDER/out "$@"

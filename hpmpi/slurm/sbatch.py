@@ -1,11 +1,14 @@
-"""What is asked of Slurm for a submission, in Slurm's own words, checked before Slurm sees it."""
+"""What sbatch is asked for, in its own words, checked before it sees it; and its answer."""
 
 import re
+import subprocess
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 
-from hpmpi.errors import SettingsError
+from hpmpi.errors import SettingsError, SlurmError
 from hpmpi.study.schema import fill_struct
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
@@ -19,7 +22,11 @@ VARIABLES = {"SBATCH_TIMELIMIT": "time", "SBATCH_ARRAY_INX": "array"}
 
 KEY = re.compile(r"[a-z][a-z0-9-]*")
 ID = re.compile(r"[0-9]+(_[0-9]+)?")
+TIME = re.compile(r"(?=.*[1-9])([0-9]+-[0-9]+(:[0-9]+){0,2}|[0-9]+(:[0-9]+){0,2})")
 RANGE = re.compile(r"([0-9]{1,7})(?:-([0-9]{1,7})(?::([1-9][0-9]{0,6}))?)?")
+
+ANSWER = re.compile(r"^([0-9]+)(;.*)?$", re.MULTILINE)
+"""How `sbatch --parsable` says the number of an allocation; a site's own sbatch may say more."""
 
 
 class Needs(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,18 +36,18 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
     `sbatch` options that have no name here.
     """
 
+    job_name: NonEmpty | None = None
     nodes: Count
     ntasks_per_node: Count
-    time: Count | NonEmpty
     cpus_per_task: Count | None = None
     gpus_per_task: Count | NonEmpty | None = None
     gpus_per_node: Count | NonEmpty | None = None
     mem: NonEmpty | None = None
+    time: Count | NonEmpty
     partition: NonEmpty | None = None
     account: NonEmpty | None = None
     qos: NonEmpty | None = None
     constraint: NonEmpty | None = None
-    job_name: NonEmpty | None = None
     array: NonEmpty | None = None
     after: Count | NonEmpty | None = None
     setup: list[str] = []
@@ -64,11 +71,13 @@ def mistakes(needs: Needs) -> list[str]:
     for name, value in msgspec.structs.asdict(needs).items():
         lines = map(str, value if isinstance(value, list) else [value])
         problems += [f"{name} = {line!r} is no line" for line in lines if not line.isprintable()]
-    for read, text in ((minutes, str(needs.time)), (numbers, needs.array or "0")):
-        try:
-            read(text)
-        except ValueError as error:
-            problems.append(str(error))
+    if not TIME.fullmatch(str(needs.time)):
+        forms = "minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS"
+        problems.append(f"time = {needs.time!r} must be {forms}, and more than nothing")
+    try:
+        numbers(needs.array or "0")
+    except ValueError as error:
+        problems.append(str(error))
     if needs.after is not None and not ID.fullmatch(str(needs.after)):
         problems.append(f"after = {needs.after!r} must be the id of a job of Slurm's")
     for option in needs.sbatch:
@@ -81,6 +90,27 @@ def mistakes(needs: Needs) -> list[str]:
     return problems
 
 
+def options(needs: Needs) -> dict[str, str]:
+    """Name the options of sbatch by which it is asked for that; "" of one that has no value."""
+    asked = msgspec.structs.asdict(needs)
+    others = dict(option.partition("=")[::2] for option in needs.sbatch)
+    after = asked.pop("after")
+    asked["dependency"] = None if after is None else f"afterany:{after}"
+    del asked["setup"], asked["sbatch"]
+    named = {name.replace("_", "-"): value for name, value in asked.items()}
+    return {name: str(value) for name, value in named.items() if value is not None} | others
+
+
+def contradicting(options: Iterable[str], environment: Iterable[str]) -> list[str]:
+    """List the variables by which sbatch would take other options than those of a script."""
+    said = {option_of(option) for option in (*options, *OURS)}
+    return [
+        name
+        for name in sorted(environment)
+        if name.startswith("SBATCH_") and option_of(name) in said
+    ]
+
+
 def option_of(name: str) -> str:
     """Name what an option of sbatch's, or a variable of its environment, is about.
 
@@ -91,26 +121,21 @@ def option_of(name: str) -> str:
     return named.removeprefix("no-").partition("-per-" if named.startswith("mem") else "\0")[0]
 
 
-def minutes(text: str) -> int:
-    """Read a time in one of Slurm's forms, as the minutes that Slurm rounds it up to.
-
-    Raises ValueError.
-
-    >>> [minutes(text) for text in ("90", "90:00", "1:29:01", "2-0", "1-12:30")]
-    [90, 90, 90, 2880, 2190]
-    """
-    days, dash, clock = text.rpartition("-")
-    parts = clock.split(":")
-    # Without days or hours the first number is minutes.
-    units = (3600, 60, 1) if dash or len(parts) > len("MS") else (60, 1)
-    words = [days if dash else "0", *parts]
-    if len(parts) <= len(units) and all(each.isascii() and each.isdecimal() for each in words):
-        pairs = zip(words, (86400, *units), strict=False)
-        seconds: int = sum(int(word) * unit for word, unit in pairs)
-        if seconds > 0:
-            return -(-seconds // 60)
-    forms = "minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS"
-    raise ValueError(f"time = {text!r} must be {forms}, and more than nothing")
+def sbatch(script: Path, environment: Mapping[str, str]) -> str:
+    """Have Slurm take a script, and return the number that it is given; raises HpmpiError."""
+    done = subprocess.run(
+        ["sbatch", "--parsable", str(script)],  # noqa: S607 - Slurm's programs are found on PATH
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise SettingsError([f"Slurm refuses it: {done.stderr.strip() or done.stdout.strip()}"])
+    if (answer := ANSWER.search(done.stdout)) is None:
+        raise SlurmError(f"sbatch has told no number: {done.stdout.strip()}")
+    return answer[1]
 
 
 def numbers(text: str) -> list[int]:
