@@ -26,7 +26,7 @@ from sleepers import loss
 
 from hpmpi.leader import run
 from hpmpi.leader.loop import Leader
-from hpmpi.leader.results_writer import Scribe
+from hpmpi.leader.results_writer import ResultsWriter
 from hpmpi.model.messages import Assign, Beat, Finished, Goodbye, Order, Ready, Report, Stop
 from hpmpi.transports import Traffic
 from hpmpi.transports.resources import Share
@@ -167,9 +167,9 @@ def lead(folder: Path, number: int, trials: int | None) -> None:
     ranks = Witnesses(file, number) if trials is None else FreeRanks(trials, number)
     plan = run.prepare(folder / "study.toml", changes, folder / "out", fresh=False)
     jobs, store, _ = run.take_over(plan)
-    scribe = Scribe(store, plan.study.run.checkpoint_s)
-    leader = Leader(plan.study, plan.origin, jobs, scribe, ranks)
-    del jobs, store, scribe, plan
+    results_writer = ResultsWriter(store, plan.study.run.checkpoint_s)
+    leader = Leader(plan.study, plan.origin, jobs, results_writer, ranks)
+    del jobs, store, results_writer, plan
     try:
         leader.run()
     except FirstJobError:

@@ -37,7 +37,7 @@ ENTER_S = 10.0
 _numbers = itertools.count()
 
 
-class Room(NamedTuple):
+class ScratchFolder(NamedTuple):
     """A folder of this run, in use by this process, which shares its lock; `enter` makes one."""
 
     folder: Path
@@ -50,7 +50,7 @@ class Room(NamedTuple):
         os.close(self.lock)
 
 
-class Rooms:
+class ScratchFolders:
     """The folders that a run has on this node; the first is where its processes find each other."""
 
     def __init__(self, parents: Sequence[str], run: str) -> None:
@@ -59,7 +59,7 @@ class Rooms:
         Where none is, they are made: what is there on the first node, by a site's prolog, may not
         be on the others.
         """
-        self._rooms: list[Room] = []
+        self._rooms: list[ScratchFolder] = []
         self.trouble = f"none of {', '.join(parents)} is here, or can be made"
         here = places(parents)
         self._made = [] if here else places(parents, make=True)
@@ -82,10 +82,10 @@ class Rooms:
                 folder.rmdir()
 
 
-def rooms_of(source: Source, run: str) -> Rooms:
+def rooms_of(source: Source, run: str) -> ScratchFolders:
     """Enter the folders of a run on this node; none where its study has no data."""
     parents = PARENTS if source.folder is None else [source.folder]
-    return Rooms(parents if source.source is not None else [], run)
+    return ScratchFolders(parents if source.source is not None else [], run)
 
 
 def places(parents: Sequence[str], *, make: bool = False) -> list[Path]:
@@ -132,7 +132,7 @@ def told(size: int) -> str:
 # -- locks -----------------------------------------------------------------------------------------
 
 
-def enter(parent: Path, run: str) -> Room:
+def enter(parent: Path, run: str) -> ScratchFolder:
     """Make the folder of a run, or use the one that is there; raises OSError."""
     folder = parent / f"{prefix()}{run}"
     gives_up_at = time.monotonic() + ENTER_S
@@ -144,7 +144,7 @@ def enter(parent: Path, run: str) -> Room:
         with contextlib.suppress(FileNotFoundError):  # it was removed meanwhile
             lock = open_lock(folder / "lock")
             if locks(lock, fcntl.LOCK_SH) and is_same(lock, folder / "lock"):
-                return Room(folder, lock)
+                return ScratchFolder(folder, lock)
             os.close(lock)
         if time.monotonic() > gives_up_at:
             raise TimeoutError(f"{folder} is being removed, and stays")

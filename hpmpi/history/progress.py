@@ -26,7 +26,7 @@ from hpmpi.model.records import (
     Started,
     Suspension,
 )
-from hpmpi.model.trial import Held, JobKey
+from hpmpi.model.trial import AttemptId, JobKey
 
 Answer = Result | Failure | Suspension | Late
 
@@ -146,7 +146,7 @@ class Progress:
 
     def _hand_out(self, assigned: Assigned) -> None:
         key = JobKey(assigned.trial, assigned.rung)
-        self._worker(assigned.rank).held = Held(key, assigned.attempt)
+        self._worker(assigned.rank).held = AttemptId(key, assigned.attempt)
         self._begun[key.rung] += assigned.attempt == 1
         self._newest[key] = assigned.attempt
         self._running.add(key)
@@ -160,7 +160,7 @@ class Progress:
     def _free(self, answer: Answer) -> None:
         """Free the rank; that of a lost one's job is lost, and says what it has when it is back."""
         worker = self._workers.get(answer.rank)
-        held = Held(JobKey(answer.trial, answer.rung), answer.attempt)
+        held = AttemptId(JobKey(answer.trial, answer.rung), answer.attempt)
         if worker is not None and worker.held == held:
             worker.held = None
 

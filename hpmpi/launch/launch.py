@@ -34,7 +34,7 @@ from hpmpi.guard.process_tree import children_of
 from hpmpi.launch import judgement, placement, signals
 from hpmpi.launch.judgement import MOST_BARREN, Ending, Verdict
 from hpmpi.launch.launchers import OF_A_RANK, Launcher, choose
-from hpmpi.launch.placement import Team
+from hpmpi.launch.placement import Placement
 from hpmpi.launch.standby import Standby
 from hpmpi.launch.starts import Starts
 from hpmpi.launch.watchdog import Watchdog
@@ -87,7 +87,7 @@ class Means(NamedTuple):
     """
 
     allocation: Allocation | None
-    team: Team
+    team: Placement
     launchers: list[Launcher]
     steps: str
 
@@ -192,7 +192,7 @@ class Launch:
     def _judge(self, ending: Ending) -> Verdict:
         return judgement.verdict(ending, self._heeded, self._starts.barren)
 
-    def _start(self, team: Team) -> Ending:
+    def _start(self, team: Placement) -> Ending:
         """Start the ranks once, and take note of what that brought."""
         self._standby.check(time.monotonic())
         self._starts.begin()
@@ -200,7 +200,7 @@ class Launch:
         self._starts.end(self._read())
         return ending
 
-    def _bring_together(self, team: Team) -> Ending:
+    def _bring_together(self, team: Placement) -> Ending:
         """Start the ranks by the first launcher that brings them together."""
         if not team.ranks:
             log.warning("launch: no node answers")
@@ -219,7 +219,7 @@ class Launch:
                 return ending
             self._launchers.pop()  # it is not
 
-    def _oversee(self, launcher: Launcher, team: Team, before: Status) -> int | None:
+    def _oversee(self, launcher: Launcher, team: Placement, before: Status) -> int | None:
         """Start the ranks and stay until their launcher has ended; return its exit code.
 
         None where it stayed for no reason, and was ended.
@@ -241,7 +241,7 @@ class Launch:
             end(process, team.allocation, self._means.steps)
         return code
 
-    def _spawn(self, launcher: Launcher, team: Team) -> subprocess.Popen[bytes]:
+    def _spawn(self, launcher: Launcher, team: Placement) -> subprocess.Popen[bytes]:
         start = launcher.start(team, self._means.steps)
         with signals.held():  # it is not for the launcher to act on them
             return subprocess.Popen(
@@ -285,7 +285,7 @@ class Launch:
         return run.DESERTED if ending is Ending.DESERTED else STUCK
 
 
-def environment(team: Team) -> dict[str, str]:
+def environment(team: Placement) -> dict[str, str]:
     """Return the environment of a launcher: ours, as far as it is about the team."""
     found = step.environment(team.allocation)
     return {name: value for name, value in found.items() if not name.startswith(OF_A_RANK)}

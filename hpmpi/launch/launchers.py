@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hpmpi.errors import SettingsError
-from hpmpi.launch.placement import Team
+from hpmpi.launch.placement import Placement
 from hpmpi.slurm import step
 
 ANSWER_S = 60.0
@@ -64,7 +64,7 @@ class Launcher(NamedTuple):
     """A way to start ranks of a team, in steps of a name where there is an allocation."""
 
     name: str
-    start: Callable[[Team, str], Start]
+    start: Callable[[Placement, str], Start]
 
     @property
     def has_helpers(self) -> bool:
@@ -89,7 +89,7 @@ class Mpi(NamedTuple):
         return " ".join(word for word in words if word != "Version:")
 
 
-def choose(team: Team, only: str | None) -> list[Launcher]:
+def choose(team: Placement, only: str | None) -> list[Launcher]:
     """List the launchers that may work here, the one first that loses least.
 
     `only`: "srun" or "mpirun", or None for either. Raises SettingsError where there is none.
@@ -142,7 +142,7 @@ def spoken(mpi: Mpi) -> Sequence[str]:
     return ("pmi2",)
 
 
-def by_srun(kind: str, mpi: Mpi, team: Team, name: str) -> Start:
+def by_srun(kind: str, mpi: Mpi, team: Placement, name: str) -> Start:
     """Start ranks as a step of the allocation."""
     assert team.allocation is not None, "srun is for allocations only"
     words = ["srun", f"--mpi={kind}", *step.options(), f"--job-name={name}", "--input=none"]
@@ -188,7 +188,7 @@ def answer(command: list[str]) -> str:
     return asked.stdout + asked.stderr
 
 
-def by_hydra(path: str, mpi: Mpi, team: Team, name: str) -> Start:
+def by_hydra(path: str, mpi: Mpi, team: Placement, name: str) -> Start:
     """Start ranks with the launcher of MPICH and its kin."""
     words = [path, "-n", str(team.ranks)]
     environment = network(mpi, team)
@@ -204,7 +204,7 @@ def by_hydra(path: str, mpi: Mpi, team: Team, name: str) -> Start:
     return Start(words, environment)
 
 
-def by_prte(path: str, mpi: Mpi, team: Team, name: str) -> Start:
+def by_prte(path: str, mpi: Mpi, team: Placement, name: str) -> Start:
     """Start ranks with Open MPI's launcher."""
     words = [path, "-n", str(team.ranks), "--bind-to", "none"]
     if os.geteuid() == 0:
@@ -219,7 +219,7 @@ def by_prte(path: str, mpi: Mpi, team: Team, name: str) -> Start:
     return Start(words, network(mpi, team) | places)
 
 
-def network(mpi: Mpi, team: Team) -> dict[str, str]:
+def network(mpi: Mpi, team: Placement) -> dict[str, str]:
     """Choose a network where a dead node harms nobody else, unless the user has chosen one."""
     if len(team.nodes) < 2:  # noqa: PLR2004 - shared memory is the same everywhere
         return {}

@@ -23,7 +23,7 @@ ASK_SLURM = ("--quiet", "--mpi=none", "-N1", "-n1", "-w")
 ASK_SSH = ("ssh", "-o", "BatchMode=yes", "-o", f"ConnectTimeout={ANSWER_S:.0f}")
 
 
-class Team(NamedTuple):
+class Placement(NamedTuple):
     """How many ranks on each node of an allocation, or over ssh; no node: on this machine."""
 
     ranks: int
@@ -47,7 +47,7 @@ class Team(NamedTuple):
         return first if first and len(self.nodes) > 1 and self.nodes[first] == 1 else None
 
 
-def gather(ours: Allocation | None, ranks: int | None, hosts: tuple[str, ...]) -> Team:
+def gather(ours: Allocation | None, ranks: int | None, hosts: tuple[str, ...]) -> Placement:
     """Find out where ranks can be; raises SettingsError where so many can't.
 
     `ranks`: how many in all; without it, as many as Slurm has tasks, or one more than cores.
@@ -60,13 +60,13 @@ def gather(ours: Allocation | None, ranks: int | None, hosts: tuple[str, ...]) -
             raise SettingsError([said])
         return dealt(seats, ranks or most, ours)
     if not hosts:
-        return Team(ranks or here().cpus + 1, {})
+        return Placement(ranks or here().cpus + 1, {})
     each = ranks or here().cpus
     nodes = dict.fromkeys(hosts, each)
     return dealt(nodes, ranks or each * len(nodes))
 
 
-def dealt(seats: dict[str, int], ranks: int, ours: Allocation | None = None) -> Team:
+def dealt(seats: dict[str, int], ranks: int, ours: Allocation | None = None) -> Placement:
     """Deal out ranks to nodes that have so many seats."""
     nodes = dict.fromkeys(seats, 0)
     left = ranks
@@ -75,16 +75,16 @@ def dealt(seats: dict[str, int], ranks: int, ours: Allocation | None = None) -> 
             if left > 0 and nodes[node] < there:
                 nodes[node] += 1
                 left -= 1
-    return Team(ranks, {node: count for node, count in nodes.items() if count}, ours)
+    return Placement(ranks, {node: count for node, count in nodes.items() if count}, ours)
 
 
-def living(whole: Team) -> Team:
+def living(whole: Placement) -> Placement:
     """Find who of a team answers now, which may be nobody; everybody, where nobody can be asked."""
     if not whole.nodes or shutil.which("srun" if whole.allocation else "ssh") is None:
         return whole
     answering = ask(whole, ANSWER_S) or ask(whole, PATIENT_S)
     nodes = {node: whole.nodes[node] for node in answering}
-    return Team(sum(nodes.values()), nodes, whole.allocation)
+    return Placement(sum(nodes.values()), nodes, whole.allocation)
 
 
 def advice(idle: str) -> str:
@@ -95,13 +95,13 @@ def advice(idle: str) -> str:
     )
 
 
-def missing(now: Team) -> list[str]:
+def missing(now: Placement) -> list[str]:
     """List the nodes of a team that do not answer, where others do: else it may be Slurm."""
     answering = living(now).nodes
     return [node for node in now.nodes if node not in answering] if answering else []
 
 
-def ask(team: Team, limit_s: float) -> list[str]:
+def ask(team: Placement, limit_s: float) -> list[str]:
     """List the nodes on which a program can be run, within a time."""
     ours = team.allocation
     how = ASK_SSH if ours is None else ("srun", *step.options(), *ASK_SLURM)

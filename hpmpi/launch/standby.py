@@ -14,7 +14,7 @@ from collections import deque
 from pathlib import Path
 
 from hpmpi import program
-from hpmpi.launch.placement import Team
+from hpmpi.launch.placement import Placement
 from hpmpi.model.timers import Every
 from hpmpi.slurm import allocation, step
 from hpmpi.slurm.squeue import Allocation
@@ -30,7 +30,7 @@ AGAIN_S = 30.0
 class Standby:
     """Launch's end: sees to it that there is one."""
 
-    def __init__(self, folder: Path, whole: Team, steps: str) -> None:
+    def __init__(self, folder: Path, whole: Placement, steps: str) -> None:
         """Be for the other nodes, where there are any and launch may requeue.
 
         `steps`: how the names of launch's steps begin.

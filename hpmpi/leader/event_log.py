@@ -27,7 +27,7 @@ MOST_LINES = 50
 log = logging.getLogger("hpmpi")
 
 
-class Narrator:
+class EventLog:
     """Tells the decisions as they are made, and keeps the leaderboard that they lead to."""
 
     def __init__(self, board: Leaderboard) -> None:

@@ -23,7 +23,7 @@ LONG_S = 10.0
 log = logging.getLogger("hpmpi")
 
 
-class Keeper:
+class LockKeeper:
     """Renews a lock beside a thread that says, by `with`, when it thinks."""
 
     def __init__(self, held: lock.Lock) -> None:
@@ -68,5 +68,5 @@ class Keeper:
 @contextmanager
 def kept(held: lock.Lock) -> Iterator[None]:
     """Keep a lock during one long thought."""
-    with closing(Keeper(held)) as keeper, keeper:
+    with closing(LockKeeper(held)) as keeper, keeper:
         yield

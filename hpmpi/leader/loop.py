@@ -20,11 +20,11 @@ from hpmpi.data.scratch import rooms_of
 from hpmpi.errors import DiskError, StoreError
 from hpmpi.guard import guard
 from hpmpi.leader.baseline import BaselineRun
-from hpmpi.leader.event_log import Narrator
-from hpmpi.leader.lock_keeper import Keeper
-from hpmpi.leader.results_writer import Scribe
-from hpmpi.leader.stop_requests import Summons
-from hpmpi.leader.thinker import Thinker
+from hpmpi.leader.event_log import EventLog
+from hpmpi.leader.lock_keeper import LockKeeper
+from hpmpi.leader.remote_searcher import RemoteSearcher
+from hpmpi.leader.results_writer import ResultsWriter
+from hpmpi.leader.stop_requests import StopRequests
 from hpmpi.leader.welcome import welcome_to
 from hpmpi.master.jobs import Jobs
 from hpmpi.master.master import Master
@@ -78,38 +78,38 @@ class Leader:
         study: Settings,
         origin: Path,
         jobs: Jobs,
-        scribe: Scribe,
+        results_writer: ResultsWriter,
         transport: Transport,
         *,
-        thinker: Thinker | None = None,
+        remote_searcher: RemoteSearcher | None = None,
     ) -> None:
-        """Go on where `jobs` and the scribe's store are; `origin` is the study file's folder.
+        """Go on where the jobs and the run folder are; `origin` is the study file's folder.
 
-        The `thinker` is the searcher of the jobs, if that is in a process of its own.
+        The `remote_searcher` is the searcher of the jobs, if that is in a process of its own.
         """
         self._study = study
         self._origin = origin
-        self._store = store = scribe.store
-        self._keeper = None if store.lock is None else Keeper(store.lock)
-        self._thoughts = self._keeper or nullcontext()
-        self._scribe = scribe
-        self._thinker = thinker
+        self._store = store = results_writer.store
+        self._lock_keeper = None if store.lock is None else LockKeeper(store.lock)
+        self._thoughts = self._lock_keeper or nullcontext()
+        self._results = results_writer
+        self._searcher = remote_searcher
         self._transport = transport
         self._start = os.urandom(8).hex()
         self._ranks = [rank for rank in range(transport.size) if rank != LEADER]
         self._zero = time.monotonic() - (store.decisions[-1].at if store.decisions else 0.0)
-        self._summons = Summons(store.folder)
+        self._stop_requests = StopRequests(store.folder)
         self._why: str | None = None
         self._board = board_of(study, store.decisions, jobs.scheduler.rungs)
         self._baseline = baseline_of(store.decisions)
-        self._narrator = Narrator(self._board)
+        self._event_log = EventLog(self._board)
         patience_s = study.limits.patience_s
         roster = Roster(self._ranks, patience_s, max(patience_s, START_S), self._now())
         self._master = Master(jobs, roster, rules_of(study), study.seed)
 
     def heed_launch(self) -> None:
         """Let `hpmpi launch` say when to drain."""
-        self._summons.heeds_launch = True
+        self._stop_requests.heeds_launch = True
 
     def run(self) -> bool:
         """Lead until the end; tell whether the results were written.
@@ -117,24 +117,24 @@ class Leader:
         Raises StoreError where the run folder lets nobody go on, SearcherError where the study's
         own code has raised.
         """
-        self._summons.listen()
+        self._stop_requests.listen()
         try:
             written = self._lead()
         except StoreError:
             self._part_from_ranks()
             raise
         finally:
-            self._scribe.close()
-            if self._thinker is not None:
-                self._thinker.close()
-            if self._keeper is not None:
-                self._keeper.close()
+            self._results.close()
+            if self._searcher is not None:
+                self._searcher.close()
+            if self._lock_keeper is not None:
+                self._lock_keeper.close()
         if self._master.outcome is Outcome.UNFIT and self._master.jobs.scheduler.error is not None:
             raise trouble(self._master.jobs.scheduler.error)
         return written
 
     def _lead(self) -> bool:
-        self._scribe.await_proof(self._hurries)
+        self._results.await_proof(self._hurries)
         self._patiently(lambda: self._store.status(self._start, "running"))
         guard.tell_guard(self._store.folder / STATUS, self._start)
         self._introduce()
@@ -171,7 +171,7 @@ class Leader:
         self._master.jobs.redo(started)
         self._settle()
         name, folder = self._transport.name, self._store.folder
-        self._narrator.introduce(self._study, started, f"({name}); results in {folder}", going_on)
+        self._event_log.introduce(self._study, started, f"({name}); results in {folder}", going_on)
 
     def _settle(self) -> None:
         """Find out how far the jobs had come that the last start had in work, and left no word."""
@@ -192,38 +192,38 @@ class Leader:
         ticked_at = 0.0
         while self._master.outcome is None or self._awaits(baseline):
             came = self._transport.poll(
-                TICK_S, self._thinker.descriptors() if self._thinker else ()
+                TICK_S, self._searcher.descriptors() if self._searcher else ()
             )
             heard = [Heard(rank, decode(message)) for rank, message in came]
             if self._transport.underway:  # a part of a message is a sign of life
                 heard += [Heard(rank, Beat()) for rank in self._transport.underway]
             self._handle(*heard)
-            self._hear_thinker()
-            if self._summons.signals:
-                self._handle(Drain(self._summons.signals.popleft()))
+            self._hear_searcher()
+            if self._stop_requests.signals:
+                self._handle(Drain(self._stop_requests.signals.popleft()))
             elif self._now() - ticked_at >= TICK_S:
                 ticked_at = self._now()
                 self._look_around()
-                self._scribe.look()
+                self._results.look()
                 self._handle(Tick())
                 if baseline is not None and self._awaits(baseline):
                     self._watch(baseline)
                 self._patiently(self._store.sync)
         return self._master.outcome
 
-    def _hear_thinker(self) -> None:
+    def _hear_searcher(self) -> None:
         """Go on with what the searcher has thought of; or end, in order, where it raised."""
-        thinker, scheduler = self._thinker, self._master.jobs.scheduler
-        if thinker is None or not thinker.poll():
+        remote_searcher, scheduler = self._searcher, self._master.jobs.scheduler
+        if remote_searcher is None or not remote_searcher.poll():
             return
-        scheduler.error = scheduler.error or thinker.error
+        scheduler.error = scheduler.error or remote_searcher.error
         self._handle(Tick())
 
     def _look_around(self) -> None:
         """Find out what becomes of the allocation, and whether somebody wants the run to end."""
-        deadline = self._master.jobs.pace.deadline
+        deadline = self._master.jobs.time_left.deadline
         left_s = None if deadline is None else deadline.ends_at - self._now()
-        epoch_s = self._summons.look(left_s)
+        epoch_s = self._stop_requests.look(left_s)
         if epoch_s is not None:
             self._handle(Due(self._now() + epoch_s - time.time(), epoch_s))
 
@@ -257,7 +257,7 @@ class Leader:
         self._tell(decision)
 
     def _tell(self, decision: Decision) -> None:
-        self._narrator.tell(decision)
+        self._event_log.tell(decision)
         match decision:
             case Lost(rank=rank):
                 self._transport.forget(rank)
@@ -279,7 +279,7 @@ class Leader:
             try:
                 write()
             except DiskError as error:
-                if self._summons.signals or time.monotonic() >= gives_up_at:
+                if self._stop_requests.signals or time.monotonic() >= gives_up_at:
                     raise
                 if gives_up_at == math.inf:
                     gives_up_at = time.monotonic() + DISK_PATIENCE_S
@@ -311,7 +311,7 @@ class Leader:
         self._record(Ended(self._now(), outcome, self._why or outcome.value))
         for rank in self._present():
             self._send(rank, Retire())
-        written = self._scribe.finish(outcome.value, self._hurries)
+        written = self._results.finish(outcome.value, self._hurries)
         if outcome is Outcome.COMPLETE and self._study.run.keep == "incumbent":
             kept = self._board.incumbent.trial if self._board.incumbent else None
             for _ in discard_all_but(self._store.folder, kept):
@@ -326,7 +326,7 @@ class Leader:
     def _hurries(self) -> bool:
         """Keep the lock; tell whether somebody wants the end at once."""
         self._patiently(self._store.sync)
-        return bool(self._summons.signals)
+        return bool(self._stop_requests.signals)
 
     def _part_from_ranks(self) -> None:
         ranks = set(self._present())

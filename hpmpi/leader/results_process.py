@@ -27,7 +27,7 @@ MOST_OF_NOTES = 8000
 """How much an attribute has room for, in characters, whatever they are."""
 
 
-class Book:
+class ResultsBuilder:
     """A run as far as its journal has been read and written."""
 
     def __init__(self, folder: Path) -> None:
@@ -82,7 +82,7 @@ def main(descriptor: str, folder: str) -> None:
     """Write what the rank at the other end of a socket asks for, until it hangs up."""
     process_tree.die_with_parent()
     streams.settle()
-    book = Book(Path(folder))
+    book = ResultsBuilder(Path(folder))
     frames = Frames(socket.socket(fileno=int(descriptor)))
     while messages := frames.wait():
         for message in messages:
@@ -94,7 +94,7 @@ def main(descriptor: str, folder: str) -> None:
                         run_folder.prove(Path(file))
                         done = Done()
             except HpmpiError as error:
-                book = Book(Path(folder))
+                book = ResultsBuilder(Path(folder))
                 done = Done(error=str(error), may_pass=error.may_pass)
             frames.send(msgspec.msgpack.encode(done))
 

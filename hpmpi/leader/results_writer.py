@@ -81,7 +81,7 @@ class Done(msgspec.Struct, frozen=True):
     may_pass: bool = False
 
 
-class Scribe:
+class ResultsWriter:
     """Rank 0's side: says when run.h5 is due, and puts it in place."""
 
     def __init__(self, store: Store, every_s: float) -> None:

@@ -18,8 +18,8 @@ from hpmpi.errors import HpmpiError, SettingsError, StoreError, TransportError
 from hpmpi.history.audit import audit
 from hpmpi.leader.lock_keeper import kept
 from hpmpi.leader.loop import Leader
-from hpmpi.leader.results_writer import Scribe
-from hpmpi.leader.thinker import Thinker
+from hpmpi.leader.remote_searcher import RemoteSearcher
+from hpmpi.leader.results_writer import ResultsWriter
 from hpmpi.master.jobs import Jobs
 from hpmpi.model.messages import Outcome, Stop
 from hpmpi.model.records import Assigned, Ended
@@ -120,10 +120,10 @@ def lead(make_plan: Callable[[], Plan], workers: int | None, ranks: int | None =
         if is_complete(plan):
             dismiss()
             return sum_up(plan.study, plan.saved.decisions)
-        jobs, writer, thinker = take_over(plan)
+        jobs, writer, remote_searcher = take_over(plan)
         study, origin = plan.study, plan.origin
-        scribe = Scribe(writer, study.run.checkpoint_s)
-        scribe.prove()
+        results_writer = ResultsWriter(writer, study.run.checkpoint_s)
+        results_writer.prove()
         del plan  # what it has read is in the jobs now
     except HpmpiError:
         dismiss()
@@ -132,7 +132,7 @@ def lead(make_plan: Callable[[], Plan], workers: int | None, ranks: int | None =
         transport = join_mpi()
     else:
         transport = local.lead(workers or local.cores())
-    leader = Leader(study, origin, jobs, scribe, transport, thinker=thinker)
+    leader = Leader(study, origin, jobs, results_writer, transport, remote_searcher=remote_searcher)
     if ranks is not None:
         leader.heed_launch()
     written = leader.run()
@@ -160,35 +160,35 @@ class Taken(NamedTuple):
 
     jobs: Jobs
     store: run_folder.Store
-    thinker: Thinker | None
+    remote_searcher: RemoteSearcher | None
 
 
 def take_over(plan: Plan) -> Taken:
     """Take the run folder, and bring the jobs to where it ends; raises HpmpiError."""
     held = lock.take(plan.folder)
-    thinker = None
+    remote_searcher = None
     try:
         # What another run has written since the plan was made counts as well.
         same = run_folder.look(plan.folder) == plan.seen
         saved = plan.saved if same else read(plan.folder, plan.study)
-        thinker = think_apart(plan)
+        remote_searcher = think_apart(plan)
         with kept(held):
-            jobs = jobs_of(plan.study, saved.decisions, thinker)
-        return Taken(jobs, run_folder.Store(plan.folder, saved, held), thinker)
+            jobs = jobs_of(plan.study, saved.decisions, remote_searcher)
+        return Taken(jobs, run_folder.Store(plan.folder, saved, held), remote_searcher)
     except (HpmpiError, OSError) as error:
-        if thinker is not None:
-            thinker.close()
+        if remote_searcher is not None:
+            remote_searcher.close()
         held.release()
         if isinstance(error, OSError):
             raise trouble(plan.folder, error) from error
         raise
 
 
-def think_apart(plan: Plan) -> Thinker | None:
+def think_apart(plan: Plan) -> RemoteSearcher | None:
     """Start a process for a searcher of the user's, whose scheduler knows that it may take long."""
     study = plan.study
     own = [":" in str(table["method"]) for table in (study.searcher, study.scheduler)]
-    return Thinker(study, plan.origin, plan.folder) if own == [True, False] else None
+    return RemoteSearcher(study, plan.origin, plan.folder) if own == [True, False] else None
 
 
 def move_aside(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The process of a searcher that thinks, started by thinker.py with a connection.
+"""The process of a searcher that thinks, started by remote_searcher.py with a connection.
 
 It does what it is asked, one thing after the other, and ends when rank 0 hangs up. What the
 searcher raises is told, with where in its code, and ends the process.
@@ -12,7 +12,7 @@ import msgspec
 
 from hpmpi.errors import HpmpiError
 from hpmpi.guard import process_tree, streams
-from hpmpi.leader.thinker import Adopt, Ask, Order, Raised, Study, Suggested, Tell
+from hpmpi.leader.remote_searcher import Adopt, Ask, Order, Raised, Study, Suggested, Tell
 from hpmpi.master.searchers import LATER, Searcher
 from hpmpi.storage.recovery import trouble
 from hpmpi.study import methods, settings

@@ -28,7 +28,7 @@ NOTICE_S = 150.0
 """What slurm/tune.sh has Slurm send before the end of the allocation; at most so long before."""
 
 
-class Summons:
+class StopRequests:
     """Hears what there is; `signals` are those that nobody has heeded yet."""
 
     def __init__(self, folder: Path) -> None:

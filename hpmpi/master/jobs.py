@@ -27,8 +27,8 @@ import msgspec
 from hpmpi.errors import ReplayError
 from hpmpi.master.blame import Hope, OpenJob, Suspects
 from hpmpi.master.schedulers import Scheduler
-from hpmpi.master.shield import Shield
-from hpmpi.master.time_left import Pace
+from hpmpi.master.shield import GuardedScheduler
+from hpmpi.master.time_left import TimeLeft
 from hpmpi.model.messages import FailureKind, Outcome
 from hpmpi.model.records import (
     Assigned,
@@ -62,7 +62,7 @@ class Jobs:
         `least`: the least loss of each rung; `interrupted`: the jobs that were in work when the
         last start ended without a word, until it is known what came of them.
         """
-        self.scheduler = Shield(scheduler)
+        self.scheduler = GuardedScheduler(scheduler)
         self.configs: dict[int, Config] = {}
         self.open: dict[JobKey, OpenJob] = {}
         self.waiting: dict[JobKey, None] = {}
@@ -71,14 +71,14 @@ class Jobs:
         self.least: list[float | None] = [None] * len(self.scheduler.rungs)
         self.hope = Hope()
         self.interrupted: dict[JobKey, None] = {}
-        self.pace = Pace(len(self.scheduler.rungs))
+        self.time_left = TimeLeft(len(self.scheduler.rungs))
         self._suspects = Suspects()
         self._goal = goal
         self.max_failures = max_failures
 
     def hand_out(self, rank: int, at: float, *, may_start: bool, able: float) -> Assigned | None:
         """Hand a job out to one of `able` ranks; None when there is none now: nothing changes."""
-        rungs = self.pace.rungs_at(at)
+        rungs = self.time_left.rungs_at(at)
         key = self._next_waiting(rank, able, rungs) or self._ask(may_start=may_start, rungs=rungs)
         return None if key is None else self._give(key, rank, at)
 
@@ -119,8 +119,8 @@ class Jobs:
         """Close a job with its result; return the trials whose checkpoints nobody needs."""
         key = JobKey(result.trial, result.rung)
         if self.is_newest(key, result.attempt, result.rank):
-            self.pace.learn(key.rung, result.at - self.open[key].held_since)
-        self.pace.saves |= result.saved > 0
+            self.time_left.learn(key.rung, result.at - self.open[key].held_since)
+        self.time_left.saves |= result.saved > 0
         self.saved[result.trial] = max(result.saved, self.saved.get(result.trial, 0))
         self.hope.succeed()
         return self._close(key, self._goal.loss(result.metrics), result.metrics)
@@ -138,7 +138,7 @@ class Jobs:
 
     def take_suspension(self, suspension: Suspension) -> None:
         """Have a job wait again, to go on from its checkpoint."""
-        self.pace.saves = True
+        self.time_left.saves = True
         self.saved[suspension.trial] = max(suspension.saved, self.saved.get(suspension.trial, 0))
         self._put_back(self.open[JobKey(suspension.trial, suspension.rung)])
 
@@ -175,7 +175,7 @@ class Jobs:
 
     def waits_at(self, at: float) -> bool:
         """Tell whether a job waits that there is time for; a suspect may wait for another's end."""
-        rungs = self.pace.rungs_at(at)
+        rungs = self.time_left.rungs_at(at)
         watched = self._suspects.are_in_work(self.open)
         return any(
             key.rung < rungs and not (watched and key in self._suspects) for key in self.waiting
@@ -250,7 +250,7 @@ class Jobs:
             case Back():
                 self.take_back(decision)
             case Deadline():
-                self.pace.deadline = decision
+                self.time_left.deadline = decision
             case Ended(outcome=outcome):
                 self._end(outcome)
             case _:
@@ -262,7 +262,7 @@ class Jobs:
             self._put_back(self.open[key])
 
     def _start(self) -> None:
-        self.pace.deadline = None
+        self.time_left.deadline = None
         self.hope.begin()
         for key, opened in self.open.items():
             opened.failed_on = []

@@ -69,7 +69,7 @@ from hpmpi.model.records import (
     Result,
     Suspension,
 )
-from hpmpi.model.trial import Held, JobKey
+from hpmpi.model.trial import AttemptId, JobKey
 
 LEAVE_S = 10.0
 """How long before the allocation ends a run leaves at the latest: to write all, and be gone."""
@@ -167,7 +167,7 @@ class Master:
     def _answered(
         self, rank: int, answer: Finished | Failed | Suspended, now: float
     ) -> list[Command]:
-        held = Held(JobKey(answer.trial, answer.rung), answer.attempt)
+        held = AttemptId(JobKey(answer.trial, answer.rung), answer.attempt)
         had_it = self.roster.answered(rank, held)
         match answer:
             case Finished() if held.job in self.jobs.open:
@@ -255,12 +255,12 @@ class Master:
         return [Record(Draining(now, why)), *(Tell(it, Save()) for it in self.jobs.holders())]
 
     def _set_deadline(self, due: Due, now: float) -> list[Command]:
-        known = self.jobs.pace.deadline
+        known = self.jobs.time_left.deadline
         if known is not None and (known.ends_at, known.epoch_s) == (due.ends_at, due.epoch_s):
             return []
         drains_at = due.ends_at - (self._rules.grace_s + LEAVE_S)
         deadline = Deadline(now, due.ends_at, drains_at, due.epoch_s)
-        self.jobs.pace.deadline = deadline
+        self.jobs.time_left.deadline = deadline
         return [Record(deadline)]
 
     def _go_on(self, now: float) -> list[Command]:
@@ -268,7 +268,7 @@ class Master:
             return [self._leave(Outcome.COMPLETE)]
         commands: list[Command] = []
         if self.drains_until is None:
-            deadline = self.jobs.pace.deadline
+            deadline = self.jobs.time_left.deadline
             no_time = deadline is not None and now >= deadline.drains_at
             commands = self._begin_to_drain(NO_TIME, now) if no_time else self._work(now)
         if self.drains_until is not None and self._drained(self.drains_until, now):
@@ -286,7 +286,7 @@ class Master:
         return bool(self.jobs.open) or self._may_start() or self.jobs.scheduler.promotable
 
     def _drained(self, drains_until: float, now: float) -> bool:
-        deadline = self.jobs.pace.deadline
+        deadline = self.jobs.time_left.deadline
         if deadline is not None:  # it may have been known too late for all the grace
             drains_until = min(drains_until, deadline.ends_at - LEAVE_S)
         return now >= drains_until or not self.jobs.held
@@ -308,7 +308,7 @@ class Master:
 
     def _has_more(self, now: float) -> bool:
         """Tell whether the scheduler, that gave nothing, would give a job if there were time."""
-        begins = self.jobs.pace.rungs_at(now) == 0 and self._may_start()
+        begins = self.jobs.time_left.rungs_at(now) == 0 and self._may_start()
         return begins or self.jobs.scheduler.promotable
 
     def _dispatch(self, now: float) -> list[Command]:
@@ -319,7 +319,7 @@ class Master:
             assigned = self.jobs.hand_out(rank, now, may_start=self._may_start(), able=able)
             if assigned is not None:
                 key = JobKey(assigned.trial, assigned.rung)
-                self.roster.give(rank, Held(key, assigned.attempt))
+                self.roster.give(rank, AttemptId(key, assigned.attempt))
                 commands += [Record(assigned), Tell(rank, self._order(key, now))]
             elif self.jobs.waits_at(now):
                 passed_over.add(rank)
@@ -343,7 +343,7 @@ class Master:
 
     def _order(self, key: JobKey, now: float) -> Assign:
         opened = self.jobs.open[key]
-        deadline = self.jobs.pace.deadline
+        deadline = self.jobs.time_left.deadline
         return Assign(
             trial=key.trial,
             rung=key.rung,

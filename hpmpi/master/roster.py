@@ -16,7 +16,7 @@ from collections.abc import Container
 
 import msgspec
 
-from hpmpi.model.trial import Held
+from hpmpi.model.trial import AttemptId
 
 BEAT_COST_S = 20e-6
 BEAT_SHARE = 0.05
@@ -39,7 +39,7 @@ class Worker(msgspec.Struct):
     ready: bool = False
     unfit: bool = False
     lost: bool = False
-    held: Held | None = None
+    held: AttemptId | None = None
 
 
 class Roster:
@@ -80,13 +80,13 @@ class Roster:
         self.workers[rank].unfit = True
         self._sort(rank)
 
-    def give(self, rank: int, held: Held) -> None:
+    def give(self, rank: int, held: AttemptId) -> None:
         """Note that the rank was given an attempt; it must be idle."""
         assert rank in self.idle, f"rank {rank} was given work and is not idle"
         self.workers[rank].held = held
         self._sort(rank)
 
-    def answered(self, rank: int, held: Held) -> bool:
+    def answered(self, rank: int, held: AttemptId) -> bool:
         """Note that the rank has answered an attempt; false if it did not have it."""
         had_it = self.workers[rank].held == held
         if had_it:

@@ -14,7 +14,7 @@ MOST_TOLD = 300
 """How much of what was raised is told in a line, in characters."""
 
 
-class Shield:
+class GuardedScheduler:
     """Stands between the jobs and their scheduler; `error` is what was raised."""
 
     def __init__(self, scheduler: Scheduler) -> None:

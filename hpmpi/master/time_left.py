@@ -14,7 +14,7 @@ NEWEST = 32
 """How many durations of a rung count; those before were of other machines, or configurations."""
 
 
-class Pace:
+class TimeLeft:
     """Know which rungs there is time for.
 
     `saves`: whether a job was ever seen to save a checkpoint; `deadline`: of this start.
@@ -35,7 +35,7 @@ class Pace:
     def rungs_at(self, at: float) -> int:
         """Count the lowest rungs whose jobs may be begun at a time.
 
-        >>> pace = Pace(3)
+        >>> pace = TimeLeft(3)
         >>> pace.learn(0, 10.0)
         >>> pace.learn(1, 30.0)
         >>> pace.deadline = Deadline(0.0, ends_at=120.0, drains_at=100.0, epoch_s=1.7e9)

@@ -4,7 +4,7 @@ Times (`at`) are seconds since the study began; pauses between two starts of a s
 """
 
 from hpmpi.model.messages import FailureKind, Message, Outcome, Point
-from hpmpi.model.trial import Config, Held, Metrics
+from hpmpi.model.trial import AttemptId, Config, Metrics
 
 
 class Started(Message, frozen=True):
@@ -143,7 +143,7 @@ class Back(Message, frozen=True):
 
     at: float
     rank: int
-    held: Held | None = None
+    held: AttemptId | None = None
 
 
 class Curve(Message, frozen=True):

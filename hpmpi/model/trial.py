@@ -28,7 +28,7 @@ class JobKey(NamedTuple):
     rung: int
 
 
-class Held(NamedTuple):
+class AttemptId(NamedTuple):
     """An attempt at a job that a rank was told to make and has not answered."""
 
     job: JobKey

@@ -23,7 +23,7 @@ from hpmpi.guard import guard, variables
 from hpmpi.transports import LEADER, Traffic, launched, resources
 from hpmpi.transports.framing import await_any
 from hpmpi.transports.resources import Place, Share
-from hpmpi.transports.wakeup import Bell
+from hpmpi.transports.wakeup import Wakeup
 
 variables.set_defaults()  # where no guard has done it
 
@@ -70,7 +70,7 @@ SEGMENT = "/dev/shm/mpich"  # noqa: S108 - MPICH chose the name
 class MpiTransport:
     """The place of this process among the ranks."""
 
-    def __init__(self, world: MPI.Intracomm, share: Share, bell: Bell) -> None:
+    def __init__(self, world: MPI.Intracomm, share: Share, bell: Wakeup) -> None:
         """Speak over `world`; `connect` makes one."""
         self.rank = world.Get_rank()
         self.size = world.Get_size()
@@ -230,7 +230,7 @@ def connect() -> MpiTransport:
         )
     try:
         node = world.Split_type(MPI.COMM_TYPE_SHARED)
-        bell = Bell()
+        bell = Wakeup()
         share = share_of(node, bell)
         unlink_segments(node)
     except MPI.Exception as error:
@@ -246,7 +246,7 @@ def library() -> str:
     return f"{name} {version.lstrip('v')}"
 
 
-def share_of(node: MPI.Comm, bell: Bell) -> Share:
+def share_of(node: MPI.Comm, bell: Wakeup) -> Share:
     """Divide a node among its worker ranks; return what is this rank's."""
     mine = MPI.COMM_WORLD.Get_rank()
     told = node.allgather((mine, resources.here(), bell.address))

@@ -22,7 +22,7 @@ class Address(NamedTuple):
     name: bytes
 
 
-class Bell:
+class Wakeup:
     """The bell of this rank, and the way to those of others."""
 
     def __init__(self) -> None:

@@ -52,7 +52,7 @@ from hpmpi.model.records import (
     Started,
     Suspension,
 )
-from hpmpi.model.trial import Held, JobKey
+from hpmpi.model.trial import AttemptId, JobKey
 from hpmpi.storage import run_folder
 from hpmpi.storage.journal import line_of
 from hpmpi.storage.recovery import jobs_of, rules_of
@@ -200,7 +200,7 @@ class Replayer:
         if self._master.jobs.scheduler.error is None:
             for it in self._expected:
                 if isinstance(it, Assigned):
-                    self._roster.answered(it.rank, Held(JobKey(it.trial, it.rung), it.attempt))
+                    self._roster.answered(it.rank, AttemptId(JobKey(it.trial, it.rung), it.attempt))
             self._master.jobs = self._jobs_at(number)
             self._master.jobs.scheduler.error = SearcherError(draining.why)
             self._master.drains_until = None
@@ -262,7 +262,7 @@ class Replayer:
             case Failure(kind=FailureKind.LOST):
                 raise ReplayError(f"{told(decision)}; derived: that rank was not lost")
             case Result() | Failure() | Suspension():
-                if held != Held(JobKey(decision.trial, decision.rung), decision.attempt):
+                if held != AttemptId(JobKey(decision.trial, decision.rung), decision.attempt):
                     raise ReplayError(f"{told(decision)}; derived: that rank does not have it")
                 return self._answer(decision)
             case Late(trial=trial, rung=rung, attempt=attempt):

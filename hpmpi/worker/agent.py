@@ -40,7 +40,7 @@ from hpmpi.model.messages import (
 )
 from hpmpi.transports import LEADER, Transport
 from hpmpi.worker.bare import Bare
-from hpmpi.worker.leader_signs import Vitals
+from hpmpi.worker.leader_signs import LeaderSigns
 from hpmpi.worker.lifecycle import attempt_of
 from hpmpi.worker.shared_data import SharedData
 from hpmpi.worker.spawn import Forked
@@ -99,7 +99,7 @@ class Worker:
         guard.tell_guard(folder / "status", welcome.start)
         output = folder / "logs" / f"rank-{self._transport.rank}.log"
         share = self._transport.share
-        self._vitals = Vitals(folder)
+        self._leader_signs = LeaderSigns(folder)
         self._data = SharedData(welcome, output)
         welcome = self._data.welcome
         child: Child | Bare
@@ -137,7 +137,7 @@ class Worker:
             self._heard_at = now
         self._woke_at = now
         silent = now - self._heard_at > SILENCES * welcome.patience_s
-        if silent and not self._vitals.show_life(now):
+        if silent and not self._leader_signs.show_life(now):
             return 0  # an error would have the guard wait for the end of the run
         self._beat(welcome, now)
         for report in self._data.poll(child.start, now):

@@ -11,7 +11,7 @@ from hpmpi.model.timers import Every, Silence
 from hpmpi.storage import lock
 
 
-class Vitals:
+class LeaderSigns:
     """What was seen of the lock; times are of one clock, in seconds."""
 
     def __init__(self, folder: Path) -> None:

@@ -221,7 +221,7 @@ def leave_signals_to_the_rank(wire: socket.socket | None = None) -> None:
     for number in (*ENDINGS, *NOTICES):
         if signal.getsignal(number) != signal.SIG_IGN:  # by nohup, say
             signal.signal(number, heed if number == signal.SIGTERM else lambda *_: None)
-    # Held meanwhile: one that comes to what was just forked is for that, and would be lost.
+    # AttemptId meanwhile: one that comes to what was just forked is for that, and would be lost.
     os.register_at_fork(before=hold, after_in_parent=release, after_in_child=reset)
 
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from hpmpi.data import mapped, scratch
-from hpmpi.data.scratch import Rooms, enter, places, prefix, sweep
+from hpmpi.data.scratch import ScratchFolders, enter, places, prefix, sweep
 
 STAY = """
 import sys, time
@@ -49,7 +49,7 @@ def test_the_last_who_leaves_removes_the_folder(tmp_path: Path) -> None:
 
 
 def test_who_leaves_twice_lets_go_of_nothing_else(tmp_path: Path) -> None:
-    mine = Rooms([str(tmp_path)], "run")
+    mine = ScratchFolders([str(tmp_path)], "run")
     lock = mine._rooms[0].lock
     mine.leave()
     with (tmp_path / "file").open("w") as file:
@@ -65,7 +65,7 @@ def test_what_a_killed_process_has_left_is_swept_and_no_live_ones(tmp_path: Path
     assert (folder / "data").exists()
     process.kill()
     process.wait()
-    mine = Rooms([str(tmp_path)], "next")
+    mine = ScratchFolders([str(tmp_path)], "next")
     assert names(tmp_path) == [f"{prefix()}next"]
     mine.leave()
     assert names(tmp_path) == []
@@ -90,7 +90,7 @@ def test_what_lies_in_memory_is_nobody_elses_to_read(
 ) -> None:
     before = os.umask(0)
     try:
-        mine = Rooms([str(tmp_path)], "run")
+        mine = ScratchFolders([str(tmp_path)], "run")
         folder = mapped.begin(mine.folders[0])
         mapped.commit(folder, mine.folders[0])
     finally:
@@ -166,7 +166,7 @@ def test_a_folder_that_is_not_on_this_node_is_made_and_goes_again(
 ) -> None:
     """A site's prolog may have made it on the first node only."""
     monkeypatch.setenv("TMPDIR", str(tmp_path / "scratch" / "job.17"))
-    first, second = Rooms(["$TMPDIR"], "run"), Rooms(["$TMPDIR"], "run")
+    first, second = ScratchFolders(["$TMPDIR"], "run"), ScratchFolders(["$TMPDIR"], "run")
     assert first.home is not None
     assert first.home.parent == tmp_path / "scratch" / "job.17"
     first.leave()
@@ -178,13 +178,13 @@ def test_a_folder_that_is_not_on_this_node_is_made_and_goes_again(
 
 def test_a_folder_that_can_not_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    scratch = Rooms([str(tmp_path / "file" / "x"), "$NOWHERE"], "run")
+    scratch = ScratchFolders([str(tmp_path / "file" / "x"), "$NOWHERE"], "run")
     assert scratch.home is None
     assert scratch.trouble == f"none of {tmp_path}/file/x, $NOWHERE is here, or can be made"
 
 
 def test_a_run_without_data_has_no_rooms() -> None:
-    assert Rooms([], "run").home is None
+    assert ScratchFolders([], "run").home is None
 
 
 def test_memory_that_the_machine_has_no_more_of_is_no_room(

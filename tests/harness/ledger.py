@@ -40,7 +40,7 @@ from hpmpi.model.records import (
     Started,
     Suspension,
 )
-from hpmpi.model.trial import WORST, Config, Held, JobKey
+from hpmpi.model.trial import WORST, AttemptId, Config, JobKey
 from tests.harness.build import Study
 
 
@@ -71,7 +71,7 @@ class RankEntry(msgspec.Struct):
     ready: bool = False
     unfit: bool = False
     lost: bool = False
-    held: Held | None = None
+    held: AttemptId | None = None
 
     @property
     def idle(self) -> bool:
@@ -108,7 +108,7 @@ class Ledger:
         self._drained_at: float | None = None
         self._drains = 0
         self._asked_to_save: set[int] = set()
-        self._held_before: Held | None = None
+        self._held_before: AttemptId | None = None
 
     # -- what happens -----------------------------------------------------------------------------
 
@@ -132,7 +132,7 @@ class Ledger:
                 self.ranks[rank].known = True
                 self._held_before = self.ranks[rank].held
                 if isinstance(report, Finished | Failed | Suspended):
-                    attempt = Held(JobKey(report.trial, report.rung), report.attempt)
+                    attempt = AttemptId(JobKey(report.trial, report.rung), report.attempt)
                     if self.ranks[rank].held == attempt:
                         self.ranks[rank].held = None
 
@@ -313,7 +313,7 @@ class Ledger:
             assert (key in master.jobs.waiting) == (holder is None), "in one place"
             assert (key in master.jobs.interrupted) == (entry.interrupted is not None)
             if entry.holder is not None:
-                assert self.ranks[entry.holder].held == Held(key, entry.attempts)
+                assert self.ranks[entry.holder].held == AttemptId(key, entry.attempts)
         assert master.jobs.waiting.keys() <= entries.keys()
 
     def _compare_ranks(self, master: Master) -> None:
@@ -367,7 +367,7 @@ class Ledger:
         assert entry.holder is None, "a job has one holder"
         assert assigned.trial not in self.discarded
         assert self.ranks[assigned.rank].idle, "only an idle rank is given work"
-        self.ranks[assigned.rank].held = Held(key, assigned.attempt)
+        self.ranks[assigned.rank].held = AttemptId(key, assigned.attempt)
         entry.holder, entry.begun_at = assigned.rank, assigned.at
 
     def _result(self, result: Result) -> None:
@@ -486,7 +486,7 @@ class Ledger:
         self._saves = True
 
     def _late(self, late: Late) -> None:
-        held = Held(JobKey(late.trial, late.rung), late.attempt)
+        held = AttemptId(JobKey(late.trial, late.rung), late.attempt)
         assert isinstance(self._event, Heard)
         assert isinstance(self._event.report, Finished | Failed | Suspended)
         assert self._held_before == held, "only who had an attempt can answer it too late"
@@ -494,7 +494,7 @@ class Ledger:
         newest = (entry.holder, entry.attempts) == (late.rank, late.attempt)
         assert entry.loss is not None or not newest, "the newest attempt counts"
 
-    def _take_back(self, rank: int, held: Held | None) -> None:
+    def _take_back(self, rank: int, held: AttemptId | None) -> None:
         assert held == self._held_before
         entry = Entry(loss=WORST) if held is None else self.jobs[held.job]
         if held is not None:

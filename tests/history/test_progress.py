@@ -23,7 +23,7 @@ from hpmpi.model.records import (
     Started,
     Suspension,
 )
-from hpmpi.model.trial import Held, JobKey
+from hpmpi.model.trial import AttemptId, JobKey
 from tests.harness.simulate import WORLDS, Simulation
 
 START = Started(0.0, "", "", "cafe", 3, (1, 3))
@@ -84,7 +84,7 @@ def test_the_answer_of_an_older_attempt_frees_nobody_else() -> None:
 def test_a_lost_rank_that_comes_back_still_has_its_job() -> None:
     lost = (ON_NODE1, assigned(0), Lost(2.0, 1), failure(0, FailureKind.LOST))
     assert ranks(*lost) == {"awaited": 2, "lost": 1}
-    back = Back(3.0, 1, Held(JobKey(0, 0), 1))
+    back = Back(3.0, 1, AttemptId(JobKey(0, 0), 1))
     assert ranks(*lost, back) == {"busy": 1, "awaited": 2}
     assert ranks(*lost, back, Late(4.0, 0, 0, 1, 1)) == {"idle": 1, "awaited": 2}
 

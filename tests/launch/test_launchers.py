@@ -19,7 +19,7 @@ from hpmpi.launch.launchers import (
     by_srun,
     choose,
 )
-from hpmpi.launch.placement import Team
+from hpmpi.launch.placement import Placement
 from hpmpi.slurm import step
 from tests.slurm.test_allocation import OURS, Fake, allocated
 
@@ -39,11 +39,11 @@ OPEN_MPI_5 = Mpi("Open MPI v5.0.11, package: Open MPI user@localhost Distributio
 OPEN_MPI_4 = Mpi("Open MPI v4.1.4, package: Debian OpenMPI, ident: 4.1.4, repo rev: v4.1.4")
 ALL = [MPICH, OLD_MPICH, INTEL, CRAY, OPEN_MPI_5, OPEN_MPI_4]
 
-HERE = Team(4, {})
-ONE = Team(4, {"n1": 4}, OURS)
-EVEN = Team(4, {"n1": 2, "n2": 2}, OURS)
-UNEVEN = Team(3, {"n1": 2, "n2": 1}, OURS)
-HOSTS = Team(4, {"a": 2, "b": 2})
+HERE = Placement(4, {})
+ONE = Placement(4, {"n1": 4}, OURS)
+EVEN = Placement(4, {"n1": 2, "n2": 2}, OURS)
+UNEVEN = Placement(3, {"n1": 2, "n2": 1}, OURS)
+HOSTS = Placement(4, {"a": 2, "b": 2})
 
 PLACES = {
     "SLURM_JOB_NODELIST": "n1,n2",
@@ -81,7 +81,9 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
     return fake
 
 
-def found(monkeypatch: pytest.MonkeyPatch, mpi: Mpi, team: Team, only: str | None) -> list[str]:
+def found(
+    monkeypatch: pytest.MonkeyPatch, mpi: Mpi, team: Placement, only: str | None
+) -> list[str]:
     """Name the launchers for a team, where Python has this MPI."""
     monkeypatch.setattr(launchers, "find_mpi", lambda: mpi)
     return [each.name.partition(" (")[0] for each in choose(team, only)]
@@ -216,7 +218,7 @@ def test_open_mpi_carries_what_python_needs_to_hosts(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("name", FABRICS)
 @pytest.mark.parametrize("team", [EVEN, UNEVEN, HOSTS])
 def test_a_network_that_the_user_has_chosen_is_respected(
-    monkeypatch: pytest.MonkeyPatch, team: Team, name: str
+    monkeypatch: pytest.MonkeyPatch, team: Placement, name: str
 ) -> None:
     monkeypatch.setenv(name, "theirs")
     starts = [by_hydra("mpirun", MPICH, team, "hpmpi-17")]

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from hpmpi.history.leaderboard import Leaderboard
-from hpmpi.leader.event_log import Narrator
+from hpmpi.leader.event_log import EventLog
 from hpmpi.model.messages import FailureKind
 from hpmpi.model.records import Assigned, Decision, Failure, Result
 from hpmpi.model.trial import Goal
@@ -13,7 +13,7 @@ from hpmpi.model.trial import Goal
 
 def told(caplog: pytest.LogCaptureFixture, *decisions: Decision) -> str:
     caplog.set_level(logging.INFO, "hpmpi")
-    narrator = Narrator(Leaderboard(Goal("loss", "min"), 1))
+    narrator = EventLog(Leaderboard(Goal("loss", "min"), 1))
     for decision in decisions:
         narrator.tell(decision)
     return caplog.text

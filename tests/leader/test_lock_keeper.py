@@ -10,7 +10,7 @@ import pytest
 from hpmpi.leader.lock_keeper import kept
 from hpmpi.storage import lock
 from hpmpi.storage.lock import LEASE_S, Lease, Lock
-from hpmpi.worker.leader_signs import Vitals
+from hpmpi.worker.leader_signs import LeaderSigns
 
 LIMIT_S = 60.0
 
@@ -47,7 +47,7 @@ def hold_elsewhere(folder: Path, line: Lease) -> None:
 def test_rank_0_lives_while_its_lock_changes_and_for_a_lease_after_that(tmp_path: Path) -> None:
     there = Lease("elsewhere", "another", 1, "cafe", "today")
     hold_elsewhere(tmp_path, there)
-    vitals = Vitals(tmp_path)
+    vitals = LeaderSigns(tmp_path)
     assert vitals.show_life(100.0)
     assert vitals.show_life(100.0 + LEASE_S)
     hold_elsewhere(tmp_path, Lease("elsewhere", "another", 1, "cafe", "today", beats=1))
@@ -57,4 +57,4 @@ def test_rank_0_lives_while_its_lock_changes_and_for_a_lease_after_that(tmp_path
 
 
 def test_without_a_lock_nobody_leads(tmp_path: Path) -> None:
-    assert not Vitals(tmp_path).show_life(100.0)
+    assert not LeaderSigns(tmp_path).show_life(100.0)

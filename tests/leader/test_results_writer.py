@@ -13,8 +13,8 @@ import pytest
 
 from hpmpi.errors import HpmpiError, StoreError
 from hpmpi.launch.judgement import Ending, ending
-from hpmpi.leader.results_process import Book
-from hpmpi.leader.results_writer import LOG, Done, Scribe, Task
+from hpmpi.leader.results_process import ResultsBuilder
+from hpmpi.leader.results_writer import LOG, Done, ResultsWriter, Task
 from hpmpi.leader.run import NO_RESULTS, exit_code
 from hpmpi.model.records import Assigned, Ended, Result, Started
 from hpmpi.storage import results_file, run_folder
@@ -91,15 +91,15 @@ def test_the_last_results_are_written_though_their_writer_is_killed(
     killed: list[int] = []
 
     def kill() -> bool:
-        if not killed and scribe._process is not None:
-            killed.append(scribe._process.pid)
+        if not killed and results_writer._process is not None:
+            killed.append(results_writer._process.pid)
             os.kill(killed[0], signal.SIGKILL)
         return False
 
     opened = run_folder.Store(journal, run_folder.read(journal))
-    scribe = Scribe(opened, every_s=1000.0)
+    results_writer = ResultsWriter(opened, every_s=1000.0)
     before = (journal / "run.h5").stat().st_ino
-    assert scribe.finish("complete", kill)
+    assert results_writer.finish("complete", kill)
     opened.close()
     assert killed
     assert "was killed by SIGKILL" in caplog.text
@@ -113,18 +113,18 @@ def test_a_writer_that_hangs_is_replaced(
     stopped: list[int] = []
 
     def stop() -> bool:
-        if not stopped and scribe._process is not None:
-            stopped.append(scribe._process.pid)
+        if not stopped and results_writer._process is not None:
+            stopped.append(results_writer._process.pid)
             os.kill(stopped[0], signal.SIGSTOP)
             monkeypatch.setattr("hpmpi.leader.results_writer.PATIENCE_S", 0.0)
-        elif scribe._process is not None and scribe._process.pid not in stopped:
+        elif results_writer._process is not None and results_writer._process.pid not in stopped:
             monkeypatch.undo()
         return False
 
     opened = run_folder.Store(journal, run_folder.read(journal))
-    scribe = Scribe(opened, every_s=1000.0)
+    results_writer = ResultsWriter(opened, every_s=1000.0)
     before = (journal / "run.h5").stat().st_ino
-    scribe.finish("complete", stop)
+    results_writer.finish("complete", stop)
     opened.close()
     assert "hangs" in caplog.text
     assert (journal / "run.h5").stat().st_ino != before
@@ -152,13 +152,13 @@ def test_where_there_is_no_process_to_write_the_results_the_run_goes_on(
     journal: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     opened = run_folder.Store(journal, run_folder.read(journal))
-    scribe = Scribe(opened, every_s=0.0)
+    results_writer = ResultsWriter(opened, every_s=0.0)
     with monkeypatch.context() as patch:
         patch.setattr(sys, "executable", "/nowhere")
-        scribe.look()
+        results_writer.look()
     assert "no process for it" in caplog.text
     before = (journal / "run.h5").stat().st_ino
-    scribe.finish("complete", lambda: False)
+    results_writer.finish("complete", lambda: False)
     opened.close()
     assert (journal / "run.h5").stat().st_ino != before
 
@@ -197,7 +197,7 @@ def test_all_results_are_written_though_they_cannot_be_derived_here(journal: Pat
     many = len(run_folder.read(journal).decisions)
     (journal / "run.h5").unlink()
     text = unlikely(journal)
-    book, task = Book(journal), Task(len(text), str(journal / "new.h5"), "complete")
+    book, task = ResultsBuilder(journal), Task(len(text), str(journal / "new.h5"), "complete")
     for _ in range(2):
         assert book.write(task) == Done(task.file)
         assert len(results_file.read_lines(journal / "new.h5")) == many
@@ -220,7 +220,7 @@ def test_a_study_goes_on_on_another_cpu_and_all_its_results_are_written(tmp_path
 def test_a_journal_that_the_disk_has_not_taken_is_waited_for(journal: Path) -> None:
     path = journal / "journal.jsonl"
     text = path.read_bytes()
-    book = Book(journal)
+    book = ResultsBuilder(journal)
     path.write_bytes(text[:-10])
     task = Task(len(text), str(journal / "new.h5"), "complete")
     with pytest.raises(HpmpiError, match="too short"):
@@ -233,10 +233,10 @@ def test_a_journal_that_the_disk_has_not_taken_is_waited_for(journal: Path) -> N
 def test_results_can_be_written_bit_by_bit(journal: Path) -> None:
     text = (journal / "journal.jsonl").read_bytes()
     ends = [at + 1 for at, byte in enumerate(text) if byte == ord("\n")]
-    book = Book(journal)
+    book = ResultsBuilder(journal)
     for end in ends[3:]:
         book.write(Task(end, str(journal / "new.h5"), "running"))
-    at_once = Book(journal)
+    at_once = ResultsBuilder(journal)
     at_once.write(Task(len(text), str(journal / "other.h5"), "running"))
     assert tables_of(journal / "new.h5") == tables_of(journal / "other.h5")
     assert isinstance(run_folder.read(journal).decisions[0], Started)
@@ -336,10 +336,10 @@ def test_a_disk_that_is_full_is_no_reason_not_to_begin(
     code = "import errno\ndef string_dtype(): raise OSError(errno.ENOSPC, 'No space left')"
     with_h5py(tmp_path, monkeypatch, code)
     opened = run_folder.Store(tmp_path / "out")
-    scribe = Scribe(opened, every_s=1000.0)
-    scribe.prove()
-    scribe.await_proof(never)
-    scribe.close()
+    results_writer = ResultsWriter(opened, every_s=1000.0)
+    results_writer.prove()
+    results_writer.await_proof(never)
+    results_writer.close()
     opened.close()
 
 
@@ -348,20 +348,20 @@ def test_what_is_wrong_is_said_once_for_as_long_as_it_is_the_same(
 ) -> None:
     with_h5py(journal.parent, monkeypatch, BROKEN)
     opened = run_folder.Store(journal, run_folder.read(journal))
-    scribe = Scribe(opened, every_s=1000.0)
-    assert not scribe.finish("complete", never)
-    assert not scribe.finish("complete", never)
+    results_writer = ResultsWriter(opened, every_s=1000.0)
+    assert not results_writer.finish("complete", never)
+    assert not results_writer.finish("complete", never)
     opened.close()
     assert caplog.text.count("libhdf5.so.103") == 1
 
 
 def test_a_writer_that_is_killed_leaves_nothing_beside(journal: Path) -> None:
     opened = run_folder.Store(journal, run_folder.read(journal))
-    scribe = Scribe(opened, every_s=1000.0)
-    scribe.prove()
-    scribe.await_proof(never)
+    results_writer = ResultsWriter(opened, every_s=1000.0)
+    results_writer.prove()
+    results_writer.await_proof(never)
     opened.partial.write_bytes(b"half of a file")
-    scribe.close()
+    results_writer.close()
     opened.close()
     assert not opened.partial.exists()
     assert (journal / LOG).exists()

@@ -389,14 +389,14 @@ def test_what_took_long_on_a_rank_that_was_given_up_on_tells_no_duration() -> No
     hear(master, 1, Finished(0, 0, 1, {"loss": 0.5}), 11.0)
     assert master.jobs.open[JobKey(1, 0)].holder == 1
     hear(master, 2, Finished(1, 0, 1, {"loss": 0.6}), 12.0)
-    assert master.jobs.pace._durations[0] == [11.0]
+    assert master.jobs.time_left._durations[0] == [11.0]
 
 
 def test_a_job_took_as_long_as_its_last_attempt() -> None:
     master = working(Study(ranks=1, limit=1, high=1))
     hear(master, 1, failed(), 5.0)
     hear(master, 1, Finished(0, 0, 2, {"loss": 0.5}), 7.0)
-    assert master.jobs.pace._durations == [[2.0]]
+    assert master.jobs.time_left._durations == [[2.0]]
 
 
 def test_once_a_job_was_suspended_all_are_begun_that_may_not_be_finished() -> None:

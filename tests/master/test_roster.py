@@ -3,10 +3,10 @@
 import pytest
 
 from hpmpi.master.roster import Roster
-from hpmpi.model.trial import Held, JobKey
+from hpmpi.model.trial import AttemptId, JobKey
 
-HELD = Held(JobKey(0, 0), 1)
-NEWER = Held(JobKey(0, 0), 2)
+HELD = AttemptId(JobKey(0, 0), 1)
+NEWER = AttemptId(JobKey(0, 0), 2)
 
 
 def ready_roster(*ranks: int) -> Roster:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hpmpi.errors import ReplayError
 from hpmpi.history.audit import audit
-from hpmpi.master.time_left import NEWEST, Pace
+from hpmpi.master.time_left import NEWEST, TimeLeft
 from hpmpi.model.records import Deadline, Started
 
 DEADLINE = Deadline(0.0, ends_at=130.0, drains_at=100.0, epoch_s=1.7e9)
@@ -15,9 +15,9 @@ DEADLINE = Deadline(0.0, ends_at=130.0, drains_at=100.0, epoch_s=1.7e9)
 durations = st.lists(st.floats(0.0, 200.0), max_size=2 * NEWEST)
 
 
-def pace_of(*took_s: list[float]) -> Pace:
+def pace_of(*took_s: list[float]) -> TimeLeft:
     """Know what the jobs of each rung took, and when the allocation ends."""
-    pace = Pace(len(took_s))
+    pace = TimeLeft(len(took_s))
     pace.deadline = DEADLINE
     for rung, each in enumerate(took_s):
         for one in each:

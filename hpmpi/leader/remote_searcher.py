@@ -82,7 +82,7 @@ class Raised(msgspec.Struct, frozen=True, tag="raised"):
     said: str
 
 
-class Thinker:
+class RemoteSearcher:
     """A searcher as rank 0 has it; `error` is what became of it."""
 
     def __init__(self, study: Settings, origin: Path, folder: Path) -> None:
