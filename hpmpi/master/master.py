@@ -329,17 +329,14 @@ class Master:
 
     def _is_busy(self) -> bool:
         """Tell whether no more may be in work; what was given up on alone holds nothing up."""
-        most = self._rules.max_concurrent
-        return most is not None and self.jobs.held > 0 and len(self.roster.busy) >= most
+        return self.jobs.held > 0 and self._rules.is_full(len(self.roster.busy))
 
     def _target_is_reached(self) -> bool:
-        if self._rules.target_loss is None:
-            return False
         least = zip(self.jobs.scheduler.rungs, self.jobs.least, strict=True)
         return self._rules.target_is_reached(least)
 
     def _may_start(self) -> bool:
-        return self._rules.max_trials is None or self.jobs.trials < self._rules.max_trials
+        return self._rules.may_start(self.jobs.trials)
 
     def _order(self, key: JobKey, now: float) -> Assign:
         opened = self.jobs.open[key]

@@ -23,6 +23,14 @@ class Rules(msgspec.Struct, frozen=True):
         """Tell whether the study has lasted for as long as it may."""
         return self.time_s is not None and now >= self.time_s
 
+    def may_start(self, trials: int) -> bool:
+        """Tell whether there may be another trial beside so many."""
+        return self.max_trials is None or trials < self.max_trials
+
+    def is_full(self, busy: int) -> bool:
+        """Tell whether no more ranks may be busy than these."""
+        return self.max_concurrent is not None and busy >= self.max_concurrent
+
     def target_is_reached(self, least: Iterable[tuple[int, float | None]]) -> bool:
         """Tell whether a result is good enough; `least` has the resource and loss of each rung.
 
