@@ -16,7 +16,7 @@ from hpmpi.launch import launch
 from hpmpi.launch.standby import stand_by
 from hpmpi.leader import run
 from hpmpi.model.messages import Outcome
-from hpmpi.storage.repair import DAMAGED, repair
+from hpmpi.storage.repair import repair
 from hpmpi.views import export, layout, replay, show, show_json, watch
 from hpmpi.views.run_view import look
 from hpmpi.views.stdout import say, say_last
@@ -118,7 +118,7 @@ def do_replay(options: argparse.Namespace) -> int:
 def do_repair(options: argparse.Namespace) -> int:
     """Mend a journal; print what was done."""
     done = repair(folders.run_at(options.folder))
-    kept = f"; what was there is {DAMAGED}" if done.taken else ""
+    kept = f"; what was there is {done.kept.name}" if done.kept is not None else ""
     say(f"repair: {done.taken} of {done.lines} lines are from run.h5{kept}")
     return 0
 

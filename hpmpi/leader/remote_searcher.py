@@ -154,8 +154,11 @@ class RemoteSearcher:
                 self._thinks_of = None
         if self._frames.closed and self.error is None:
             words = self._output.tail().rpartition("\n")[2]
-            said = f"the searcher's process {ended(self._process)}"
-            self.error = SearcherError(f"{said}: {words} ({LOG} says more)")
+            last = f": {words} ({LOG} says more)" if words else ""
+            todo = "the journal has all that was heard: the same command goes on from here"
+            self.error = SearcherError(
+                f"the searcher's process {ended(self._process)}{last}\n{todo}"
+            )
         self._mention()
         return bool(news) or self.error is not None
 

@@ -23,8 +23,9 @@ from hpmpi.leader.results_writer import ResultsWriter
 from hpmpi.master.jobs import Jobs
 from hpmpi.model.messages import Outcome, Stop
 from hpmpi.model.records import Assigned, Ended
-from hpmpi.storage import lock, run_folder
+from hpmpi.storage import lock, results_file, run_folder
 from hpmpi.storage.files import trouble
+from hpmpi.storage.journal import REPAIR
 from hpmpi.storage.recovery import jobs_of
 from hpmpi.study import changes, checks
 from hpmpi.study.settings import Settings
@@ -88,7 +89,11 @@ def folder_of(study: Settings) -> Path:
 
 def read(folder: Path, study: Settings) -> run_folder.Saved:
     """Read what a folder holds of a run that may be gone on with; raises HpmpiError for another."""
+    told = results_file.lines_told(folder / run_folder.RESULTS)
     saved = run_folder.read(folder)
+    if len(saved.decisions) < told:
+        here = f"{folder / run_folder.JOURNAL} has {len(saved.decisions)} lines"
+        raise StoreError(f"{here}, and {run_folder.RESULTS} was made of {told}: {REPAIR}")
     if not any(isinstance(each, Assigned) for each in saved.decisions):
         return run_folder.NOTHING  # a study that never began binds nobody
     stored = stored_study(saved.decisions, folder)
@@ -228,9 +233,9 @@ def is_complete(plan: Plan) -> bool:
     """Tell whether the run that is there is complete by `[stop]` as it is now.
 
     The status is written last: one that was killed before that has more to do; and so has one
-    whose results file is not there.
+    whose results file is not there, or damaged.
     """
-    there = plan.saved.decisions and (plan.folder / run_folder.RESULTS).exists()
+    there = plan.saved.decisions and results_file.is_whole(plan.folder / run_folder.RESULTS)
     if not there or run_folder.read_status(plan.folder).state != Outcome.COMPLETE.value:
         return False
     last = plan.saved.decisions[-1]

@@ -4,6 +4,7 @@ It does what it is asked, one thing after the other, and ends when rank 0 hangs 
 searcher raises is told, with where in its code, and ends the process.
 """
 
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from hpmpi.master.searchers import LATER, Searcher
 from hpmpi.storage.recovery import trouble
 from hpmpi.study import methods, settings
 from hpmpi.transports.framing import Frames
+from hpmpi.worker.runner import leave_signals_to_the_rank
 
 
 def obey(searcher: Searcher, order: Order) -> Suggested | None:
@@ -56,6 +58,9 @@ def main(descriptor: str) -> None:
     """Serve who is at the other end of a socket."""
     process_tree.die_with_parent()
     streams.settle()
+    # Who signals all processes of a run means rank 0. But what the searcher starts hears signals.
+    leave_signals_to_the_rank()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
     frames = Frames(socket.socket(fileno=int(descriptor)))
     try:
         serve(frames)

@@ -4,24 +4,31 @@ Only who asks for it has that: a start and all that shows a run say which line i
 The damaged journal stays beside the other, as `journal.jsonl.damaged`.
 """
 
+from collections import Counter
 from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from hpmpi.errors import StoreError
+from hpmpi.errors import ReplayError, SettingsError, StoreError
+from hpmpi.history.audit import audit
+from hpmpi.model.records import Started
 from hpmpi.storage import files, lock, results_file
 from hpmpi.storage.journal import decoded, is_whole, read_rows
 from hpmpi.storage.run_folder import JOURNAL, PREVIOUS, RESULTS, holds_run
+from hpmpi.study.settings import parse
 
 DAMAGED = f"{JOURNAL}.damaged"
 
 
 class Repaired(NamedTuple):
-    """How many lines the journal has now, and how many of these were taken from a results file."""
+    """How many lines the journal has now, and how many of these were taken from a results file.
+
+    `kept`: where the damaged journal is, if there was one.
+    """
 
     lines: int
     taken: int
+    kept: Path | None = None
 
 
 def repair(folder: Path) -> Repaired:
@@ -33,14 +40,15 @@ def repair(folder: Path) -> Repaired:
         path = folder / JOURNAL
         rows = read_rows(path)
         mended = mend(rows, copy_of(folder, rows))
-        decoded(mended, path)
-        taken = sum(row != line for row, line in zip(rows, mended, strict=False))
-        taken += len(mended) - len(rows)
-        if taken:
-            if path.exists():
-                files.link_or_copy(path, free(folder / DAMAGED))
-            files.replace(path, b"".join(line + b"\n" for line in mended))
-        return Repaired(len(mended), taken)
+        check(mended, path)
+        taken = len(Counter(mended) - Counter(rows))
+        if mended == rows:
+            return Repaired(len(mended), 0)
+        kept = free(folder / DAMAGED) if path.exists() else None
+        if kept is not None:
+            files.link_or_copy(path, kept)
+        files.replace(path, b"".join(line + b"\n" for line in mended))
+        return Repaired(len(mended), taken, kept)
     finally:
         held.release()
 
@@ -68,17 +76,49 @@ def copy_of(folder: Path, rows: Sequence[bytes]) -> list[bytes]:
 def same_run(rows: Sequence[bytes], lines: Sequence[bytes]) -> bool:
     """Tell whether a journal and the lines of a results file are of one run.
 
-    The first line has the id of the first start; where it is damaged, all others are compared.
+    The first line has the id of the first start; where it is damaged, another line has to be there
+    that both have: each has the time of what it tells.
     """
-    pairs = (pair for pair in zip(rows, lines, strict=False) if is_whole(pair[0]))
-    compared = [row == line for row, line in islice(pairs, 1 if is_whole(rows[0]) else None)]
-    return compared != [] and all(compared)
+    if is_whole(rows[0]):
+        return rows[:1] == lines[:1]
+    return not set(rows).isdisjoint(lines)
 
 
 def mend(rows: Sequence[bytes], lines: Sequence[bytes]) -> list[bytes]:
-    """Take what is damaged in a journal, or not there, from the lines of a results file."""
-    whole = [row if is_whole(row) else line for row, line in zip(rows, lines, strict=False)]
-    return [*whole, *rows[len(whole) :], *lines[len(whole) :]]
+    """Begin with the lines of a results file, and go on with what the journal has after them.
+
+    Lines may be missing in the journal, or be more by damage: what comes after begins where the
+    last one that both have stands.
+    """
+    places = {row: place for place, row in enumerate(rows)}
+    common = next((at for at in reversed(range(len(lines))) if lines[at] in places), None)
+    if common is None:
+        return [*lines, *rows] if not lines else list(lines)
+    known = set(lines)
+    rest = [row for row in rows[places[lines[common]] + 1 :] if row not in known]
+    while rest and common < len(lines) - 1 and not is_whole(rest[0]):
+        del rest[0]  # what the results file has whole
+    return [*lines, *rest]
+
+
+def check(rows: Sequence[bytes], path: Path) -> None:
+    """Raise StoreError where what was mended is damaged still, or no journal that can be."""
+    number = next((at for at, row in enumerate(rows, start=1) if not is_whole(row)), None)
+    if number is not None:
+        raise StoreError(
+            f"line {number} of {path} would be damaged still: {RESULTS} does not have it. Nothing "
+            f"was changed; to go on from the lines before, keep only those: head -n {number - 1}"
+        )
+    decisions = decoded(rows, path)
+    started = decisions[0] if decisions else None
+    if not isinstance(started, Started):
+        raise StoreError(f"{path} would lack the start of the study; nothing was changed")
+    try:
+        audit(decisions, parse(started.settings).goal.metric)
+    except SettingsError:
+        return  # who reads the run says so
+    except ReplayError as error:
+        raise StoreError(f"{path} can't be mended: {error}; nothing was changed") from error
 
 
 def free(path: Path) -> Path:

@@ -33,6 +33,7 @@ HEAD_BYTES = 512
 """Where the HDF5 data begin; HDF5 looks for them at 0, 512, 1024, ..."""
 
 HEAD = re.compile(rb"hpmpi results, format (\d{1,9}), by hpmpi ([\w.+-]+), ")
+COUNT = re.compile(rb", of (\d{1,12}) lines, blake2b ")
 HDF5_BEGINS = b"\x89HDF\r\n\x1a\n"
 
 MOST_COLUMNS = 256
@@ -72,7 +73,7 @@ def write(
                 dataset = group.create_dataset(part, data=array[array.dtype.names[0]])
                 dataset.attrs["name"] = without_nul(column)
         file.create_dataset("decisions", data=as_texts(lines), dtype=text)
-    seal(path)
+    seal(path, len(lines))
     files.sync(path)
 
 
@@ -83,18 +84,19 @@ def as_texts(lines: Sequence[bytes]) -> Any:
     return np.array(lines, dtype=object)
 
 
-def seal(path: Path) -> None:
-    """Write the line before the HDF5 data."""
+def seal(path: Path, lines: int | None = None) -> None:
+    """Write the line before the HDF5 data, of a journal of so many lines."""
     with path.open("r+b") as file:
         file.seek(HEAD_BYTES)
-        head = head_of(file, __version__)
+        head = head_of(file, __version__, lines)
         file.seek(0)
         file.write(head)
 
 
-def head_of(body: BinaryIO, writer: str) -> bytes:
+def head_of(body: BinaryIO, writer: str, lines: int | None) -> bytes:
     """Write what stands before the HDF5 data, which are read from where the file stands."""
-    line = f"hpmpi results, format {FORMAT}, by hpmpi {writer}, blake2b ".encode()
+    of = "" if lines is None else f", of {lines} lines"  # as in files of earlier versions
+    line = f"hpmpi results, format {FORMAT}, by hpmpi {writer}{of}, blake2b ".encode()
     digest = hashlib.blake2b(line, digest_size=32)
     while part := body.read(HASHED_BYTES):
         digest.update(part)
@@ -123,13 +125,33 @@ def opened(path: Path) -> Iterator[Any]:
         raise StoreError(f"{path} has no results in it: {error}") from error
 
 
+def is_whole(path: Path) -> bool:
+    """Tell whether a results file is there, and as it was written."""
+    try:
+        check(path)
+    except StoreError:
+        return False
+    return True
+
+
+def lines_told(path: Path) -> int:
+    """Tell how many lines the journal had that a file was made of, as its head says; 0 without."""
+    try:
+        with files.opened(path) as file:
+            found = COUNT.search(file.read(HEAD_BYTES))
+    except OSError:
+        return 0
+    return 0 if found is None else int(found[1])
+
+
 def check(path: Path) -> None:
     """Raise StoreError unless the file is whole, and of our format."""
     try:
         with files.opened(path) as file:
             head = file.read(HEAD_BYTES)
             writer = written_by(head, path)
-            whole = head == head_of(file, writer)
+            told = COUNT.search(head)
+            whole = head == head_of(file, writer, None if told is None else int(told[1]))
     except OSError as error:
         raise StoreError(f"{path} can't be read: {error.strerror}") from error
     if not whole:

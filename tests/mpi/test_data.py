@@ -230,6 +230,7 @@ def test_a_reader_that_is_killed_is_followed_by_another_of_its_host(
     (study.folder / "loaded").touch()
     study.until(lambda: len(study.mapped()) == 4, process)
     assert study.mapped() == ["host1", "host2", "host3", "host3"]
+    study.until(lambda: any(isinstance(each, Lost) for each in study.decisions), process)
     (study.folder / "gate").touch()
     done = finish(process)
     assert (done.returncode, study.left()) == (0, []), done.stderr

@@ -34,7 +34,7 @@ def test_a_damaged_line_is_taken_from_the_results_file(tmp_path: Path, number: i
     damaged = lines_of(tmp_path)
     with pytest.raises(StoreError, match=rf"line {number} .*hpmpi repair DIR"):
         read(tmp_path)
-    assert repair(tmp_path) == Repaired(len(before), 1)
+    assert repair(tmp_path) == Repaired(len(before), 1, tmp_path / DAMAGED)
     assert lines_of(tmp_path) == before
     assert (tmp_path / DAMAGED).read_bytes() == b"".join(damaged)
 
@@ -46,12 +46,33 @@ def test_a_journal_that_is_missing_or_short_is_made_whole(tmp_path: Path) -> Non
     before = lines_of(tmp_path)
     journal = tmp_path / run_folder.JOURNAL
     journal.write_bytes(b"".join(before[:-2]))
-    assert repair(tmp_path) == Repaired(len(before), 2)
+    assert repair(tmp_path) == Repaired(len(before), 2, tmp_path / DAMAGED)
     assert lines_of(tmp_path) == before
     journal.unlink()
     assert repair(tmp_path) == Repaired(len(before), len(before))
     assert lines_of(tmp_path) == before
     assert kept(tmp_path) == [DAMAGED], "there was nothing to keep the second time"
+
+
+@pytest.mark.parametrize("at", range(1, len(DECISIONS)))
+def test_lines_that_damage_has_made_fewer_or_more_are_those_of_the_results_file(
+    tmp_path: Path, at: int
+) -> None:
+    opened = filled(tmp_path)
+    checkpoint(opened)
+    opened.append(Lost(10.0, 2))
+    opened.close()
+    whole = lines_of(tmp_path)
+    journal = tmp_path / run_folder.JOURNAL
+    joined = [*whole[: at - 1], whole[at - 1][:-1] + b" " + whole[at], *whole[at + 1 :]]
+    half = len(whole[at]) // 2
+    parted = [*whole[:at], whole[at][:half] + b"\n", whole[at][half:], *whole[at + 1 :]]
+    missing = [*whole[:at], *whole[at + 1 :]]
+    swapped = [*whole[: at - 1], whole[at], whole[at - 1], *whole[at + 1 :]]
+    for lines in (joined, parted, missing, *([swapped] if at > 1 else [])):
+        journal.write_bytes(b"".join(lines))
+        repair(tmp_path)
+        assert lines_of(tmp_path) == whole
 
 
 def test_what_was_damaged_before_is_not_overwritten(tmp_path: Path) -> None:
@@ -93,7 +114,9 @@ def test_a_line_damaged_after_the_results_file_was_written_is_said(tmp_path: Pat
     damage(tmp_path, 7)
     before = lines_of(tmp_path)
     for use in (read, repair):
-        with pytest.raises(StoreError, match=r"line 7 .* damaged.*nothing was changed.*head -n 6"):
+        with pytest.raises(
+            StoreError, match=r"(?i)line 7 .* damaged.*nothing was changed.*head -n 6"
+        ):
             use(tmp_path)
     assert lines_of(tmp_path) == before
     assert kept(tmp_path) == []
