@@ -8,24 +8,17 @@ next `ask` raises: nothing that was heard is lost, and the run ends in order.
 """
 
 import logging
-import signal
 import time
-from collections import deque
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from hpmpi.errors import SearcherError
-from hpmpi.guard import process_tree
-from hpmpi.leader.results_writer import ended
+from hpmpi.leader.beside import ProcessBeside
 from hpmpi.master.searchers import LATER, Later
 from hpmpi.model.trial import Config, Metrics
 from hpmpi.study.settings import Settings
-from hpmpi.transports import unlaunched
-from hpmpi.transports.framing import Frames
-from hpmpi.worker import spawn
-from hpmpi.worker.log_file import Output
 
 LOG = "logs/searcher.log"
 """What the process prints, in the run folder."""
@@ -88,22 +81,9 @@ class RemoteSearcher:
     def __init__(self, study: Settings, origin: Path, folder: Path) -> None:
         """Start the process for a study that was checked; raises OSError."""
         self.error: SearcherError | None = None
-        self._output = Output(folder / LOG)
-        # It inherits the mask: whoever signals all processes of a run means rank 0.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        try:
-            self._process, wire = spawn.wired(
-                "hpmpi.leader.searcher_process",
-                stdout=self._output,
-                stderr=self._output,
-                env=unlaunched(),
-            )
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        process_tree.offer_to_kernel(self._process.pid)
-        self._frames = Frames(wire)
+        self._process = ProcessBeside(folder / LOG, "hpmpi.leader.searcher_process")
         self._decode = msgspec.msgpack.Decoder(Suggested | Raised).decode
-        self._suggestions: deque[Suggested] = deque()
+        self._thought: Suggested | None = None
         self._thinks_of: int | None = None
         self._asked_at = 0.0
         self._said = False
@@ -114,16 +94,14 @@ class RemoteSearcher:
         self.poll()
         if self.error is not None:
             raise self.error
-        config: Config | Later | None = LATER
-        while self._suggestions and config is LATER:
-            thought = self._suggestions.popleft()
-            if thought.trial == trial:
-                config = thought.config
-        if config is LATER:
+        thought, self._thought = self._thought, None
+        if thought is None:
             self._think_of(trial)
-        elif config is not None:
+            return LATER
+        assert thought.trial == trial, "trials begin one after the other"
+        if thought.config is not None:
             self._think_of(trial + 1)
-        return config
+        return thought.config
 
     def adopt(self, trial: int, config: Config) -> None:
         """Tell it what it had suggested."""
@@ -137,42 +115,36 @@ class RemoteSearcher:
 
     def descriptors(self) -> list[int]:
         """Return what to wait on for news of it."""
-        return [] if self._frames.closed else [self._frames.fileno()]
+        return [] if self.error is not None else [self._process.frames.fileno()]
 
     def poll(self) -> bool:
         """Take in what it says; true if there is anything new."""
         if self.error is not None:
             return False
-        self._output.trim()
-        self._frames.flush()
-        news = [self._decode(message) for message in self._frames.receive()]
+        frames = self._process.frames
+        frames.flush()
+        news = [self._decode(message) for message in frames.receive()]
         for each in news:
             if isinstance(each, Raised):
                 self.error = SearcherError(each.said)
             else:
-                self._suggestions.append(each)
-                self._thinks_of = None
-        if self._frames.closed and self.error is None:
-            words = self._output.tail().rpartition("\n")[2]
-            last = f": {words} ({LOG} says more)" if words else ""
+                self._thought, self._thinks_of = each, None
+        if frames.closed and self.error is None:
             todo = "the journal has all that was heard: the same command goes on from here"
-            self.error = SearcherError(
-                f"the searcher's process {ended(self._process)}{last}\n{todo}"
-            )
+            said = f"the searcher's process {self._process.end_told()}"
+            self.error = SearcherError(f"{said}\n{todo}")
         self._mention()
         return bool(news) or self.error is not None
 
     def close(self) -> None:
         """End the process, whatever it thinks of."""
-        self._frames.close()
-        self._process.kill()
-        self._process.wait()
-        self._output.close()
+        self._process.close()
 
     def _think_of(self, trial: int) -> None:
         if self._thinks_of is None:
             self._thinks_of = trial
             self._asked_at, self._said = time.monotonic(), False
+            self._process.output.trim()
             self._say(Ask(trial))
 
     def _mention(self) -> None:
@@ -182,4 +154,4 @@ class RemoteSearcher:
             log.info("the searcher thinks for more than %g s: new trials wait for it", LONG_S)
 
     def _say(self, message: Study | Order) -> None:
-        self._frames.send(msgspec.msgpack.encode(message))
+        self._process.frames.send(msgspec.msgpack.encode(message))

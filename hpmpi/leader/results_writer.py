@@ -7,22 +7,16 @@ a study whose results can't be written at all is not begun: that is tried before
 
 import logging
 import math
-import signal
-import subprocess
 import time
 from collections.abc import Callable
 
 import msgspec
 
 from hpmpi.errors import DiskError, StoreError
-from hpmpi.guard import process_tree
-from hpmpi.model.messages import escaped
+from hpmpi.leader.beside import ProcessBeside
 from hpmpi.storage import files
 from hpmpi.storage.run_folder import RESULTS, Store
-from hpmpi.transports import unlaunched
-from hpmpi.transports.framing import Frames, await_any
-from hpmpi.worker import spawn
-from hpmpi.worker.log_file import Output
+from hpmpi.transports.framing import await_any
 
 SHARE = 0.02
 MOST_S = 600.0
@@ -33,9 +27,6 @@ PATIENCE_S = 300.0
 
 PROOF_S = 60.0
 """How long a study may be kept from its beginning by who finds out whether it can have results."""
-
-ENDING_S = 5.0
-"""How long a process may take to end that has hung up."""
 
 UNPROVEN = (
     "h5py is to write it, beside the journal: see that it can (python -c 'import h5py'), and that "
@@ -93,9 +84,7 @@ class ResultsWriter:
         self._proving = False
         self._done = Done()
         self._told = Done()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._frames: Frames | None = None
-        self._output: Output | None = None
+        self._process: ProcessBeside | None = None
 
     def prove(self) -> None:
         """Begin to find out whether results can be written here."""
@@ -140,14 +129,10 @@ class ResultsWriter:
 
     def close(self) -> None:
         """End the process, whatever it does; what it has not finished goes."""
-        if self._process is not None and self._frames is not None:
-            self._frames.close()
-            self._process.kill()
-            self._process.wait()
+        if self._process is not None:
+            self._process.close()
             files.remove(self.store.partial)
-        if self._output is not None:
-            self._output.close()
-        self._process = self._frames = self._output = self._began_at = None
+        self._process = self._began_at = None
 
     def _task(self, state: str) -> Task:
         return Task(self.store.length, str(self.store.partial), state)
@@ -155,47 +140,36 @@ class ResultsWriter:
     def _begin(self, what: Task | Proof) -> None:
         self._began_at = time.monotonic()
         try:
-            frames = self._frames or self._start()
+            process = self._process = self._process or ProcessBeside(
+                self.store.folder / LOG, "hpmpi.leader.results_process", str(self.store.folder)
+            )
         except OSError as error:
             self.close()
             said = f"{RESULTS} can't be written: there is no process for it: {error}"
             self._rest(0.0, Done(error=said, may_pass=True))
             return
-        if self._output is not None:
-            self._output.trim()
-            self._output.mark()
-        frames.send(msgspec.msgpack.encode(what))
-
-    def _start(self) -> Frames:
-        self._output = Output(self.store.folder / LOG)
-        words = ["hpmpi.leader.results_process", str(self.store.folder)]
-        # It inherits the mask: whoever signals all processes of a run means rank 0.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        try:
-            self._process, wire = spawn.wired(
-                *words, stdout=self._output, stderr=self._output, env=unlaunched()
-            )
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        process_tree.offer_to_kernel(self._process.pid)
-        self._frames = Frames(wire)
-        return self._frames
+        process.output.trim()
+        process.output.mark()
+        process.frames.send(msgspec.msgpack.encode(what))
 
     def _wait(self, hurries: Callable[[], bool], most_s: float = math.inf) -> None:
         waits_until = time.monotonic() + most_s
-        while self._began_at is not None and self._frames is not None:
+        while self._began_at is not None and self._process is not None:
             if hurries() or time.monotonic() > waits_until:
                 return
-            await_any([self._frames.fileno()], limit_s=LOOK_EVERY_S)
+            await_any([self._process.frames.fileno()], limit_s=LOOK_EVERY_S)
             self._take(time.monotonic() - self._began_at)
 
     def _take(self, took_s: float) -> None:
-        assert self._frames is not None, "what is being written was begun"
-        said = self._frames.receive()
+        assert self._process is not None, "what is being written was begun"
+        frames = self._process.frames
+        said = frames.receive()
         if said:
             done = msgspec.msgpack.decode(said[0], type=Done)
-        elif self._frames.closed or took_s > PATIENCE_S:
-            done = Done(error=self._lost())
+        elif frames.closed:
+            done = Done(error=self._lost(self._process.end_told()))
+        elif took_s > PATIENCE_S:
+            done = Done(error=self._lost(self._process.told(f"hangs for {PATIENCE_S:.0f} s")))
         else:
             return
         if done.file:
@@ -218,23 +192,6 @@ class ResultsWriter:
         if done.error and done.error != before.error:
             log.error("%s; the journal has everything", done.error)
 
-    def _lost(self) -> str:
-        assert self._process is not None, "what is lost was started"
-        assert self._frames is not None, "and connected"
-        assert self._output is not None, "and its words were kept"
-        did = f"hangs for {PATIENCE_S:.0f} s"
-        if self._frames.closed:
-            did = ended(self._process)
-        words = self._output.tail().rpartition("\n")[2]
+    def _lost(self, did: str) -> str:
         self.close()
-        said = f": {escaped(words)} ({self.store.folder / LOG} says more)" if words else ""
-        return f"{RESULTS} can't be written: the process that does it {did}{said}"
-
-
-def ended(process: subprocess.Popen[bytes]) -> str:
-    """Say how a process ends that has hung up."""
-    try:
-        code = process.wait(ENDING_S)
-    except subprocess.TimeoutExpired:
-        return "has hung up"
-    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"has ended with {code}"
+        return f"{RESULTS} can't be written: the process that does it {did}"

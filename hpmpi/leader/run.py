@@ -235,9 +235,12 @@ def is_complete(plan: Plan) -> bool:
     The status is written last: one that was killed before that has more to do; and so has one
     whose results file is not there, or damaged.
     """
-    there = plan.saved.decisions and results_file.is_whole(plan.folder / run_folder.RESULTS)
-    if not there or run_folder.read_status(plan.folder).state != Outcome.COMPLETE.value:
-        return False
-    last = plan.saved.decisions[-1]
-    complete = isinstance(last, Ended) and last.outcome is Outcome.COMPLETE
-    return complete and stored_study(plan.saved.decisions, plan.folder).stop == plan.study.stop
+    decisions = plan.saved.decisions
+    last = decisions[-1] if decisions else None
+    return (
+        isinstance(last, Ended)
+        and last.outcome is Outcome.COMPLETE
+        and run_folder.read_status(plan.folder).state == Outcome.COMPLETE.value
+        and stored_study(decisions, plan.folder).stop == plan.study.stop
+        and results_file.is_whole(plan.folder / run_folder.RESULTS)  # last: it reads all of it
+    )

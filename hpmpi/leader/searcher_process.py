@@ -44,6 +44,7 @@ def serve(frames: Frames) -> None:
             order = decoder.decode(message)
             if isinstance(order, Study):
                 study = settings.parse(order.settings)
+                # Modules beside the study file can be imported from then on.
                 methods.SEARCHER.find(study.searcher["method"], Path(order.origin))
                 searcher = methods.build_searcher(study)
                 continue

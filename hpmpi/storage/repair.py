@@ -93,7 +93,7 @@ def mend(rows: Sequence[bytes], lines: Sequence[bytes]) -> list[bytes]:
     places = {row: place for place, row in enumerate(rows)}
     common = next((at for at in reversed(range(len(lines))) if lines[at] in places), None)
     if common is None:
-        return [*lines, *rows] if not lines else list(lines)
+        return list(lines or rows)
     known = set(lines)
     rest = [row for row in rows[places[lines[common]] + 1 :] if row not in known]
     while rest and common < len(lines) - 1 and not is_whole(rest[0]):

@@ -67,10 +67,9 @@ class Trials:
         return Job(trial, 0, resource, config)
 
     def adopt(self, job: Job) -> None:
-        """Have started the trial of a job, if it is the next; in what order they come is known."""
-        if job.trial == len(self.configs):
-            self.searcher.adopt(job.trial, job.config)
-            self.configs.append(job.config)
+        """Have started the trial of a job, the next by number."""
+        self.searcher.adopt(job.trial, job.config)
+        self.configs.append(job.config)
 
     def tell(self, job: Job, loss: float, metrics: Metrics) -> None:
         """Pass on what came of a job; what is no number, or was given up, has no loss."""
