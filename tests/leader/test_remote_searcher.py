@@ -69,11 +69,17 @@ def test_what_is_not_thought_of_comes_later_and_the_next_is_thought_of_ahead(
     assert searcher.ask(3) is None
 
 
-def test_who_has_raised_is_waited_for_no_more(searcher: RemoteSearcher) -> None:
+def test_what_a_searcher_raises_is_raised_where_it_is_asked(searcher: RemoteSearcher) -> None:
     assert searcher.ask(0) is LATER
-    assert len(searcher.descriptors()) == 1
     until(searcher.poll)
-    assert searcher.descriptors() == [], "its end would wake rank 0 again and again"
-    assert not searcher.poll()
     with pytest.raises(SearcherError, match="ZeroDivisionError"):
         searcher.ask(0)
+
+
+def test_who_has_raised_is_waited_for_no_more_though_its_end_is_to_come(
+    searcher: RemoteSearcher,
+) -> None:
+    assert len(searcher.descriptors()) == 1
+    searcher.error = SearcherError("as told")
+    assert searcher.descriptors() == [], "its end would wake rank 0 again and again"
+    assert not searcher.poll()
