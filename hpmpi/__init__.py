@@ -1,33 +1,27 @@
 """Tune hyperparameters on a cluster with nothing but MPI.
 
-The map of the package, from the top down; a wing sees only what stands below it:
+    hpmpi.run(study, ...)      run a study, or an objective and its space; return its Results
+    hpmpi.SearchCV(est, space) scikit-learn's GridSearchCV, and what it has, on these
+    hpmpi.load(folder)         read the Results of a run, finished or not
+    hpmpi.submit(study, ...)   have Slurm run a study file; return a job of submitit's
 
-- `cli`: the command line; `__main__`, `command_line`, `commands` and `folders` stand beside it
-- `trainables`: objectives that need no code
-- `launch`: starts the ranks and sees them through; submits
-- `leader`: rank 0
-- `worker`: a worker rank, and the process of its objective
-- `views`: what people look at
-- `data`: data sets, once per node
-- `slurm`: what Slurm is asked and told
-- `storage`: the run folder
-- `history`: what a journal says
-- `study`: the study file, checked
-- `master`: the decisions
-- `model`: plain frozen data
-- `transports`: bytes from rank to rank
-- `guard`: between the launcher and the rank
-- `errors`: what can go wrong with what a user gave us
+A space is of `Float`, `Int`, `Choice`, `Ordinal` and `OptionalRange`, or of tables as in a file.
+`Results` has the best trial, and all trials, results, curves and failures as pandas DataFrames.
+What is wrong with what was given is an `HpmpiError`, whose message says what is valid and what to
+do: SettingsError, SpaceError, ObjectiveError, SearcherError, StoreError, SlurmError or
+TransportError. A run that was ended before its end raises `Drained`, or KeyboardInterrupt: the same
+call goes on with it.
 
-The one idea: a job is "train trial t up to the resource of rung k", and the master is a pure
-function of what it hears. Everything that can fail is outside of it.
-
-Nothing of ours is imported here before it is used: the guard starts before MPI is, and pays for
-every import of this file.
-
-`python -m` has the current folder come first where modules are looked for. That may be a project's,
-whose `logging.py` is for its objective. So wherever a program is ours, it comes last, at once.
+docs/python.md leads from a function to its best configuration; docs/code.md is for who changes the
+code.
 """
+
+# Nothing of ours is imported here before it is used: the guard starts before MPI is, and pays for
+# every import of this file.
+#
+# `python -m` has the current folder come first where modules are looked for. That may be a
+# project's, whose `logging.py` is for its objective. So wherever a program is ours, it comes last,
+# at once.
 
 import os
 import sys
@@ -38,7 +32,7 @@ def _let_current_folder_be_last() -> None:
     named = (word.removeprefix("-m").partition(".")[0] for word in sys.orig_argv)
     if sys.argv[:1] != ["-m"] or __name__ not in named:  # another's program imports us
         return
-    if not getattr(sys.flags, "safe_path", False):
+    if not sys.flags.safe_path:
         sys.path.append(sys.path.pop(0))
     elif "PYTHONSAFEPATH" not in os.environ:  # the -P is ours
         sys.path.append(os.path.abspath(""))
@@ -47,11 +41,11 @@ def _let_current_folder_be_last() -> None:
 def program(module: str) -> list[str]:
     """Say how to start a module of ours as a program, whatever lies in the current folder.
 
-    Not even what Python itself imports before it comes to a module is taken from there, from Python
-    3.11 on. Where we lie there ourselves, all must be.
+    Not even what Python itself imports before it comes to a module is taken from there. Where we
+    lie there ourselves, all must be.
     """
     is_here = os.path.realpath("") == os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
-    safely = ["-P"] if sys.version_info >= (3, 11) and not is_here else []
+    safely = [] if is_here else ["-P"]
     return [sys.executable, *safely, "-m", module]
 
 
@@ -60,11 +54,31 @@ _let_current_folder_be_last()
 import importlib
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
+
+HOMES = {
+    "run": "api.run",
+    "load": "api.results",
+    "Results": "api.results",
+    "submit": "api.slurm",
+    "SearchCV": "search_cv.search",
+    **dict.fromkeys(("Float", "Int", "Choice", "Ordinal", "OptionalRange"), "model.dimensions"),
+    **dict.fromkeys(("HpmpiError", "SettingsError", "SpaceError", "ObjectiveError"), "errors"),
+    **dict.fromkeys(("SearcherError", "StoreError", "SlurmError", "TransportError"), "errors"),
+    "Drained": "errors",
+}
+"""What may be called from Python, and the modules that have it."""
+
+__all__ = list(HOMES)
 
 
 def __getattr__(name: str) -> Any:
-    """Find `hpmpi.submit`, the one function that is used from Python."""
-    if name != "submit":
+    """Import what may be called when it is first named."""
+    if name not in HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return importlib.import_module("hpmpi.launch.slurm_job").submit
+    return getattr(importlib.import_module(f"hpmpi.{HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """Name what there is, for `help` and for who completes names."""
+    return sorted([*globals(), *HOMES])

@@ -23,7 +23,8 @@ def main() -> None:
         from hpmpi.worker import entry  # noqa: PLC0415 - the guard does without
 
         if entry.serves():
-            leave(entry.serve() if for_ranks or entry.is_local() else 0)
+            serve = entry.serve_script if commands.is_script(arguments) else entry.serve
+            leave(serve() if for_ranks or entry.is_local() else 0)
         from hpmpi import cli  # noqa: PLC0415 - and so does who serves
 
         leave(cli.main(arguments))

@@ -12,12 +12,17 @@ def named(arguments: Sequence[str]) -> bool:
     return not arguments[0].startswith("-") or arguments[0] in ASKING
 
 
+def is_script(arguments: Sequence[str]) -> bool:
+    """Tell whether it is a program of the user's that is to be run, with what follows."""
+    return bool(arguments) and arguments[0].endswith(".py")
+
+
 def wants_ranks(arguments: Sequence[str]) -> bool:
-    """Tell whether the ranks that a launcher has started are to meet: for a run, and nothing else.
+    """Tell whether the ranks that a launcher has started are to meet: for a run, or for a script.
 
     >>> wants_ranks(["study.toml"]), wants_ranks(["run", "--workers=2"]), wants_ranks(["show", "d"])
     (True, False, False)
     """
     is_run = not named(arguments) or arguments[0] == "run"
     alone = any(each in ASKING or each.startswith("--w") for each in arguments)  # --workers
-    return is_run and not alone
+    return is_script(arguments) or (is_run and not alone)

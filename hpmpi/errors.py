@@ -67,3 +67,10 @@ class MeetingError(TransportError):
 
 class ReplayError(HpmpiError):
     """A journal says what can't be derived from its seed and from what it says before."""
+
+
+class Drained(SystemExit):
+    """A run that Python has asked for was drained: the same call goes on from here.
+
+    A program that lets it pass ends with 75, which asks a batch system to start it again.
+    """

@@ -17,6 +17,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As what a shell starts in the background does; all that is started here would ignore it, too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+for name in ("COLUMNS", "LINES"):
+    # Lines are cut to the width that these name, and who runs the tests may have set them.
+    os.environ.pop(name, None)
+
 SHARING = (
     "tests/test_cli.py",
     "tests/master/test_simulation.py",

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.model.messages import Finished
+from hpmpi.model.messages import Assign, Finished
+from hpmpi.model.trial import AttemptId
 from hpmpi.storage import run_folder
 from tests.harness.drive import child_of, order, welcome
 from tests.harness.runs import Study
@@ -16,12 +17,15 @@ from pathlib import Path
 def solve(config, trial):
     Path("input.dat").write_text(str(config["x"]))
     subprocess.run(["sh", "-c", "read x < input.dat; echo $x > result.dat"], check=True)
-    return {"loss": float(Path("result.dat").read_text()), "is": Path.cwd() == trial.folder}
+    return {"loss": float(Path("result.dat").read_text()), "is": Path.cwd().parent == trial.folder}
 
 def ask(config, trial):
-    (trial.folder / "seen").write_text(str(trial.number))
+    (trial.folder / f"{trial.rung}").write_text(str(trial.number))
     assert trial.folder == trial.folder
     return len(os.listdir(trial.folder))
+
+def find(config, trial):
+    return float(trial.folder.is_dir())
 
 def leave(config, trial):
     os.chdir("/")
@@ -50,23 +54,39 @@ def test_each_attempt_works_in_a_folder_of_its_own(folder: Path) -> None:
         ).read_text() == f"{attempt}\n"
 
 
-def test_a_folder_is_made_when_it_is_asked_for_and_has_nothing_of_a_lost_attempt(
-    folder: Path,
-) -> None:
+def test_a_working_folder_has_nothing_of_a_lost_attempt(folder: Path) -> None:
     (folder / "trials" / "0" / "0.1").mkdir(parents=True)
-    (folder / "trials" / "0" / "0.1" / "result.dat").touch()
+    (folder / "trials" / "0" / "0.1" / "lost.dat").touch()
+    with child_of(welcome(folder, "it.py:solve", own_folder=True)) as rig:
+        rig.succeed(x=3)
+    assert not (folder / "trials" / "0" / "0.1" / "lost.dat").exists()
+
+
+def test_a_trials_folder_is_made_when_it_is_asked_for(folder: Path) -> None:
     with child_of(welcome(folder, "it.py:ask")) as rig:
-        assert rig.do(x=0) == Finished(0, 0, 1, {"loss": 1.0})
+        assert rig.do(x=0) == Finished(AttemptId(0, 0, 1), {"loss": 1.0})
     with child_of(welcome(folder)) as rig:
         rig.assign(order(1, x=0))
         rig.until(Finished)
     assert [path.name for path in (folder / "trials").iterdir()] == ["0"]
 
 
-def test_an_empty_folder_goes(folder: Path) -> None:
+def test_all_attempts_at_a_trial_have_the_same_folder_at_all_rungs(folder: Path) -> None:
+    with child_of(welcome(folder, "it.py:ask")) as rig:
+        for rung, attempt in ((0, 1), (0, 2), (1, 1)):
+            rig.assign(Assign(AttemptId(7, rung, attempt), 3**rung, {}, seed=0))
+            assert rig.until(Finished).metrics == {"loss": rung + 1.0}
+
+
+def test_an_empty_working_folder_goes_but_no_folder_of_a_trial(folder: Path) -> None:
     with child_of(welcome(folder, "it.py:leave", own_folder=True)) as rig:
         rig.succeed()
     assert list((folder / "trials").iterdir()) == []
+    with child_of(welcome(folder, "it.py:find", own_folder=True)) as rig:
+        assert rig.succeed().metrics["loss"] == 1.0
+    with child_of(welcome(folder, "it.py:leave", own_folder=True)) as rig:
+        rig.succeed()
+    assert list((folder / "trials" / "0").iterdir()) == []
 
 
 @pytest.mark.parametrize("own", [True, False])

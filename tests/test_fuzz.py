@@ -7,8 +7,8 @@ import contextlib
 import os
 import subprocess
 import sys
-import zlib
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +21,27 @@ from hypothesis import strategies as st
 import hpmpi.study.checks
 import hpmpi.study.settings
 from hpmpi.errors import HpmpiError
-from hpmpi.history import tables
 from hpmpi.leader import run
 from hpmpi.master.jobs import Jobs
-from hpmpi.model.messages import FailureKind, Outcome, Point
-from hpmpi.model.records import Curve, Decision, Ended, Failure, Joined, Lost, Result, Started
-from hpmpi.model.trial import Metrics
-from hpmpi.storage import run_folder
-from hpmpi.storage.recovery import jobs_of
+from hpmpi.master.master import Master
+from hpmpi.master.roster import Roster
+from hpmpi.model.events import Event, Heard, Silent
+from hpmpi.model.messages import Assign, Failed, FailureKind, Finished, Point, Progress, Ready
+from hpmpi.model.records import Line, Started
+from hpmpi.model.trial import AttemptId, Metrics
+from hpmpi.storage import run_folder, run_format
+from hpmpi.storage.recovery import jobs_of, rules_of
 from hpmpi.storage.repair import repair
 from hpmpi.study import changes, toml
+from hpmpi.study.methods import build, build_searcher
 from hpmpi.views import export, show, show_json
-from hpmpi.views.run_view import look, stored_study, sum_up
-from tests.harness.runs import ROOT
+from hpmpi.views.run_view import look
+from tests.harness import journals
+from tests.harness.journals import resealed
+from tests.harness.run_journal import RunJournal
 from tests.harness.shelf import checkpoint
+
+ROOT = Path(__file__).parents[1]
 
 STUDY = """
 objective = "hpmpi.trainables.mlp:train"
@@ -84,13 +91,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a run folder as a run leaves it, but for its logs and checkpoints."""
     folder = tmp_path_factory.mktemp("run")
     study = read(folder, STUDY)
-    jobs = jobs_of(study, [])
-    opened = run_folder.Store(folder)
-    for decision in decisions(study, jobs):
-        opened.append(decision)
-    board = sum_up(study, opened.decisions).board
-    told = tables.tell(opened.decisions, board)
-    checkpoint(opened, told, {"hpmpi": "0", "settings": study.toml()})
+    lines = lead(study)
+    opened = journals.filled(folder, lines)
+    checkpoint(opened, journals.told(lines), {"hpmpi": "0", "settings": study.toml()})
     opened.close()
     return folder
 
@@ -101,27 +104,38 @@ def read(folder: Path, text: str) -> hpmpi.study.settings.Settings:
     return hpmpi.study.checks.read(folder / "study.toml", [])
 
 
-def decisions(study: hpmpi.study.settings.Settings, jobs: Jobs) -> list[Decision]:
-    """Lead a study of one rank, some of whose attempts fail."""
-    rungs = jobs.scheduler.rungs
-    made: list[Decision] = [
-        Started(0.0, "0", study.toml(), "cafe", 2, rungs, run_folder.FORMAT),
-        Joined(0.5, 1, "node1", 17),
+def lead(study: hpmpi.study.settings.Settings) -> list[Line]:
+    """Lead a study on two ranks: one is lost with its first job, and some attempts fail."""
+    rungs = tuple(build(study).rungs)
+    lines: list[Line] = [
+        Started(0.0, "0", study.toml(), "cafe", 2, rungs, run_format.FORMAT),
     ]
-    for at in range(1, 40):
-        assigned = jobs.hand_out(1, float(at), may_start=jobs.trials < 8, able=1)
-        if assigned is None:
-            break
-        made.append(assigned)
-        job = (assigned.trial, assigned.rung, assigned.attempt)
-        metrics: Metrics = {"accuracy": 1 / (1 + (at * 7) % 11), "size": float(at)}
-        if at % 9 == 8:
-            made += [Lost(at + 0.5, 2), Failure(at + 0.5, *job, 1, FailureKind.CRASH, "SIGSEGV")]
-        else:
-            made.append(Curve(at + 0.2, *job, [Point(1, metrics)]))
-            made.append(Result(at + 0.5, *job, assigned.resource, 1, metrics, 1))
-        jobs.redo(made[-1])
-    return [*made, Ended(99.0, Outcome.COMPLETE, "complete")]
+    roster = Roster([1, 2], patience_s=60.0, start_s=60.0, now=0.0)
+    master = Master(jobs_at(study, lines), roster, rules_of(study), study.seed)
+    events: deque[Event] = deque(Heard(rank, Ready(f"node{rank}", 17)) for rank in (1, 2))
+    at = 0.0
+    while events:
+        at += 1.0
+        reaction = master.handle(events.popleft(), at)
+        lines += [] if reaction.entry is None else [reaction.entry]
+        for rank, order in reaction.orders:
+            if isinstance(order, Assign):
+                events += answers(rank, order.attempt, len(lines))
+    assert master.outcome is not None
+    return lines
+
+
+def answers(rank: int, attempt: AttemptId, number: int) -> Iterator[Event]:
+    """Say what a rank does with an attempt."""
+    if rank == 2:
+        yield Silent((2,))
+        return
+    metrics: Metrics = {"accuracy": 1 / (1 + number * 7 % 11), "size": float(number)}
+    yield Heard(rank, Progress(attempt, [Point(1, metrics)]))
+    if number % 9 == 8:
+        yield Heard(rank, Failed(attempt, FailureKind.CRASH, "SIGSEGV"))
+    else:
+        yield Heard(rank, Finished(attempt, metrics, 1))
 
 
 def use(folder: Path) -> None:
@@ -130,13 +144,19 @@ def use(folder: Path) -> None:
         summary = look(folder)
         show.text(summary, 5)
         show_json.text(summary, 5)
-        for write in export.FORMATS.values():
-            write(summary)
+        for form in export.FORMATS:
+            with contextlib.suppress(HpmpiError):
+                export.export(summary, form, export.TRIALS)
     with contextlib.suppress(HpmpiError):
-        study = stored_study(run_folder.read(folder).decisions, folder)
-        jobs_of(study, run.read(folder, study).decisions)
+        study = RunJournal(folder).history.study
+        jobs_at(study, run.read(folder, study).saved.lines)
     with contextlib.suppress(HpmpiError):
         repair(folder)
+
+
+def jobs_at(study: hpmpi.study.settings.Settings, lines: list[Line]) -> Jobs:
+    """Bring the jobs to where a journal ends."""
+    return jobs_of(study, lines, build_searcher(study, ranks=2))
 
 
 def put(folder: Path, name: str, content: bytes, *, alone: bool) -> None:
@@ -226,25 +246,16 @@ def test_extremes_in_a_study_are_refused(tmp_path: Path, text: str) -> None:
 # -- the journal -----------------------------------------------------------------------------------
 
 
-def resealed(row: bytes) -> bytes:
-    """Give a line the checksum that it should have."""
-    text = row.rpartition(b',"crc":')[0]
-    return text + b',"crc":"%08x"}' % zlib.crc32(text)
-
-
 def mutate(rows: list[bytes], draw: Callable[[st.SearchStrategy[Any]], Any]) -> None:
     """Change something in a journal."""
     place, other = (draw(st.integers(0, len(rows) - 1)) for _ in range(2))
     row = rows[place]
     at = draw(st.integers(0, max(len(row) - 1, 0)))
-    seal = resealed if draw(st.booleans()) else bytes
     match draw(
         st.sampled_from(["flip", "cut", "drop", "double", "swap", "number", "words", "any"])
     ):
         case "flip" if row:
-            rows[place] = seal(
-                row[:at] + bytes([row[at] ^ 1 << draw(st.integers(0, 7))]) + row[at + 1 :]
-            )
+            rows[place] = row[:at] + bytes([row[at] ^ 1 << draw(st.integers(0, 7))]) + row[at + 1 :]
         case "cut":
             rows[place] = row[:at]
         case "drop" if len(rows) > 1:
@@ -260,22 +271,25 @@ def mutate(rows: list[bytes], draw: Callable[[st.SearchStrategy[Any]], Any]) -> 
                 number = draw(
                     st.sampled_from([b"-1", b"99", b"1" + b"0" * 18, b"9" * 30, b"0", b"1e9"])
                 )
-                rows[place] = seal(row[:spot] + number + row[spot + 1 :])
+                rows[place] = row[:spot] + number + row[spot + 1 :]
         case "words":
             words = [
                 b'"rank"',
-                b'"trial"',
+                b'"attempt"',
                 b'"accuracy"',
-                b'"config"',
+                b'"decisions"',
+                b'"suggested"',
+                b'"result"',
+                b'"assigned"',
+                b'"finished"',
+                b'"heard"',
                 b'"at"',
                 b'"rungs"',
                 b"true",
             ]
-            rows[place] = seal(
-                row.replace(draw(st.sampled_from(words)), draw(st.sampled_from(words)), 1)
-            )
+            rows[place] = row.replace(draw(st.sampled_from(words)), draw(st.sampled_from(words)), 1)
         case "any":
-            rows.insert(place, seal(draw(st.binary(max_size=30))))
+            rows.insert(place, draw(st.binary(max_size=30)))
 
 
 @settings(tried, max_examples=300)
@@ -287,6 +301,8 @@ def test_a_journal_is_read_or_refused(folder: Path, data: st.DataObject) -> None
     try:
         for _ in range(data.draw(st.integers(1, 3))):
             mutate(rows, data.draw)
+        if data.draw(st.booleans()):
+            rows = resealed(rows)
         put(folder, run_folder.JOURNAL, b"\n".join([*rows, b""]), alone=data.draw(st.booleans()))
         use(folder)
     finally:
@@ -295,30 +311,35 @@ def test_a_journal_is_read_or_refused(folder: Path, data: st.DataObject) -> None
 
 
 def test_the_journal_as_it_was_is_not_refused(folder: Path) -> None:
-    saved = run_folder.read(folder)
-    assert len(look(folder).board.standings) == 8
-    jobs_of(stored_study(saved.decisions, folder), saved.decisions)
+    assert len(look(folder).history.trials) == 8
+    jobs_at(RunJournal(folder).history.study, run_folder.read(folder).lines)
 
 
 ABSURD = [
     ('"rank":1,', '"rank":1000000000000000000,'),
     ('"rank":1,', '"rank":-1,'),
     ('"rank":1,', '"rank":0,'),
-    ('"trial":1,', '"trial":7,'),
-    ('"trial":0,', '"trial":-1,'),
-    ('"rung":0,', '"rung":99,'),
-    ('"rung":0,', '"rung":-1,'),
-    ('"attempt":1,', '"attempt":9,'),
+    ('"rank":1}', '"rank":3}'),
+    ('"ranks":[2]', '"ranks":[3]'),
+    ('"attempt":[1,0,1]', '"attempt":[7,0,1]'),
+    ('"attempt":[0,0,1]', '"attempt":[-1,0,1]'),
+    ('"attempt":[0,0,1]', '"attempt":[-2,0,1]'),
+    ('"attempt":[0,0,1]', '"attempt":[0,99999,1]'),
+    ('"attempt":[0,0,1]', '"attempt":[0,-1,1]'),
+    ('"attempt":[0,0,1]', '"attempt":[0,0,9]'),
+    ('"attempt":[0,0,1]', '"attempt":[0,0]'),
     ('"resource":1,', '"resource":-1,'),
     ('"resource":1,', '"resource":99999999999999999999999,'),
     ('"at":1.0,', '"at":-1.0,'),
     ('"at":1.0,', '"at":"nan",'),
     ('"at":1.0,', '"at":1e300,'),
-    ('"accuracy":', '"accurate":'),
-    ('"config":{', '"config":{"new":null,'),
-    ('"config":{', '"config":{"new":[1,{"old":null}],'),
-    ('"config":{', '"config":{"new":' + "[" * 70 + "]" * 70 + ","),
-    ('"config":{', '"config":{"new":1000000000000000000,'),
+    ('"metrics":{"accuracy":', '"metrics":{"accurate":'),
+    ('"finished"', '"failed"'),
+    ('"suggested":[[0,', '"suggested":[[1,'),
+    ('"suggested":[[0,', '"suggested":[[-1,'),
+    ('"suggested":[[0,{', '"suggested":[[0,{"new":[1,{"old":null}],'),
+    ('"suggested":[[0,{', '"suggested":[[0,{"new":' + "[" * 70 + "]" * 70 + ","),
+    ('"suggested":[[0,{', '"suggested":[[0,{"new":1000000000000000000,'),
     ('"ranks":2,', '"ranks":-2,'),
     ('"rungs":[1,3,9]', '"rungs":[9,3,1]'),
     ('"rungs":[1,3,9]', '"rungs":[-1,3,9]'),
@@ -329,12 +350,10 @@ ABSURD = [
 def test_nonsense_with_the_right_checksum_is_refused(
     folder: Path, tmp_path: Path, before: str, after: str
 ) -> None:
-    rows = (folder / run_folder.JOURNAL).read_bytes().split(b"\n")[:-1]
-    place = next(
-        it for it, row in enumerate(rows) if before.encode() in row and b"curve" not in row
-    )
-    rows[place] = resealed(rows[place].replace(before.encode(), after.encode(), 1))
-    (tmp_path / run_folder.JOURNAL).write_bytes(b"\n".join([*rows, b""]))
+    rows = journals.rows_in(folder)
+    place = next(at for at, row in enumerate(rows) if before.encode() in row)
+    rows[place] = rows[place].replace(before.encode(), after.encode(), 1)
+    journals.put(tmp_path, resealed(rows))
     with pytest.raises(HpmpiError, match="damaged"):
         look(tmp_path)
 
@@ -362,7 +381,7 @@ def test_a_damaged_results_file_is_refused(
 READ_MANY = """
 import random, signal, sys
 from pathlib import Path
-from hpmpi.storage import results_file, run_folder
+from hpmpi.storage import results_file, run_folder, run_format
 from tests.test_fuzz import put, use
 folder, whole, first = Path(sys.argv[1]), Path(sys.argv[2]).read_bytes(), int(sys.argv[3])
 for seed in range(first, int(sys.argv[4])):

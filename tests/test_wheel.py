@@ -18,6 +18,7 @@ def test_the_wheel_has_the_built_in_study_and_runs_it(tmp_path: Path) -> None:
     site = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(site)
     assert {path.name for path in site.iterdir() if path.suffix != ".dist-info"} == {"hpmpi"}
+    assert (site / "hpmpi" / "spaces" / "first" / "function" / "train.py").exists()
     done = subprocess.run(
         [
             sys.executable,

@@ -16,14 +16,17 @@ import glob
 import itertools
 import os
 import re
+import stat
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from hpmpi.storage.files import is_folder, remove
+from hpmpi.storage.files import remove
 from hpmpi.study.data_table import Source
+from hpmpi.transports import control_groups
+from hpmpi.transports.control_groups import text_of
 
 PARENTS = ("/dev/shm", "$SLURM_TMPDIR", "$TMPDIR", "/tmp")  # noqa: S108 - rooms are ours alone
 """Where room is looked for, in this order."""
@@ -139,9 +142,9 @@ def enter(parent: Path, run: str) -> ScratchFolder:
     while True:
         with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=0o700)
-        if not is_ours(folder):
-            raise PermissionError(f"{folder} is somebody else's")
         with contextlib.suppress(FileNotFoundError):  # it was removed meanwhile
+            if not is_ours(folder):
+                raise PermissionError(f"{folder} is somebody else's")
             lock = open_lock(folder / "lock")
             if locks(lock, fcntl.LOCK_SH) and is_same(lock, folder / "lock"):
                 return ScratchFolder(folder, lock)
@@ -154,9 +157,9 @@ def enter(parent: Path, run: str) -> ScratchFolder:
 def sweep(parent: Path) -> None:
     """Remove the folders of runs that have nobody left here."""
     for folder in parent.glob(f"{glob.escape(prefix())}*"):
-        if not is_ours(folder):
-            continue
         with contextlib.suppress(OSError):
+            if not is_ours(folder):
+                continue
             lock = open_lock(folder / "lock")
             if locks(lock, fcntl.LOCK_EX) and is_same(lock, folder / "lock"):
                 vanish(folder)
@@ -194,10 +197,9 @@ def is_same(descriptor: int, path: Path) -> bool:
 
 
 def is_ours(folder: Path) -> bool:
-    """Tell whether a folder, which is no link, is this user's."""
-    with contextlib.suppress(OSError):
-        return is_folder(folder) and folder.lstat().st_uid == os.getuid()
-    return False
+    """Tell whether a name is a folder's, and no link's, and this user's; raises OSError."""
+    seen = folder.lstat()
+    return stat.S_ISDIR(seen.st_mode) and seen.st_uid == os.getuid()
 
 
 def vanish(folder: Path) -> None:
@@ -223,13 +225,18 @@ def free_bytes(folder: Path) -> int:
 
 def is_memory(folder: Path) -> bool:
     """Tell whether what lies in a folder is in memory."""
+    return file_system(folder) in ("tmpfs", "ramfs")
+
+
+def file_system(folder: Path) -> str:
+    """Name the kind of file system that a folder is in; "" where the kernel does not say."""
     device = folder.stat().st_dev
     number = f"{os.major(device)}:{os.minor(device)}"
     for line in text_of(Path("/proc/self/mountinfo")).split("\n")[:-1]:
         words = line.split()
         if words[2] == number:
-            return words[words.index("-") + 1] in ("tmpfs", "ramfs")
-    return False
+            return words[words.index("-") + 1]
+    return ""
 
 
 def free_memory() -> int:
@@ -240,32 +247,19 @@ def free_memory() -> int:
 
 def headrooms() -> Iterator[int]:
     """Find what is left of the limit of each control group that this process is in."""
-    for line in text_of(Path("/proc/self/cgroup")).split("\n")[:-1]:
-        _, kind, path = line.split(":", 2)
-        limit, used = "memory.max", "memory.current"
-        if kind == "memory":  # the older kind
-            limit, used = "memory.limit_in_bytes", "memory.usage_in_bytes"
-        elif kind:
-            continue
-        top = Path("/sys/fs/cgroup", kind)
-        group = top / path.lstrip("/")
-        for folder in (group, *group.parents):
-            with contextlib.suppress(ValueError):  # "max", or nothing at all
-                cache = numbers(folder / "memory.stat")
-                idle = cache.get("total_inactive_file", cache.get("inactive_file", 0))
-                yield int(text_of(folder / limit)) - int(text_of(folder / used)) + idle
-            if folder == top:
-                break
+    for folder, is_first in control_groups.above("memory"):
+        limit, used = (
+            ("memory.limit_in_bytes", "memory.usage_in_bytes")
+            if is_first
+            else ("memory.max", "memory.current")
+        )
+        with contextlib.suppress(ValueError):  # "max", or nothing at all
+            cache = numbers(folder / "memory.stat")
+            idle = cache.get("total_inactive_file", cache.get("inactive_file", 0))
+            yield int(text_of(folder / limit)) - int(text_of(folder / used)) + idle
 
 
 def numbers(path: Path) -> dict[str, int]:
     """Read lines of a name and a number."""
     lines = [line.split() for line in text_of(path).split("\n")[:-1]]
     return {words[0]: int(words[1]) for words in lines}
-
-
-def text_of(path: Path) -> str:
-    """Read a file of the kernel's; nothing where it has none."""
-    with contextlib.suppress(OSError):
-        return os.fsdecode(path.read_bytes())
-    return ""

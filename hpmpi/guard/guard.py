@@ -22,7 +22,6 @@ next is a table, ENDINGS, of what has become of its rank and of the run.
 
 import _socket  # what `socket` is made of, which is large
 import contextlib
-import ctypes
 import os
 import select
 import signal
@@ -32,7 +31,8 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
-from hpmpi.guard import process_tree, variables
+from hpmpi.guard import farewell, process_tree, variables
+from hpmpi.guard.guarded_process import SIGNALS, GuardedProcess, LauncherGone
 
 FD = "HPMPI_GUARD"
 HELD = "HPMPI_HELD"
@@ -47,13 +47,9 @@ HEALTHY_LOOK_S = 30.0
 
 GRACE_S = 6.0
 LEAVE_S = 2.0
-KILL_S = 10.0
 ANSWER_S = 60
 """How long a rank may take to end, whose objective's process has some seconds for it; how long the
-others may when they have said goodbye, and when they are killed; and a launcher to answer."""
-
-FORWARDED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
-SIGNALS = FORWARDED | {signal.SIGCHLD}
+others may when they have said goodbye; and a launcher to answer."""
 
 Condition = Enum("Condition", "LIVES STOPPED ENDED LEFT DIED MISSED")
 """What has become of a rank. It has ENDED until what it left behind is cleared away; then it had
@@ -72,10 +68,6 @@ ENDINGS = {
     Condition.DIED: (Action.LOOK, Action.FINALIZE, Action.FINALIZE),
     Condition.MISSED: (Action.ABORT, Action.FINALIZE, Action.FINALIZE),
 }
-
-
-class LauncherGone(Exception):  # noqa: N818  (a case, not an error)
-    """Nobody waits for this run any more."""
 
 
 class Told(NamedTuple):
@@ -125,7 +117,7 @@ def watch() -> int | None:
     pid = os.fork()
     if pid == 0:
         return _guard(front)
-    guard = Process(pid, launcher)
+    guard = GuardedProcess(pid, launcher)
     try:
         guard.heed_parent(signal.SIGCHLD)
         while guard.code is None:
@@ -164,6 +156,11 @@ def tell_guard(status: Path, start: str) -> None:
     _tell(status=str(status.absolute()), start=start)
 
 
+def tell_of_no_run() -> None:
+    """Tell the guard that another run may come: who dies before that ends all, as at the start."""
+    _tell(status="", start="")
+
+
 def tell_of_lost() -> None:
     """Tell rank 0's guard that there are ranks that may never say goodbye to the launcher."""
     _tell(lost="yes")
@@ -175,68 +172,7 @@ def _tell(**words: str) -> None:
         os.write(int(os.environ[FD]), os.fsencode(said))
 
 
-class Process:
-    """A child that is looked after: `code` is what it ended with, 128 + n if by signal n.
-
-    `cleared`: whether it was looked for what it has left behind.
-    """
-
-    def __init__(self, pid: int, parent: int) -> None:
-        """Look after a child, for a parent; adopt what it leaves behind."""
-        self.code: int | None = None
-        self.stopped = False
-        self.cleared = False
-        self._pid = pid
-        self._parent = parent
-        process_tree.prctl(process_tree.PR_SET_CHILD_SUBREAPER, 1)
-
-    def heed_parent(self, number: signal.Signals) -> None:
-        """Get a signal when the parent dies, or just its thread; raises LauncherGone."""
-        process_tree.prctl(process_tree.PR_SET_PDEATHSIG, number)
-        if os.getppid() != self._parent:  # it died before it was asked for, and no signal comes
-            raise LauncherGone
-
-    def wait(self, limit_s: float) -> None:
-        """Sleep until something happens; pass signals on; raises LauncherGone."""
-        # They are blocked: what has come since the last call waits here.
-        caught = signal.sigtimedwait(SIGNALS, limit_s)
-        if os.getppid() != self._parent:  # its death comes as a SIGCHLD, too
-            raise LauncherGone
-        self._reap()  # a number that was reaped may be another's, which must get no signal
-        if caught and caught.si_signo != signal.SIGCHLD and self.code is None:
-            os.kill(self._pid, caught.si_signo)
-
-    def kill(self) -> None:
-        """Kill it and what it left behind, generation by generation: each death brings the next."""
-        began_at = time.monotonic()
-        # The children of the dead become ours: there are some until all are dead.
-        while self._reap() and (took_s := time.monotonic() - began_at) < KILL_S:
-            for child in process_tree.children():
-                if took_s < process_tree.TIDY_S and process_tree.tidies(child):
-                    continue  # it ends by itself after the others, and removes what they left
-                with contextlib.suppress(PermissionError):  # another user's by now
-                    os.kill(child, signal.SIGKILL)
-            signal.sigtimedwait({signal.SIGCHLD}, LOOK_S / 10)
-        if self.code is None:  # not even that ends what hangs in the kernel
-            self.code = 128 + signal.SIGKILL
-        self.cleared = True
-
-    def _reap(self) -> bool:
-        """Take note of children that ended or stopped; true if some are left."""
-        with contextlib.suppress(ChildProcessError):  # there are none
-            while True:
-                pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
-                if pid == 0:  # none of them has news
-                    return True
-                if pid == self._pid:
-                    self.stopped = os.WIFSTOPPED(status)
-                    if os.WIFEXITED(status) or os.WIFSIGNALED(status):
-                        code = os.waitstatus_to_exitcode(status)
-                        self.code = code if code >= 0 else 128 - code
-        return False
-
-
-class Rank(Process):
+class GuardedRank(GuardedProcess):
     """The rank, which tells things; `leads`: it is rank 0."""
 
     def __init__(self, pid: int, parent: int, hear: int, hold: _socket.socket) -> None:
@@ -287,7 +223,7 @@ def _guard(front: int) -> int | None:
         return None
     os.close(tell)
     give.close()
-    rank = Rank(pid, front, hear, hold)
+    rank = GuardedRank(pid, front, hear, hold)
     try:
         rank.heed_parent(signal.SIGCHLD)
         return _outlast(rank)
@@ -297,13 +233,17 @@ def _guard(front: int) -> int | None:
         rank.kill()
 
 
-def _outlast(rank: Rank) -> int:
+def _outlast(rank: GuardedRank) -> int:
     """Do what the table says, until it says how to leave; return the code to leave with."""
     over_at: float | None = None
+    over = ""
     while True:
         asks = rank.code is not None or not rank.leads
+        if rank.told.start != over:  # of a script, there is another run
+            over_at = None
         if over_at is None and asks and rank.told.is_over():
             over_at = time.monotonic()  # for good, even if the file can't be read any more
+            over = rank.told.start
         left_s = HEALTHY_LOOK_S if over_at is None else over_at + GRACE_S - time.monotonic()
         column = 0 if over_at is None else 1 if left_s > 0 else 2
         action = ENDINGS[rank.condition][column]
@@ -313,12 +253,12 @@ def _outlast(rank: Rank) -> int:
             case Action.LOOK:
                 rank.wait(LOOK_S)
             case Action.CLEAR:
-                rank.kill()
+                rank.kill(alone=over_at is None)
             case Action.FINALIZE | Action.ABORT:
                 return _leave(rank, aborts=action is Action.ABORT)
 
 
-def _leave(rank: Rank, *, aborts: bool) -> int:
+def _leave(rank: GuardedRank, *, aborts: bool) -> int:
     """Say in the rank's name that it finalizes, or aborts; return the code to leave with."""
     assert rank.code is not None
     code = rank.code if rank.leads or aborts else 0
@@ -329,25 +269,8 @@ def _leave(rank: Rank, *, aborts: bool) -> int:
         if not aborts and (rank.told.lost if hydra else code):
             time.sleep(LEAVE_S)  # let the others end by themselves: these words end them
         if hydra:
-            _leave_hydra(code, aborts=aborts or bool(rank.told.lost))
+            farewell.to_hydra(code, aborts=aborts or bool(rank.told.lost))
         elif rank.told.pmix:
-            _leave_pmix(rank.told.pmix, code)
+            farewell.to_pmix(rank.told.pmix, code)
     signal.alarm(0)
     return code
-
-
-def _leave_hydra(code: int, *, aborts: bool) -> None:
-    """Finalize, or abort with a code; what dies without a word loses its code, and has a banner."""
-    wire = int(os.environ["PMI_FD"])
-    os.write(wire, f"cmd=abort exitcode={code}\n".encode() if aborts else b"cmd=finalize\n")
-    os.read(wire, 1024)
-
-
-def _leave_pmix(library: str, code: int) -> None:
-    """Finalize, or abort with a code: without a banner (Open MPI 4), or with a smaller one (5)."""
-    pmix, none = ctypes.CDLL(library), ctypes.c_size_t(0)
-    pmix.PMIx_Init(ctypes.create_string_buffer(1024), None, none)
-    if code:
-        pmix.PMIx_Abort(code, b"", None, none)
-    else:
-        pmix.PMIx_Finalize(None, none)

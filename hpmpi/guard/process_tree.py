@@ -16,6 +16,8 @@ So all of a family stays below the process that started its head. Rules:
   when all whom they serve have, and then remove what those have left in /dev/shm. They are killed,
   too, where they don't. What no tracker knows of stays: nobody can tell whose it is.
 - Orphans are buried one by one: waitpid(-1) would take from `subprocess` what it waits for.
+- Who works for other ranks is nobody's orphan: a node's fork server and its keepers (worker/) may
+  come to any rank or guard above them. Each ends by itself with the ranks that it works for.
 
 The kernel is asked by prctl and /proc, so all this is for Linux; elsewhere an orphan that has left
 the head's process group is out of reach. A guard loads this module before anything else: it
@@ -28,7 +30,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Protocol
@@ -51,8 +53,12 @@ TIDIERS = (b"resource_tracker", b"torch_shm_manager")
 TIDY_S = 1.0
 """How long they have for it, from when the others are killed."""
 
-EXPENDABLE = 500
-"""How much sooner than its rank the kernel takes a child when memory is out: in 1/1000 of it."""
+FORK_SERVER = b"hpmpi-forks"
+KEEPER = b"hpmpi-keeper"
+"""What those call themselves, for the kernel, who work for other ranks than the one above them."""
+
+SERVE_S = 6.0
+"""How long they have to end with their ranks, where all of the run ends."""
 
 _others: set[int] = set()
 """Our children in sessions of their own that are no orphans: heads, and those from before."""
@@ -73,22 +79,24 @@ class Family:
     Orphans don't tell whose they are: a process should have one family at a time.
     """
 
-    def __init__(self, head: Head | None) -> None:
-        """Look after a head that was just started; without one, after the orphans alone."""
+    def __init__(self, head: Head | None, *, serving: bool = False) -> None:
+        """Look after a head that was just started; without one, after the orphans alone.
+
+        `serving`: and after those who work for other ranks, where none of these lives any more.
+        """
         self._head = head
+        self._serving = serving
         self._tidy_until: float | None = None
         if head is not None:
             _others.add(head.pid)
 
     def members(self) -> list[int]:
         """List those who live, parents before their children."""
-        children: dict[int, list[int]] = {}
-        for pid, parent in _living():
-            children.setdefault(parent, []).append(pid)
-        found = [pid for pid in children.get(os.getpid(), []) if self._is_ours(pid)]
-        for pid in found:  # grows meanwhile
-            found += children.get(pid, [])
-        return found
+        return descendants(os.getpid(), self._is_ours)
+
+    def at_hand(self) -> list[int]:
+        """List those who live as far as the kernel tells fast, parents before their children."""
+        return below([pid for pid in children() if self._is_ours(pid)])
 
     def signal(self, number: signal.Signals) -> bool:
         """Send all of them a signal; true if anybody was there."""
@@ -126,7 +134,8 @@ class Family:
         return found
 
     def _is_ours(self, child: int) -> bool:
-        return (self._head is not None and child == self._head.pid) or _is_orphan(child)
+        is_head = self._head is not None and child == self._head.pid
+        return is_head or _is_orphan(child) or (self._serving and serves_others(child))
 
     def _strike(self) -> bool:
         """Kill who is next to us, which is fast, and only where nobody is look for the others."""
@@ -140,22 +149,31 @@ class Family:
     def _slay(self, members: list[int]) -> bool:
         assert self._tidy_until is not None, "who is being killed has begun to be"
         has_time = time.monotonic() < self._tidy_until
-        spared = [pid for pid in _below(members) if tidies(pid)] if has_time else []
+        spared = [pid for pid in below(members) if tidies(pid)] if has_time else []
         return self._signal(signal.SIGKILL, members, spared)
 
 
-@cache
 def adopt() -> None:
     """Become the parent of every orphan below this process."""
+    _adopt(os.getpid())
+
+
+@cache
+def _adopt(_pid: int) -> None:
     if LINUX:
         _others.update(children())
         prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
+def know(pid: int) -> None:
+    """Take a child of ours, which was started in a session of its own, for no orphan."""
+    _others.add(pid)
+
+
 def bury_orphans() -> None:
     """Take note of the end of orphans, so that the kernel can forget them."""
     for pid in _dead_or_alive():
-        if _is_orphan(pid):
+        if pid not in _others and (_is_orphan(pid) or serves_others(pid)):
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
 
@@ -175,32 +193,44 @@ def tidies(pid: int) -> bool:
     return False
 
 
+def serves_others(pid: int) -> bool:
+    """Tell whether a process works for other ranks than the one that it has come to."""
+    with contextlib.suppress(OSError):  # it has ended, or there is no /proc
+        return Path(f"/proc/{pid}/comm").read_bytes().rstrip(b"\n") in (FORK_SERVER, KEEPER)
+    return False
+
+
+def grace_s(pid: int) -> float:
+    """Tell how long a process may take to end by itself when the others are killed."""
+    return SERVE_S if serves_others(pid) else TIDY_S if tidies(pid) else 0.0
+
+
+def descendants(root: int, is_meant: Callable[[int], bool] = lambda _: True) -> list[int]:
+    """List those who live below a process, or below those of its children that are meant."""
+    children: dict[int, list[int]] = {}
+    for pid, parent in _living():
+        children.setdefault(parent, []).append(pid)
+    found = [pid for pid in children.get(root, []) if is_meant(pid)]
+    for pid in found:  # grows meanwhile
+        found += children.get(pid, [])
+    return found
+
+
 def children_of(pid: int) -> list[int]:
     """List the children of a process that live."""
     return [child for child, parent in _living() if parent == pid]
-
-
-def offer_to_kernel(pid: int) -> None:
-    """Have the kernel take a child, and all it starts, before its rank if memory is out."""
-    with contextlib.suppress(OSError):  # not Linux, or it has ended
-        file = Path(f"/proc/{pid}/oom_score_adj")
-        file.write_text(str(min(int(file.read_text()) + EXPENDABLE, 1000)))
-
-
-def taken_by_kernel() -> int:
-    """Count what the kernel has killed on this machine because memory was out; 0 if unknown."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/vmstat").read_text().splitlines():
-            name, _, count = line.partition(" ")
-            if name == "oom_kill":
-                return int(count)
-    return 0
 
 
 def die_with_parent() -> None:
     """Let the kernel end this process with the one that started it; Linux only."""
     if LINUX:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def outlive_parent() -> None:
+    """Live on when the one that started this process ends; Linux only."""
+    if LINUX:
+        prctl(PR_SET_PDEATHSIG, 0)
 
 
 def wake_with_parents_end() -> None:
@@ -214,11 +244,26 @@ def prctl(option: int, value: int) -> None:
     ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
+def end_of(pid: int) -> list[int]:
+    """Open what can be waited on for the end of a process; nothing where the kernel has no such."""
+    with contextlib.suppress(OSError, AttributeError):
+        return [os.pidfd_open(pid)]
+    return []
+
+
+def rename(name: bytes) -> bytes:
+    """Have the kernel call this process by another name; return the one before; on Linux."""
+    before = Path("/proc/self/comm").read_bytes().rstrip(b"\n")
+    Path("/proc/self/comm").write_bytes(name)
+    return before
+
+
 def _is_orphan(child: int) -> bool:
     try:
-        return LINUX and child not in _others and os.getsid(child) != os.getsid(0)
+        strange = LINUX and child not in _others and os.getsid(child) != os.getsid(0)
     except ProcessLookupError:
         return False
+    return strange and not serves_others(child)
 
 
 def _group(pid: int) -> int | None:
@@ -229,7 +274,7 @@ def _group(pid: int) -> int | None:
         return None
 
 
-def _below(members: list[int]) -> list[int]:
+def below(members: list[int]) -> list[int]:
     """List members and what they have started, as far as the kernel tells that fast."""
     found = list(dict.fromkeys(members))
     for pid in found:  # grows meanwhile

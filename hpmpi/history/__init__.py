@@ -1,1 +1,1 @@
-"""What a journal says, pure: standings, progress, series and tables."""
+"""What a journal says, pure: one fold, and the tables and series that are made of it."""

@@ -10,7 +10,7 @@ from enum import Enum
 
 from hpmpi.leader.run import NO_WORLD, TRY_AGAIN
 from hpmpi.master.blame import MAX_LOSSES
-from hpmpi.storage.run_folder import UNWRITTEN, Status
+from hpmpi.storage.run_folder import UNWRITTEN, RunStatus
 from hpmpi.worker.entry import BAD_INPUT
 
 MOST_BARREN = MAX_LOSSES + 1
@@ -30,7 +30,7 @@ class Ending(Enum):
     APART = "apart"
 
 
-class Verdict(Enum):
+class Judgement(Enum):
     """What follows: how to leave, or not at all."""
 
     DONE = "with the ranks' code"
@@ -43,7 +43,7 @@ class Verdict(Enum):
 OF_STATE = {each.value: each for each in Ending} | {UNWRITTEN: Ending.COMPLETE}
 
 
-def ending(before: Status, after: Status, code: int | None) -> Ending:
+def ending(before: RunStatus, after: RunStatus, code: int | None) -> Ending:
     """Tell how ranks have ended, by the status before and after, and their launcher's exit code.
 
     The code is None of a launcher that had to be ended.
@@ -65,7 +65,7 @@ def ending(before: Status, after: Status, code: int | None) -> Ending:
     return OF_STATE.get(after.state, Ending.LOST)
 
 
-def verdict(came_to: Ending, signals: Collection[signal.Signals], barren: int) -> Verdict:
+def verdict(came_to: Ending, signals: Collection[signal.Signals], barren: int) -> Judgement:
     """Tell what follows from an ending, with the signals that were heeded, and the barren starts.
 
     The first line that fits counts.
@@ -81,11 +81,11 @@ def verdict(came_to: Ending, signals: Collection[signal.Signals], barren: int) -
                                    none     fewer        START_AGAIN
     """
     if came_to in (Ending.COMPLETE, Ending.FAILED, Ending.UNFIT):
-        return Verdict.DONE
+        return Judgement.DONE
     if signal.SIGINT in signals:
-        return Verdict.INTERRUPTED
+        return Judgement.INTERRUPTED
     if came_to is Ending.APART or barren >= MOST_BARREN:
-        return Verdict.GIVE_UP
+        return Judgement.GIVE_UP
     if came_to is Ending.DRAINED or signals:
-        return Verdict.REQUEUE
-    return Verdict.START_AGAIN
+        return Judgement.REQUEUE
+    return Judgement.START_AGAIN

@@ -32,23 +32,26 @@ from hpmpi import program
 from hpmpi.guard import variables
 from hpmpi.guard.process_tree import children_of
 from hpmpi.launch import judgement, placement, signals
-from hpmpi.launch.judgement import MOST_BARREN, Ending, Verdict
+from hpmpi.launch.judgement import MOST_BARREN, Ending, Judgement
 from hpmpi.launch.launchers import OF_A_RANK, Launcher, choose
 from hpmpi.launch.placement import Placement
+from hpmpi.launch.requeue import requeue
 from hpmpi.launch.standby import Standby
 from hpmpi.launch.starts import Starts
+from hpmpi.launch.terminal import Terminal
 from hpmpi.launch.watchdog import Watchdog
 from hpmpi.leader import run
 from hpmpi.leader.run import NO_SUCCESS, TRY_AGAIN, Plan
-from hpmpi.model.records import Decision
+from hpmpi.model.records import Line
 from hpmpi.slurm import allocation, step
 from hpmpi.slurm.squeue import Allocation
 from hpmpi.storage import run_folder
 from hpmpi.storage.files import trouble
 from hpmpi.storage.heartbeat_file import Heartbeat
-from hpmpi.storage.run_folder import Status
+from hpmpi.storage.run_folder import RunStatus
 from hpmpi.study import checks
 from hpmpi.views import show
+from hpmpi.views.layout import count_of
 from hpmpi.views.run_view import look, sum_up
 from hpmpi.views.stdout import say_last
 from hpmpi.worker.entry import BAD_INPUT
@@ -62,14 +65,14 @@ TICK_S = 0.5
 PAUSE_S = 2.0
 """How long to wait, for each start in a row that brought nothing, before the next."""
 
-REQUEUE_S = 120.0
-"""How long Slurm may take to end what it requeues."""
-
 log = logging.getLogger("hpmpi")
 
 
 class Order(NamedTuple):
-    """What to launch; `launcher` is "srun" or "mpirun", or None for what loses least."""
+    """What to launch; `launcher` is "srun" or "mpirun", or None for what loses least.
+
+    `verbosity`: the options that say how much the ranks log.
+    """
 
     study: Path
     changes: list[str]
@@ -78,6 +81,7 @@ class Order(NamedTuple):
     ranks: int | None = None
     hosts: tuple[str, ...] = ()
     launcher: str | None = None
+    verbosity: tuple[str, ...] = ()
 
 
 class Means(NamedTuple):
@@ -103,7 +107,8 @@ def launch(order: Order) -> int:
     fresh = order.fresh and (ours is None or ours.restarts == 0)
     plan = run.prepare(order.study, order.changes, order.out, fresh=fresh)
     if run.is_complete(plan):
-        summary = sum_up(plan.study, plan.saved.decisions)
+        run.tell_complete(plan)
+        summary = sum_up(plan.found.history, folder=plan.folder)
         say_last(show.text(summary, top=10))
         return run.exit_code(summary)
     means = find_means(order, ours)
@@ -111,8 +116,9 @@ def launch(order: Order) -> int:
         heartbeat = Heartbeat(plan.folder, "none" if ours is None else ours.name)
     except OSError as error:
         raise trouble(plan.folder, error) from error
-    with closing(heartbeat), closing(Standby(plan.folder, means.team, means.steps)) as standby:
-        return Launch(order, plan, means, heartbeat, standby).run(heard)
+    standby = Standby(plan.folder, means.team, means.steps)
+    with closing(heartbeat), closing(standby), closing(Terminal(plan.folder)) as terminal:
+        return Launch(order, plan, means, heartbeat, standby=standby, terminal=terminal).run(heard)
 
 
 def find_allocation() -> Allocation | None:
@@ -154,8 +160,15 @@ def folder_of_task(folder: Path, task: str) -> Path:
 class Launch:
     """Start after start, until one comes to an end."""
 
-    def __init__(
-        self, order: Order, plan: Plan, means: Means, heartbeat: Heartbeat, standby: Standby
+    def __init__(  # noqa: PLR0913 - all that is started once, and closed
+        self,
+        order: Order,
+        plan: Plan,
+        means: Means,
+        heartbeat: Heartbeat,
+        *,
+        standby: Standby,
+        terminal: Terminal,
     ) -> None:
         """Prepare; what is there already, `plan` has seen."""
         self._order = order
@@ -165,6 +178,7 @@ class Launch:
         self._launchers = deque(means.launchers)
         self._heartbeat = heartbeat
         self._standby = standby
+        self._terminal = terminal
         restarts = 0 if means.allocation is None else means.allocation.restarts
         self._starts = Starts(heartbeat, self._read(), restarts)
 
@@ -174,22 +188,22 @@ class Launch:
         self._heeded = set(heard)
         team = self._means.team
         ending = Ending.DRAINED if heard else self._start(team)
-        while (verdict := self._judge(ending)) is Verdict.START_AGAIN:
+        while (verdict := self._judge(ending)) is Judgement.START_AGAIN:
             log.warning("launch: the ranks were lost; looking for the nodes that answer")
             time.sleep(self._starts.barren * PAUSE_S)
             ending = self._start(placement.living(team))
         match verdict:
-            case Verdict.DONE if ending is Ending.COMPLETE:
+            case Judgement.DONE if ending is Ending.COMPLETE:
                 return run.exit_code(look(self._folder))
-            case Verdict.DONE:
+            case Judgement.DONE:
                 return NO_SUCCESS if ending is Ending.FAILED else BAD_INPUT
-            case Verdict.REQUEUE:
-                return requeue(self._means.allocation)
-            case Verdict.GIVE_UP:
+            case Judgement.REQUEUE:
+                return requeue(self._means.team, self._folder)
+            case Judgement.GIVE_UP:
                 return self._give_up(ending)
         return TRY_AGAIN
 
-    def _judge(self, ending: Ending) -> Verdict:
+    def _judge(self, ending: Ending) -> Judgement:
         return judgement.verdict(ending, self._heeded, self._starts.barren)
 
     def _start(self, team: Placement) -> Ending:
@@ -208,7 +222,7 @@ class Launch:
         before = run_folder.read_status(self._folder)
         while True:
             launcher = self._launchers[0]
-            ranks = f"{team.ranks} rank{'s' if team.ranks > 1 else ''}"
+            ranks = count_of(team.ranks, "rank")
             log.info("launch: %s starts %s on %s", launcher.name, ranks, team.told)
             code = self._oversee(launcher, team, before)
             after = run_folder.read_status(self._folder)
@@ -219,7 +233,7 @@ class Launch:
                 return ending
             self._launchers.pop()  # it is not
 
-    def _oversee(self, launcher: Launcher, team: Placement, before: Status) -> int | None:
+    def _oversee(self, launcher: Launcher, team: Placement, before: RunStatus) -> int | None:
         """Start the ranks and stay until their launcher has ended; return its exit code.
 
         None where it stayed for no reason, and was ended.
@@ -234,6 +248,7 @@ class Launch:
         )
         try:
             while (code := ended(process, TICK_S)) is None:
+                self._terminal.look()
                 if why := self._look_after(watchdog):
                     log.warning("launch: %s: ending the launcher", why)
                     break
@@ -244,18 +259,22 @@ class Launch:
     def _spawn(self, launcher: Launcher, team: Placement) -> subprocess.Popen[bytes]:
         start = launcher.start(team, self._means.steps)
         with signals.held():  # it is not for the launcher to act on them
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [*start.words, *program("hpmpi"), *self._words(team.ranks)],
                 env=variables.with_ours(start.environment, environment(team)),
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
+                stdout=self._terminal.pipe("stdout"),
+                stderr=self._terminal.pipe("stderr"),
             )
+        self._terminal.follow(process)
+        return process
 
     def _words(self, ranks: int) -> list[str]:
         order = self._order
         changes = [word for change in order.changes for word in ("--set", change)]
         words = ["run", str(order.study), *changes, "--out", str(self._folder)]
-        return [*words, "--ranks", str(ranks)]
+        return [*words, *order.verbosity, "--ranks", str(ranks)]
 
     def _look_after(self, watchdog: Watchdog) -> str | None:
         """Pass signals on, have a standby; tell why a launcher has to be ended, if it has."""
@@ -268,8 +287,8 @@ class Launch:
             watchdog.hurry()
         return watchdog.judge(time.monotonic())
 
-    def _read(self) -> Sequence[Decision]:
-        return run_folder.read(self._folder).decisions
+    def _read(self) -> Sequence[Line]:
+        return run_folder.read(self._folder).lines
 
     def _give_up(self, ending: Ending) -> int:
         if ending is Ending.APART:
@@ -289,23 +308,6 @@ def environment(team: Placement) -> dict[str, str]:
     """Return the environment of a launcher: ours, as far as it is about the team."""
     found = step.environment(team.allocation)
     return {name: value for name, value in found.items() if not name.startswith(OF_A_RANK)}
-
-
-def requeue(ours: Allocation | None) -> int:
-    """Have the allocation start anew, if that is possible and wanted; return the exit code."""
-    found = allocation.look(ours) if ours is not None and ours.is_ours_to_requeue else None
-    if ours is None or found is None:
-        log.warning("launch: drained; the same command, without --fresh, goes on from here")
-    elif found.is_ending or found.restarts > ours.restarts:
-        log.warning("launch: Slurm ends allocation %s, and decides what becomes of it", ours.name)
-    elif refused := allocation.requeue(ours.name):
-        log.error("launch: Slurm does not requeue %s (%s): sbatch it again", ours.name, refused)
-    else:
-        log.info("launch: allocation %s is requeued, and will go on from here", ours.name)
-        for number in signals.ENDINGS:
-            signal.signal(number, signal.SIG_DFL)
-        time.sleep(REQUEUE_S)  # Slurm ends this process
-    return TRY_AGAIN
 
 
 def ended(process: subprocess.Popen[bytes], limit_s: float) -> int | None:

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import time
+from collections.abc import Collection
 from typing import NamedTuple
 
 from hpmpi.errors import SettingsError
@@ -93,6 +94,12 @@ def advice(idle: str) -> str:
         f"{idle} will do no trials: rank 0 leads, and is the only rank there; ask for more ranks "
         "on each node (--ntasks-per-node=2 or more), with fewer CPUs each (--cpus-per-task)"
     )
+
+
+def named(whole: Placement, hosts: Collection[str]) -> list[str]:
+    """List the nodes of a team that are some hosts: one may be called by its whole name there."""
+    short = {host.partition(".")[0] for host in hosts}
+    return [node for node in whole.nodes if node in hosts or node.partition(".")[0] in short]
 
 
 def missing(now: Placement) -> list[str]:

@@ -1,12 +1,11 @@
 """`hpmpi.submit`: a submission as a Job of submitit's, for programs that wait for several."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hpmpi.errors import HpmpiError, SettingsError
 from hpmpi.launch.batch import Request, send
-from hpmpi.launch.submission import Watch, prepare
+from hpmpi.launch.submission import SubmissionWatch, prepare
 
 try:
     import submitit
@@ -23,7 +22,7 @@ class SubmittedStudy(submitit.SlurmJob[int]):
     def __init__(self, request: Request, number: str) -> None:
         """Know it by what was submitted, and the number that it was given."""
         super().__init__(request.kept, number, [0])
-        self._watch = Watch(request, number)
+        self._watch = SubmissionWatch(request, number)
 
     @property
     def state(self) -> str:
@@ -54,20 +53,10 @@ class SubmittedStudy(submitit.SlurmJob[int]):
 
 
 def submit(
-    study: str | Path,
-    *,
-    changes: Sequence[str] = (),
-    out: str | Path | None = None,
-    fresh: bool = False,
-    **asked: Any,
+    study: Path, changes: list[str], out: Path | None, asked: dict[str, Any], *, fresh: bool
 ) -> submitit.SlurmJob[int]:
-    """Submit a study; `result()` of the Job of submitit's that is returned is the exit code.
-
-    What is asked are the options of `hpmpi submit`: `nodes=2, ntasks_per_node=4, time="8:00:00"`;
-    `changes` are those of `--set`. Raises HpmpiError.
-    """
+    """Submit a study, as `hpmpi.submit` says; raises HpmpiError."""
     if asked.get("array") is not None:
         raise SettingsError(["submit returns one Job: call it for each, instead of an array"])
-    folder = None if out is None else Path(out)
-    request = prepare(Path(study), list(changes), folder, asked, fresh=fresh)
+    request = prepare(study, changes, out, asked, fresh=fresh)
     return SubmittedStudy(request, send(request))

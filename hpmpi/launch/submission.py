@@ -21,7 +21,7 @@ from hpmpi.model.messages import Outcome
 from hpmpi.slurm import sbatch, squeue
 from hpmpi.storage import run_folder
 from hpmpi.study import checks
-from hpmpi.views.layout import printable
+from hpmpi.views.layout import printable, reached
 from hpmpi.views.run_view import Summary, look
 
 DIED = 1
@@ -59,7 +59,7 @@ def prepare(
     return Request(order, folder, read.name, checked)
 
 
-class Watch:
+class SubmissionWatch:
     """Looks how the allocations of a submission are, and how far they have brought their runs."""
 
     def __init__(self, request: Request, number: str) -> None:
@@ -81,8 +81,8 @@ class Watch:
                     self._summaries[name] = look(folder, self._summaries.get(name))
         return all(each.is_over for each in self.allocations.values())
 
-    def wait(self, tell: Callable[[str], None]) -> None:
-        """Look until all are over, and tell a line where one has changed."""
+    def wait(self, tell: Callable[[str], None], between: Callable[[], object] = list) -> None:
+        """Look until all are over, and tell a line where one has changed; do more `between`."""
         told: list[str] = []
         pause_s, is_over = FIRST_LOOK_S, False
         while not is_over:
@@ -92,6 +92,7 @@ class Watch:
             for line in lines:
                 if line not in told:
                     tell(line)
+            between()
             told, pause_s = lines, min(pause_s * 1.2, LAST_LOOK_S)
 
     def line(self, name: str) -> str:
@@ -118,18 +119,18 @@ class Watch:
 
 def progress(summary: Summary) -> str:
     """Say in a line how far a run is."""
-    board, metric = summary.board, summary.study.goal.metric
-    parts = [f"{len(board.standings)} trials", f"{board.results} results"]
-    if (best := board.incumbent) is not None:
-        reached = f"{metric} {best.metrics[metric]:.6g} at {best.resource}"
-        parts.append(f"incumbent: trial {best.trial}, {reached}")
+    history = summary.history
+    parts = [f"{len(history.trials)} trials", f"{history.results} results"]
+    if (best := history.incumbent) is not None:
+        told = f"{reached(history.goal, best.metrics)} at {best.resource}"
+        parts.append(f"incumbent: trial {best.trial}, {told}")
     return ", ".join(parts)
 
 
 def follow(request: Request, number: str) -> int:
     """Wait for the end of a submission, saying what changes; return the largest exit code."""
     try:
-        watch = Watch(request, number)
+        watch = SubmissionWatch(request, number)
         watch.wait(say)
     except KeyboardInterrupt:
         say(f"hpmpi: job {number} goes on without being waited for; `scancel {number}` ends it")
@@ -137,17 +138,25 @@ def follow(request: Request, number: str) -> int:
     return max(ending(request, watch, name) for name in watch.allocations)
 
 
-def ending(request: Request, watch: Watch, name: str) -> int:
+def ending(request: Request, watch: SubmissionWatch, name: str) -> int:
     """Say how an allocation ended, and return its exit code."""
     code, log = watch.exit_code(name), request.log_of(name)
     if code is not None:
         say(f"job {name}: ended with {code}")
         return code
     say(f"hpmpi: job {name} left no exit code ({watch.allocations[name].state.lower()}); see {log}")
-    with contextlib.suppress(OSError):
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        say("\n".join(lines[-LOG_LINES:]))
+    if lines := last_lines(log):
+        say("\n".join(lines))
     return DIED
+
+
+def last_lines(log: Path) -> list[str]:
+    """Read the end of an allocation's log; none where it can't be read."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    return lines[-LOG_LINES:]
 
 
 def say(text: str) -> None:

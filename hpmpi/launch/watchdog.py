@@ -21,7 +21,7 @@ class Watchdog:
     def __init__(
         self,
         folder: Path,
-        before: run_folder.Status,
+        before: run_folder.RunStatus,
         patience_s: float,
         *,
         missing: Callable[[], list[str]],

@@ -1,13 +1,16 @@
 """A process of ours beside rank 0, at the other end of a connection."""
 
+import contextlib
+import os
 import signal
 import subprocess
 from pathlib import Path
 
-from hpmpi.guard import process_tree
+from hpmpi.guard import oom, process_tree
 from hpmpi.model.messages import escaped
 from hpmpi.transports import unlaunched
 from hpmpi.transports.framing import Frames
+from hpmpi.transports.resources import THREADS
 from hpmpi.worker import spawn
 from hpmpi.worker.log_file import Output
 
@@ -24,9 +27,11 @@ class ProcessBeside:
         self.output = Output(log)
         # It inherits the mask: whoever signals all processes of a run means rank 0.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        # Rank 0 has no core of its own, and small sums take longer with threads: one, unless set.
+        environment = dict.fromkeys(THREADS, "1") | unlaunched()
         try:
             self._process, wire = spawn.wired(
-                module, *words, stdout=self.output, stderr=self.output, env=unlaunched()
+                module, *words, stdout=self.output, stderr=self.output, env=environment
             )
         except OSError:
             self.output.close()
@@ -34,7 +39,7 @@ class ProcessBeside:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         self.pid = self._process.pid
-        process_tree.offer_to_kernel(self.pid)
+        oom.offer_to_kernel(self.pid)
         self.frames = Frames(wire)
 
     def end_told(self) -> str:
@@ -54,8 +59,13 @@ class ProcessBeside:
         return f"{did}: {escaped(words)} ({self._log} says more)" if words else did
 
     def close(self) -> None:
-        """End it, whatever it does."""
+        """End it, whatever it does, and what it has started."""
         self.frames.close()
+        started = process_tree.below([self.pid])
         self._process.kill()
         self._process.wait()
+        for pid in started:
+            if pid != self.pid:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         self.output.close()

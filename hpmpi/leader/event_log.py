@@ -2,50 +2,104 @@
 
 import logging
 import math
+import sys
+import time
+from collections.abc import Sequence
+from typing import TextIO
 
-from hpmpi.history.leaderboard import Leaderboard
-from hpmpi.model.messages import FailureKind, Outcome, escaped, gist
+import msgspec
+
+from hpmpi.history.advice import EXHAUSTIVE, FEWEST, Shortage, shortage, too_few
+from hpmpi.history.attempts import Attempt, FailedAttempt, Fate
+from hpmpi.history.history import History
+from hpmpi.history.overview import overview
+from hpmpi.history.progress import share_done
+from hpmpi.model.events import Heard, Silent
+from hpmpi.model.messages import Finished, Outcome, Ready, Unfit, end_of, escaped, gist
 from hpmpi.model.records import (
     Assigned,
     Back,
+    Deadline,
     Decision,
+    Draining,
     Ended,
+    Entry,
     Failure,
-    Joined,
-    Lost,
-    Refused,
+    Line,
+    Quarantined,
+    Released,
     Result,
     Started,
+    Stopped,
     Suspension,
 )
+from hpmpi.model.trial import BASELINE, AttemptId
+from hpmpi.study import references
 from hpmpi.study.settings import Settings
+from hpmpi.views import live
+from hpmpi.views.layout import count_of, percent, reached, resource_of, rungs_at, span
+from hpmpi.views.rows import LONGEST_CONFIG, configuration
 from hpmpi.views.run_view import MENDED
 
 MOST_LINES = 50
 """How many results have a line in a second; those of incumbents always have one."""
 
+SAVES = "trial.should_save says when to save one"
+KEEPS = "what the program leaves in {folder} is one"
+
+SUMMARY_S = 60.0
+"""How often it is said how the study stands, where there is no live view."""
+
 log = logging.getLogger("hpmpi")
 
 
-class EventLog:
-    """Tells the decisions as they are made, and keeps the leaderboard that they lead to."""
+class ToStderr(logging.StreamHandler[TextIO]):
+    """Writes to what stderr is by then: above a live view, while there is one."""
 
-    def __init__(self, board: Leaderboard) -> None:
-        """Go on with a leaderboard."""
-        self.board = board
-        self._assigned_at: dict[tuple[int, int, int], float] = {}  # by trial, rung and attempt
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line."""
+        self.stream = sys.stderr
+        super().emit(record)
+
+
+def log_to_stderr() -> None:
+    """Have the log where people look for it."""
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(message)s",
+        datefmt="%H:%M:%S",
+        handlers=[ToStderr()],
+    )
+
+
+class EventLog:
+    """Tells what happens as it is written.
+
+    Where a live view `is_beside` it, results that are no incumbents are left to that.
+    """
+
+    def __init__(self, *, is_beside: bool = False) -> None:
+        """Have told nothing yet."""
+        self._results = logging.DEBUG if is_beside else logging.INFO
+        self._summed_up_at: float | None = None
+        self._share = ""
+        self._share_at = -math.inf
+        self._notes: set[str] = set()
+        self._sorts: set[str] = set()
+        self._broken: set[str] = set()
+        self._told_restart = False
         self._second = -math.inf
         self._lines = 0
         self._untold = 0
-        self._said = ""
+        self._looks_at: float = FEWEST
+        """How many results there are when it is looked next whether the time will do."""
 
     def introduce(self, study: Settings, started: Started, where: str, going_on: int) -> None:
         """Say what is run, by how many ranks and `where`; after how many results, if any."""
         log.info(
-            "study %s: %d worker rank%s %s%s",
+            "study %s: %s %s%s",
             study.name,
-            started.ranks,
-            "s" if started.ranks > 1 else "",
+            count_of(started.ranks, "worker rank"),
             where,
             f"; going on after {going_on} results" if going_on else "",
         )
@@ -54,74 +108,248 @@ class EventLog:
         if study.stop.max_trials is not None:
             log.info("%s: up to %d trials", study.searcher["method"], study.stop.max_trials)
         if len(started.rungs) > 1:
-            method, rungs = study.scheduler["method"], ", ".join(map(str, started.rungs))
-            log.info("%s: rungs at %s", method, rungs)
+            log.info("%s: rungs at %s", study.scheduler["method"], rungs_at(started.rungs, study))
+        tell_too_few(study, started.rungs)
 
-    def tell(self, decision: Decision) -> None:
-        """Take a decision into account, and log it if people want to know."""
-        improved = self.board.add(decision)
-        match decision:
-            case Joined(notes=notes) if notes:
-                log.info("%s", "; ".join(map(escaped, notes)))
-            case Assigned(trial=trial, rung=rung, attempt=attempt):
-                self._assigned_at[trial, rung, attempt] = decision.at
-            case Result():
-                self._result(decision, improved=improved)
-            case Failure():
-                self._failure(decision)
-                self._said = decision.error if decision.final else self._said
-            case Suspension(trial=trial, rung=rung, saved=saved):
-                log.info("trial %d rung %d: saved at %d, to go on from there", trial, rung, saved)
-            case Lost(rank=rank):
-                log.warning("rank %d is lost: it was silent for too long", rank)
-            case Back(rank=rank):
-                log.warning("rank %d is back", rank)
-            case Refused(rank=rank, error=error):
+    def sum_up(self, history: History, at: float) -> None:
+        """Log how the study stands, a minute after the last time; `at`: by now."""
+        if self._summed_up_at is None:
+            self._summed_up_at = at
+        elif at - self._summed_up_at >= SUMMARY_S:
+            self._summed_up_at = at
+            log.info("%s", escaped(live.in_a_line(overview(history, at, 1), time.time())))
+
+    def tell(self, line: Line, history: History) -> None:
+        """Log a line that was added to the history last, as far as people want to know it."""
+        if isinstance(line, Started):
+            return
+        self._happen(line)
+        for decision in line.decisions:
+            self._decide(decision, history)
+
+    def _happen(self, entry: Entry) -> None:
+        match entry.event:
+            case Heard(report=Finished()):  # first, as most are: each pays for a look
+                pass
+            case Heard(report=Ready(notes=notes)) if new := [*dict.fromkeys(notes)]:
+                new = [note for note in new if note not in self._notes]
+                self._notes.update(new)
+                if new:
+                    log.info("%s", "; ".join(map(escaped, new)))
+            case Heard(rank=rank, report=Unfit(error=error)):
                 log.warning("rank %d can't work: %s", rank, escaped(gist(error)))
+            case Silent(ranks=ranks):
+                for rank in ranks:
+                    log.warning("rank %d is lost: it was silent for too long", rank)
+            case _:
+                pass
+
+    def _decide(self, decision: Decision, history: History) -> None:
+        match decision:
+            case Result(attempt=attempt):
+                self._result(history.attempts[attempt], history)
+                self._look_ahead(history)
+            case Assigned():
+                self._begin(decision, history)
+            case Failure():
+                self._fail(history.failures[-1], history)
+            case Suspension(attempt=attempt, saved=saved):
+                log.info("%s: saved at %d, to go on from there", name_of(attempt), saved)
+            case Stopped(attempt=attempt):
+                log.info("%s: stopped by the scheduler", name_of(attempt))
+            case Back() | Quarantined() | Released():
+                self._move(decision, history)
+            case Deadline(drains_at=drains_at) if drains_at <= history.at:
+                tell_deadline(history)
+            case Draining(why=why):
+                log.warning("%s: draining, for at most %g s", why, history.study.limits.grace_s)
             case Ended(outcome=outcome, why=why):
-                self._end(outcome, why)
+                tell_end(outcome, why, history)
+            case _:
+                pass
 
-    def _end(self, outcome: Outcome, why: str) -> None:
-        if outcome is Outcome.DRAINED:
-            log.warning("drained (%s): the same command goes on from here", why)
-        elif outcome is Outcome.DESERTED:
-            log.warning("no rank is left: the same command goes on from here")
-        elif outcome is Outcome.FAILED:
-            said = "\n".join(map(escaped, self._said.splitlines()))
-            log.error("trials fail alike, and none has succeeded:\n%s\n%s", said, MENDED)
-
-    def _result(self, result: Result, *, improved: bool) -> None:
-        began_at = self._assigned_at.pop((result.trial, result.rung, result.attempt), result.at)
-        if result.at - self._second >= 1.0:
-            self._second, self._lines = result.at, 0
+    def _result(self, attempt: Attempt, history: History) -> None:
+        at = attempt.end(history.at)
+        improved = bool(history.best) and history.best[-1] is attempt
+        best = ", the incumbent"
+        if history.goal.others:
+            improved, best = is_on_front(attempt.id, history), ", on the front"
+        if at - self._second >= 1.0:
+            self._second, self._lines = at, 0
         self._lines += 1
         if self._lines > MOST_LINES and not improved:
             self._untold += 1
             return
-        metric = self.board.goal.metric
-        log.info(
-            "%strial %d rung %d: %s %g (rank %d, %.1f s)%s",
+        log.log(
+            logging.INFO if improved else self._results,
+            "%s%s%s: %s at %s (rank %d, %.1f s)%s%s",
+            self._share_of(history, at),
             f"after {self._untold} more results: " if self._untold else "",
-            result.trial,
-            result.rung,
-            metric,
-            result.metrics[metric],
-            result.rank,
-            result.at - began_at,
-            ", the incumbent" if improved else "",
+            name_of(attempt.id),
+            reached(history.goal, attempt.metrics),
+            escaped(resource_of(attempt.resource, history.study.unit)),
+            attempt.rank,
+            at - attempt.begun,
+            best if improved else "",
+            short_form(attempt.id.trial, history),
         )
         self._untold = 0
 
-    def _failure(self, failure: Failure) -> None:
-        if failure.kind is not FailureKind.LOST:  # who was lost may answer yet
-            self._assigned_at.pop((failure.trial, failure.rung, failure.attempt), None)
+    def _share_of(self, history: History, at: float) -> str:
+        """Say how much is done; it is worked out once a second."""
+        if at - self._share_at >= 1.0:
+            done = share_done(history, at)
+            self._share, self._share_at = "" if done is None else f"[{percent(done)}] ", at
+        return self._share
+
+    def _fail(self, failed: FailedAttempt, history: History) -> None:
+        """Log a failure, and the end of its text where it is the first of its sort."""
+        is_new = failed.sort not in self._sorts
+        self._sorts.add(failed.sort)
+        end = end_of(failed.error) if is_new else []
         log.warning(
-            "trial %d rung %d attempt %d: %s (rank %d): %s%s",
-            failure.trial,
-            failure.rung,
-            failure.attempt,
-            failure.kind.value,
-            failure.rank,
-            escaped(gist(failure.error)),
-            "; given up" if failure.final else "",
+            "%s%s attempt %d: %s (rank %d): %s%s%s%s",
+            self._share_of(history, failed.at),
+            name_of(failed.attempt),
+            failed.attempt.number,
+            failed.kind.value,
+            failed.rank,
+            escaped(gist(failed.error)),
+            "; given up" if failed.final else "",
+            short_form(failed.attempt.trial, history),
+            "".join(f"\n    {escaped(line)}" for line in end),
         )
+
+    def _move(self, decision: Back | Quarantined | Released, history: History) -> None:
+        """Log what a rank may do from now on, and once of a node that none of its ranks works."""
+        match decision:
+            case Back(rank=rank):
+                log.warning("rank %d is back", rank)
+                return
+            case Released(rank=rank, on_trial=on_trial):
+                log.info("rank %d gets %s", rank, "a job to try" if on_trial else "work again")
+                return
+            case Quarantined(rank=rank):
+                host = history.ranks.find(rank).host
+                log.warning("rank %d on %s fails job after job: it is put aside", rank, host)
+        if host in history.ranks.broken_hosts and host not in self._broken:
+            self._broken.add(host)
+            log.warning("node %s is broken: a requeue will leave it out (limits.quarantine)", host)
+
+    def _begin(self, assigned: Assigned, history: History) -> None:
+        """Say once a start that a promoted trial is trained from the beginning again.
+
+        Of objectives of ours that is known: some models can't go on.
+        """
+        attempt = assigned.attempt
+        if log.isEnabledFor(logging.DEBUG):
+            which = name_of(attempt), attempt.number, assigned.rank
+            log.debug("%s attempt %d: rank %d begins%s", *which, short_form(attempt.trial, history))
+        if self._told_restart or not history.restarted:  # each job that is handed out pays for it
+            return
+        self._told_restart, study = True, history.study
+        if study.objective is None or not references.is_ours(study.objective):
+            said = "%s begins from 0, and so do all that are promoted without a checkpoint: %s"
+            log.warning(said, name_of(attempt), SAVES if study.command is None else KEEPS)
+
+    def _look_ahead(self, history: History) -> None:
+        """Say once that all that the searcher has can't be tried in time; look ever more seldom."""
+        if history.results < self._looks_at:
+            return
+        self._looks_at = 2 * history.results
+        if (short := shortage(history)) is not None:
+            tell_shortage(short, history)
+            self._looks_at = math.inf
+
+
+def is_on_front(attempt: AttemptId, history: History) -> bool:
+    """Tell whether a result, the newest one, is on the front."""
+    front = history.standings.front
+    return bool(front) and (front[-1].trial, front[-1].rung) == (attempt.trial, attempt.rung)
+
+
+def short_form(trial: int, history: History) -> str:
+    """Write the configuration of a trial, to end a line with."""
+    config = {} if trial == BASELINE else history.space.shown(history.trials[trial].config)
+    return f"; {escaped(configuration(config, LONGEST_CONFIG))}" if config else ""
+
+
+def name_of(attempt: AttemptId) -> str:
+    """Name a job."""
+    trial, rung, _ = attempt
+    return "the baseline" if trial == BASELINE else f"trial {trial} rung {rung}"
+
+
+def tell_complete_since(epoch_s: float, study: Settings, history: History) -> None:
+    """Log that nothing is run: since when all was done, and what there can be more of."""
+    method, stop = study.searcher["method"], msgspec.structs.asdict(study.stop)
+    limits = [f"stop.{name}" for name, value in stop.items() if value is not None]
+    more = f"it goes on with a higher {' or '.join(limits)}"
+    if method in EXHAUSTIVE and len(history.trials) == study.stop.max_trials:
+        more = f"all of the {method} was tried"
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(epoch_s))
+    log.info("complete since %s, and nothing was run: %s; --fresh begins anew", when, more)
+
+
+def tell_too_few(study: Settings, rungs: Sequence[int]) -> None:
+    """Log that hardly a trial will be trained to the end, where there are so few."""
+    few = too_few(study, rungs)
+    if few is not None:
+        log.warning(
+            "of %d trials hardly any will come to max_resource = %d, as one in %d goes on from "
+            "each rung: that takes %d trials, or min_resource = %d",
+            few.trials,
+            rungs[-1],
+            study.scheduler["eta"],
+            few.enough,
+            few.resource,
+        )
+
+
+def tell_shortage(short: Shortage, history: History) -> None:
+    """Log that not all will be tried."""
+    end, then = "time_s is over", "the others are not tried"
+    if short.until_deadline:
+        end, then = "the allocation ends", "the same command goes on after it"
+    log.warning(
+        "the %s is larger than the time left: %d of %d trials are to begin yet, and take about "
+        "%s, but %s in %s: %s",
+        history.study.searcher["method"],
+        short.trials,
+        short.total,
+        span(short.needs_s),
+        end,
+        span(short.left_s),
+        then,
+    )
+
+
+def tell_deadline(history: History) -> None:
+    """Log that the allocation ends sooner than a drain may take."""
+    end = history.deadline
+    assert end is not None, "it has come just now"
+    said = "the allocation ends in %.0f s, and a drain takes %.0f s (grace_s + 10)"
+    log.warning(said, end.ends_at - history.at, end.ends_at - end.drains_at)
+
+
+def tell_end(outcome: Outcome, why: str, history: History) -> None:
+    """Log what a start came to, unless it is complete as there is no more to do."""
+    if outcome is Outcome.COMPLETE and is_baseline_cut(history):
+        log.warning("the baseline was in work still: there is nothing to compare the best with")
+    if outcome is Outcome.COMPLETE and history.draining is None and why != outcome.value:
+        log.info("complete: %s", why)
+    elif outcome is Outcome.DRAINED:
+        log.warning("drained (%s): the same command goes on from here", why)
+    elif outcome is Outcome.DESERTED:
+        log.warning("no rank is left: the same command goes on from here")
+    elif outcome is Outcome.FAILED:
+        error = next((it.error for it in reversed(history.failures) if it.final), "")
+        lines = "\n".join(map(escaped, error.splitlines()))
+        log.error("trials fail alike, and none has succeeded:\n%s\n%s", lines, MENDED)
+
+
+def is_baseline_cut(history: History) -> bool:
+    """Tell whether the end of the study has cut the baseline off."""
+    wanted = history.study.baseline is not None and history.baseline is None
+    attempts = history.attempts.values() if wanted else ()
+    return any(it.id.trial == BASELINE and it.fate is Fate.CUT for it in attempts)

@@ -2,7 +2,8 @@
 
 What was heard goes into the master; what it decides is written into the journal, and then what it
 commands is performed, in order: so no order is sent that the journal does not know. Where the disk
-takes no decision, nothing is done until it does, or for DISK_PATIENCE_S.
+takes no decision, nothing is done until it does, or for DISK_PATIENCE_S. People are told after it,
+a few times a second.
 """
 
 import logging
@@ -19,8 +20,11 @@ from hpmpi import __version__
 from hpmpi.data.scratch import rooms_of
 from hpmpi.errors import DiskError, StoreError
 from hpmpi.guard import guard
-from hpmpi.leader.baseline import BaselineRun
+from hpmpi.history.history import History
+from hpmpi.history.overview import Overview, overview
+from hpmpi.leader import objective_file
 from hpmpi.leader.event_log import EventLog
+from hpmpi.leader.garbage import seldom_collected
 from hpmpi.leader.lock_keeper import LockKeeper
 from hpmpi.leader.remote_searcher import RemoteSearcher
 from hpmpi.leader.results_writer import ResultsWriter
@@ -29,26 +33,17 @@ from hpmpi.leader.welcome import welcome_to
 from hpmpi.master.jobs import Jobs
 from hpmpi.master.master import Master
 from hpmpi.master.roster import Roster
-from hpmpi.master.seeds import seed_of
-from hpmpi.model.events import (
-    Command,
-    Discard,
-    Drain,
-    Due,
-    Event,
-    Heard,
-    Interrupted,
-    Record,
-    Tell,
-    Tick,
-)
-from hpmpi.model.messages import Beat, Goodbye, Order, Outcome, Report, Retire, Stop, Welcome
-from hpmpi.model.records import Baseline, Deadline, Decision, Draining, Ended, Lost, Started
-from hpmpi.storage.recovery import rules_of, trouble
-from hpmpi.storage.run_folder import FORMAT, STATUS, UNWRITTEN
+from hpmpi.model.events import Drain, Due, Event, Heard, Interrupted, Learnt, Silent, Tick
+from hpmpi.model.messages import Beat, Goodbye, Order, Outcome, Relay, Report, Retire, Stop
+from hpmpi.model.records import Entry, Started
+from hpmpi.storage.recovery import begin, rules_of, trouble
+from hpmpi.storage.run_folder import STATUS, UNWRITTEN
+from hpmpi.storage.run_format import FORMAT
 from hpmpi.study.settings import Settings
 from hpmpi.transports import LEADER, Transport
-from hpmpi.views.run_view import baseline_of, board_of
+from hpmpi.views import live
+from hpmpi.views.live import LiveView
+from hpmpi.worker.baseline import FOLDER as BASELINE_FOLDER
 from hpmpi.worker.checkpoints import discard, discard_all_but, reached
 from hpmpi.worker.ending import END_S
 
@@ -64,9 +59,12 @@ GOODBYE_S = 1.0
 DISK_PATIENCE_S = 600.0
 """How long to wait for a disk that is full; the ranks go on with their jobs meanwhile."""
 
+WAITS_FOR_NOTHING = "the searcher says LATER, and nothing is in work that it could learn from"
+
 SILENT = "without isolation, a rank is silent while it works: is patience_s longer than a job?"
 
 log = logging.getLogger("hpmpi")
+encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(Report).decode
 
 
@@ -77,13 +75,17 @@ class Leader:
         self,
         study: Settings,
         origin: Path,
-        jobs: Jobs,
-        results_writer: ResultsWriter,
         transport: Transport,
         *,
+        jobs: Jobs,
+        history: History,
+        results_writer: ResultsWriter,
         remote_searcher: RemoteSearcher | None = None,
+        learnt: Learnt | None = None,
     ) -> None:
-        """Go on where the jobs and the run folder are; `origin` is the study file's folder.
+        """Go on where the jobs, their history and the run folder are.
+
+        `origin` is the study file's folder; `learnt` is what the searcher is to learn first.
 
         The `remote_searcher` is the searcher of the jobs, if that is in a process of its own.
         """
@@ -94,15 +96,16 @@ class Leader:
         self._thoughts = self._lock_keeper or nullcontext()
         self._results = results_writer
         self._searcher = remote_searcher
+        self._learnt = learnt
         self._transport = transport
         self._start = os.urandom(8).hex()
         self._ranks = [rank for rank in range(transport.size) if rank != LEADER]
-        self._zero = time.monotonic() - (store.decisions[-1].at if store.decisions else 0.0)
+        self._history = history
+        self._untold: list[Entry] = []
+        self._zero = time.monotonic() - history.at
         self._stop_requests = StopRequests(store.folder)
-        self._why: str | None = None
-        self._board = board_of(study, store.decisions, jobs.scheduler.rungs)
-        self._baseline = baseline_of(store.decisions)
-        self._event_log = EventLog(self._board)
+        self._event_log = EventLog()
+        self._view: LiveView | None = None
         patience_s = study.limits.patience_s
         roster = Roster(self._ranks, patience_s, max(patience_s, START_S), self._now())
         self._master = Master(jobs, roster, rules_of(study), study.seed)
@@ -110,6 +113,11 @@ class Leader:
     def heed_launch(self) -> None:
         """Let `hpmpi launch` say when to drain."""
         self._stop_requests.heeds_launch = True
+
+    def show_live(self) -> None:
+        """Have a live view where stderr is a terminal, unless little is to be logged."""
+        self._view = live.on_terminal()
+        self._event_log = EventLog(is_beside=self._view is not None)
 
     def run(self) -> bool:
         """Lead until the end; tell whether the results were written.
@@ -119,11 +127,14 @@ class Leader:
         """
         self._stop_requests.listen()
         try:
-            written = self._lead()
+            with seldom_collected():
+                written = self._lead()
         except StoreError:
             self._part_from_ranks()
             raise
         finally:
+            if self._view is not None:
+                self._view.stop()
             self._results.close()
             if self._searcher is not None:
                 self._searcher.close()
@@ -143,15 +154,13 @@ class Leader:
         )
         for rank in self._ranks:
             self._send(rank, welcome)
-        baseline = self._start_baseline(welcome)
         with ExitStack() as stack:
             # Last, so that the data go, too, where a rank of this node was hung until its end.
             stack.callback(rooms_of(self._study.data, self._start).leave)
             try:
-                outcome = self._loop(baseline)
+                outcome = self._loop()
             finally:
-                if baseline is not None:
-                    baseline.close()
+                self._tell()
             return self._end(outcome)
 
     # -- the beginning -----------------------------------------------------------------------------
@@ -165,10 +174,16 @@ class Leader:
             ranks=len(self._ranks),
             rungs=self._master.jobs.scheduler.rungs,
             format=FORMAT,
+            objective_digest=objective_file.digest(self._study, self._origin),
         )
-        going_on = self._board.results
-        self._record(started)
-        self._master.jobs.redo(started)
+        going_on = self._history.results
+        if self._history.starts and self._history.study.baseline != self._study.baseline:
+            discard(self._store.folder / BASELINE_FOLDER, 0)  # another's are not to go on from
+        self._patiently(lambda: self._store.append(started))
+        self._history.add(started)
+        begin(self._master.jobs, self._study, started)
+        if self._learnt is not None:
+            self._handle(self._learnt)
         self._settle()
         name, folder = self._transport.name, self._store.folder
         self._event_log.introduce(self._study, started, f"({name}); results in {folder}", going_on)
@@ -180,21 +195,15 @@ class Leader:
             folder = self._store.folder
             self._handle(Interrupted({trial: reached(folder, trial) for trial in trials}))
 
-    def _start_baseline(self, welcome: Welcome) -> BaselineRun | None:
-        if self._study.baseline is None or self._baseline is not None:
-            return None
-        top = self._master.jobs.scheduler.rungs[-1]
-        return BaselineRun(self._study.baseline, welcome, top, seed_of(self._study.seed, 0))
-
     # -- the loop ----------------------------------------------------------------------------------
 
-    def _loop(self, baseline: BaselineRun | None) -> Outcome:
+    def _loop(self) -> Outcome:
         ticked_at = 0.0
-        while self._master.outcome is None or self._awaits(baseline):
+        while self._master.outcome is None:
             came = self._transport.poll(
                 TICK_S, self._searcher.descriptors() if self._searcher else ()
             )
-            heard = [Heard(rank, decode(message)) for rank, message in came]
+            heard = self._passed_on([Heard(rank, decode(message)) for rank, message in came])
             if self._transport.underway:  # a part of a message is a sign of life
                 heard += [Heard(rank, Beat()) for rank in self._transport.underway]
             self._handle(*heard)
@@ -206,18 +215,29 @@ class Leader:
                 self._look_around()
                 self._results.look()
                 self._handle(Tick())
-                if baseline is not None and self._awaits(baseline):
-                    self._watch(baseline)
+                self._tell()
                 self._patiently(self._store.sync)
         return self._master.outcome
 
+    def _passed_on(self, heard: list[Heard]) -> list[Heard]:
+        """Pass on what members of groups say to each other; return what is for the master."""
+        for event in heard:
+            if isinstance(event.report, Relay):
+                for rank in event.report.ranks:
+                    self._send(rank, event.report.word)
+        return [event for event in heard if not isinstance(event.report, Relay)]
+
     def _hear_searcher(self) -> None:
-        """Go on with what the searcher has thought of; or end, in order, where it raised."""
-        remote_searcher, scheduler = self._searcher, self._master.jobs.scheduler
-        if remote_searcher is None or not remote_searcher.poll():
+        """Go on with what the searcher has thought of; what it raised comes when it is asked."""
+        searcher, jobs = self._searcher, self._master.jobs
+        if searcher is None:
             return
-        scheduler.error = scheduler.error or remote_searcher.error
-        self._handle(Tick())
+        is_new = searcher.poll() and (jobs.scheduler.awaits or searcher.error is not None)
+        if searcher.waits and not jobs.open and not jobs.scheduler.promotable:
+            searcher.fail(WAITS_FOR_NOTHING)
+            is_new = True
+        if is_new:
+            self._handle(Tick())
 
     def _look_around(self) -> None:
         """Find out what becomes of the allocation, and whether somebody wants the run to end."""
@@ -231,46 +251,41 @@ class Leader:
         """Write all that is decided, at once, before any of it is done; then orders come first."""
         now = self._now()
         with self._thoughts:
-            commands = [each for event in events for each in self._master.handle(event, now)]
-        decisions: list[Decision] = []
-        orders: list[Tell] = []
-        others: list[Command] = []
-        for command in commands:
-            if isinstance(command, Record):  # a match takes longer, and each result pays for it
-                decisions.append(command.decision)
-            elif isinstance(command, Tell):
-                orders.append(command)
-            else:
-                others.append(command)
-        if decisions:
-            self._patiently(lambda: self._store.append(*decisions))
-        for order in orders:
-            self._send(order.rank, order.order)
-        for decision in decisions:
-            self._tell(decision)
-        for command in others:
-            if isinstance(command, Discard) and self._study.run.keep == "incumbent":
-                discard(self._store.folder, command.trial)
+            reactions = [self._master.handle(event, now) for event in events]
+        entries = [reaction.entry for reaction in reactions if reaction.entry is not None]
+        if entries:
+            self._patiently(lambda: self._store.append(*entries))
+        for reaction in reactions:
+            for rank, order in reaction.orders:
+                self._send(rank, order)
+        if self._searcher is not None:
+            self._searcher.send()
+        self._untold += entries
+        if self._study.run.keep == "incumbent":
+            for reaction in reactions:
+                for trial in reaction.discards:
+                    discard(self._store.folder, trial)
 
-    def _record(self, decision: Decision) -> None:
-        self._patiently(lambda: self._store.append(decision))
-        self._tell(decision)
-
-    def _tell(self, decision: Decision) -> None:
-        self._event_log.tell(decision)
-        match decision:
-            case Lost(rank=rank):
-                self._transport.forget(rank)
+    def _tell(self) -> None:
+        """Tell people what has come since the last time: they can wait for it, and ranks can't."""
+        entries, self._untold = self._untold, []
+        for entry in entries:
+            self._history.add(entry)
+            self._event_log.tell(entry, self._history)
+            if isinstance(entry.event, Silent):
+                for rank in entry.event.ranks:
+                    self._transport.forget(rank)
                 if self._study.run.isolation == "none":
                     log.warning(SILENT)
-            case Draining(why=why):
-                self._why = why
-                log.warning("%s: draining, for at most %g s", why, self._study.limits.grace_s)
-            case Deadline(at=at, ends_at=ends_at, drains_at=drains_at) if drains_at <= at:
-                said = "the allocation ends in %.0f s, and a drain takes %.0f s (grace_s + 10)"
-                log.warning(said, ends_at - at, ends_at - drains_at)
-            case _:
-                pass
+        if self._view is not None:
+            self._view.refresh(self._page)
+        else:
+            self._event_log.sum_up(self._history, self._now())
+
+    def _page(self, top: int) -> tuple[Overview, str]:
+        why = self._history.draining
+        state = "running" if why is None else f"draining ({why})"
+        return overview(self._history, self._now(), top), state
 
     def _patiently(self, write: Callable[[], object]) -> None:
         """Write; raises DiskError when the disk has not let us for long, or a signal comes."""
@@ -291,29 +306,16 @@ class Leader:
             time.sleep(min(1.0, self._study.limits.patience_s / 5))
 
     def _send(self, rank: int, order: Order) -> None:
-        self._transport.send(rank, msgspec.msgpack.encode(order))
-
-    def _awaits(self, baseline: BaselineRun | None) -> bool:
-        drained = self._master.outcome not in (None, Outcome.COMPLETE)
-        return baseline is not None and not baseline.over and not drained and self._why is None
-
-    def _watch(self, baseline: BaselineRun) -> None:
-        baseline.poll(self._now())
-        if baseline.metrics is not None:
-            self._baseline = baseline.metrics
-            self._record(Baseline(self._now(), baseline.metrics))
-        if baseline.error is not None:
-            log.warning("the baseline failed: %s", baseline.error)
+        self._transport.send(rank, encode(order))
 
     # -- the end -----------------------------------------------------------------------------------
 
     def _end(self, outcome: Outcome) -> bool:
-        self._record(Ended(self._now(), outcome, self._why or outcome.value))
         for rank in self._present():
             self._send(rank, Retire())
         written = self._results.finish(outcome.value, self._hurries)
         if outcome is Outcome.COMPLETE and self._study.run.keep == "incumbent":
-            kept = self._board.incumbent.trial if self._board.incumbent else None
+            kept = [standing.trial for standing in self._history.standings.best]
             for _ in discard_all_but(self._store.folder, kept):
                 self._patiently(self._store.sync)  # keeps the lock, too
         complete_but = outcome is Outcome.COMPLETE and not written

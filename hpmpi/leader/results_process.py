@@ -2,7 +2,7 @@
 
 It knows what the journal says, and nothing else: that is all that the tables need.
 
-Rule: it reads, then writes; only then has it come so far. After an error it starts anew.
+Rule: it reads on from where it was, then writes. After an error it starts anew.
 """
 
 import socket
@@ -12,89 +12,66 @@ from pathlib import Path
 import msgspec
 
 from hpmpi import __version__
-from hpmpi.errors import HpmpiError, StoreError
+from hpmpi.errors import HpmpiError
 from hpmpi.guard import process_tree, streams
 from hpmpi.history import tables
-from hpmpi.leader.results_writer import Done, Proof, Task
+from hpmpi.history.history import History
+from hpmpi.leader.results_writer import Done, Proof, WriteTask
 from hpmpi.model.messages import escaped
-from hpmpi.model.records import Decision, Joined, Started
 from hpmpi.storage import run_folder
-from hpmpi.storage.journal import decoded
+from hpmpi.storage.journal import JournalReader
 from hpmpi.transports.framing import Frames
-from hpmpi.views.run_view import board_of, stored_study
 
 MOST_OF_NOTES = 8000
 """How much an attribute has room for, in characters, whatever they are."""
 
 
 class ResultsBuilder:
-    """A run as far as its journal has been read and written."""
+    """A run as far as its journal has been read."""
 
     def __init__(self, folder: Path) -> None:
         """Read the journal in `folder`, from the beginning on."""
-        self._folder = folder
-        self._length = 0
-        self._lines: list[bytes] = []
-        self._decisions: list[Decision] = []
+        self._reader = JournalReader(folder / run_folder.JOURNAL)
+        self._rows: list[bytes] = []
+        self._history = History()
 
-    def write(self, task: Task) -> Done:
+    def write(self, task: WriteTask) -> Done:
         """Write a results file; raises HpmpiError where that can't be done."""
-        lines, new = self._read(task.length)
-        lines, decisions = self._lines + lines, self._decisions + new
-        study = stored_study(decisions, self._folder)
-        ran = [each.settings for each in decisions if isinstance(each, Started)][-1]
-        run_folder.write_results(
-            Path(task.file),
-            lines,
-            tables.tell(decisions, board_of(study, decisions)),
-            {
-                "hpmpi": __version__,
-                "settings": ran,
-                "state": task.state,
-                "notes": notes_of(decisions),
-            },
-        )
-        self._length, self._lines, self._decisions = task.length, lines, decisions
+        self._read(task.length)
+        attributes = {
+            "hpmpi": __version__,
+            "settings": self._history.starts[-1].settings,
+            "state": task.state,
+            "notes": "\n".join(map(escaped, self._history.notes))[:MOST_OF_NOTES],
+        }
+        told = tables.tell(self._history)
+        run_folder.write_results(Path(task.file), self._rows, told, attributes)
         return Done(task.file)
 
-    def _read(self, length: int) -> tuple[list[bytes], list[Decision]]:
-        path = self._folder / run_folder.JOURNAL
-        try:
-            with path.open("rb") as journal:
-                journal.seek(self._length)
-                text = journal.read(length - self._length)
-        except OSError as error:
-            raise StoreError(f"{path} can't be read: {error.strerror}") from error
-        if self._length + len(text) < length:
-            raise StoreError(f"{path} is too short: the disk has not taken all")
-        lines = text.split(b"\n")[:-1]
-        return lines, decoded(lines, path)
-
-
-def notes_of(decisions: list[Decision]) -> str:
-    """Return what the ranks have said of the study, a line each."""
-    joined = [each for each in decisions if isinstance(each, Joined)]
-    notes = dict.fromkeys(escaped(note) for each in joined for note in each.notes)
-    return "\n".join(notes)[:MOST_OF_NOTES]
+    def _read(self, length: int) -> None:
+        part = self._reader.read(length)
+        for line in part.lines:
+            self._history.add(line)
+        self._rows += part.rows
 
 
 def main(descriptor: str, folder: str) -> None:
     """Write what the rank at the other end of a socket asks for, until it hangs up."""
     process_tree.die_with_parent()
     streams.settle()
-    book = ResultsBuilder(Path(folder))
+    builder = ResultsBuilder(Path(folder))
     frames = Frames(socket.socket(fileno=int(descriptor)))
     while messages := frames.wait():
         for message in messages:
             try:
-                match msgspec.msgpack.decode(message, type=Task | Proof):
-                    case Task() as task:
-                        done = book.write(task)
+                match msgspec.msgpack.decode(message, type=WriteTask | Proof):
+                    case WriteTask() as task:
+                        done = builder.write(task)
                     case Proof(file=file):
                         run_folder.prove(Path(file))
                         done = Done()
             except HpmpiError as error:
-                book = ResultsBuilder(Path(folder))
+                builder = ResultsBuilder(Path(folder))
                 done = Done(error=str(error), may_pass=error.may_pass)
             frames.send(msgspec.msgpack.encode(done))
 

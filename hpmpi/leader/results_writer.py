@@ -50,7 +50,7 @@ LOOK_EVERY_S = 0.2
 log = logging.getLogger("hpmpi")
 
 
-class Task(msgspec.Struct, frozen=True, tag="task"):
+class WriteTask(msgspec.Struct, frozen=True, tag="task"):
     """Write into a file what the journal has up to a length, in bytes."""
 
     length: int
@@ -98,7 +98,7 @@ class ResultsWriter:
         """
         self._wait(hurries, PROOF_S)
         self._proving = False
-        if self._done.error and not self._done.may_pass and not self.store.decisions:
+        if self._done.error and not self._done.may_pass and not self.store.begun:
             raise StoreError(f"{self._done.error}; {UNPROVEN}")
         self._say()
 
@@ -134,10 +134,10 @@ class ResultsWriter:
             files.remove(self.store.partial)
         self._process = self._began_at = None
 
-    def _task(self, state: str) -> Task:
-        return Task(self.store.length, str(self.store.partial), state)
+    def _task(self, state: str) -> WriteTask:
+        return WriteTask(self.store.length, str(self.store.partial), state)
 
-    def _begin(self, what: Task | Proof) -> None:
+    def _begin(self, what: WriteTask | Proof) -> None:
         self._began_at = time.monotonic()
         try:
             process = self._process = self._process or ProcessBeside(

@@ -7,46 +7,62 @@ searcher raises is told, with where in its code, and ends the process.
 import signal
 import socket
 import sys
+from itertools import chain
 from pathlib import Path
 
 import msgspec
 
 from hpmpi.errors import HpmpiError
 from hpmpi.guard import process_tree, streams
-from hpmpi.leader.remote_searcher import Adopt, Ask, Order, Raised, Study, Suggested, Tell
-from hpmpi.master.searchers import LATER, Searcher
+from hpmpi.leader.remote_searcher import (
+    Adopt,
+    Ask,
+    Learn,
+    Observe,
+    Order,
+    SearcherRaised,
+    Study,
+    Suggested,
+    Teach,
+    Waits,
+)
+from hpmpi.master.searchers import LATER, OVER, Checked
 from hpmpi.storage.recovery import trouble
 from hpmpi.study import methods, settings
 from hpmpi.transports.framing import Frames
 from hpmpi.worker.runner import leave_signals_to_the_rank
 
 
-def obey(searcher: Searcher, order: Order) -> Suggested | None:
-    """Have a searcher do something; return what it suggests."""
+def obey(searcher: Checked, order: Order) -> Suggested | Waits | None:
+    """Have a searcher do something; return what it answers."""
     match order:
         case Ask(trial):
-            config = searcher.ask(trial)
-            assert config is not LATER, "it is asked in its own process"
-            return Suggested(trial, config)
+            answer = searcher.ask(trial)
+            if answer is LATER:
+                return Waits(trial)
+            return Suggested(trial, None if answer is OVER else answer)
         case Adopt(trial, config):
             searcher.adopt(trial, config)
-        case Tell(trial, rung, resource, loss, metrics):
+        case Teach(trial, rung, resource, loss, metrics):
             searcher.tell(trial, rung, resource, loss, metrics)
+        case Observe(trial, points):
+            searcher.observe(trial, points)
+        case Learn(observation):
+            searcher.learn(*observation)
     return None
 
 
 def serve(frames: Frames) -> None:
     """Make the searcher of the study that comes first, and have it do what comes then."""
-    decoder = msgspec.msgpack.Decoder(Study | Order)
-    searcher: Searcher | None = None
+    decode = msgspec.msgpack.Decoder(list[Order]).decode
+    searcher: Checked | None = None
     while messages := frames.wait():
-        for message in messages:
-            order = decoder.decode(message)
+        for order in chain.from_iterable(map(decode, messages)):
             if isinstance(order, Study):
                 study = settings.parse(order.settings)
                 # Modules beside the study file can be imported from then on.
                 methods.SEARCHER.find(study.searcher["method"], Path(order.origin))
-                searcher = methods.build_searcher(study)
+                searcher = methods.build_searcher(study, ranks=order.ranks)
                 continue
             assert searcher is not None, "the study comes first"
             answer = obey(searcher, order)
@@ -67,7 +83,7 @@ def main(descriptor: str) -> None:
         serve(frames)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's code may raise anything
         said = str(error) if isinstance(error, HpmpiError) else str(trouble(error))
-        frames.send(msgspec.msgpack.encode(Raised(said)))
+        frames.send(msgspec.msgpack.encode(SearcherRaised(said)))
         frames.drain()
 
 

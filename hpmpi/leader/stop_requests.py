@@ -39,12 +39,13 @@ class StopRequests:
         self._signalled_at = -math.inf
         self._look_again = Every(LOOK_S)
         self._passed_on = 0
-        self._allocation = allocation.Deadline()
+        self._allocation = allocation.EndTime()
 
     def listen(self) -> None:
         """Hear this process's signals from now on."""
         for number in SIGNALS:
             signal.signal(number, self._hear)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # who has started us may have held them
 
     def look(self, left_s: float | None) -> float | None:
         """Look what launch says; tell when the allocation ends, by the world's clock, if it is new.

@@ -5,6 +5,7 @@ Rules:
 - A job is given up when it has failed `max_failures` times; after two times where it says the same
   each time, and the second time in a process that had done nothing else: two that have done the
   same before may both be spoilt by it. So a job that has failed is tried again in one of its own.
+  But what a member of a group says may be what another's death has made of it.
 - It is given up at once where its objective returned what is no result; and when it has taken
   MAX_LOSSES ranks with it. A rank that was lost and is heard again was not taken.
 - A start that ended without a word was taken along by a job in work, maybe: each of them is charged
@@ -18,12 +19,14 @@ Rules:
 
 from collections import Counter
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple
 
 import msgspec
 
-from hpmpi.model.messages import FailureKind, gist
-from hpmpi.model.records import Failure
-from hpmpi.model.trial import Job, JobKey
+from hpmpi.model.events import Event, Heard, Interrupted, Silent
+from hpmpi.model.messages import Failed, FailureKind, Unfit, gist
+from hpmpi.model.trial import AttemptId, Job, JobKey
 
 MAX_LOSSES = 3
 """Ranks that may be lost with a job before the job is suspected of killing them."""
@@ -35,12 +38,40 @@ TALKATIVE = (FailureKind.EXCEPTION, FailureKind.BAD_VALUE)
 """Failures whose message tells whether another attempt would come to the same."""
 
 
+NO_WORD = "the run ended without a word while this was in work"
+"""What is told of a job that may have taken a run along."""
+
+
+class Cause(NamedTuple):
+    """Why an attempt came to nothing; `used`: in a process that had done other jobs before."""
+
+    kind: FailureKind
+    error: str
+    used: bool = False
+
+
+def cause_of(event: Event, rank: int) -> Cause:
+    """Say what an event has made of the attempt that a rank had."""
+    match event:
+        case Heard(report=Failed(kind=kind, error=error, used=used)):
+            return Cause(kind, error, used)
+        case Heard(report=Unfit(error=error)):
+            return Cause(FailureKind.CRASH, error)
+        case Silent():
+            return Cause(FailureKind.LOST, f"rank {rank} was silent for too long")
+        case Interrupted():
+            return Cause(FailureKind.LOST, NO_WORD)
+    raise AssertionError(f"nothing fails by {event}")
+
+
 class OpenJob(msgspec.Struct):
     """A job without a result.
 
-    `holder`: the rank that has its newest attempt; `failed_on`: the ranks of this start that it has
-    failed on; `lost`: the attempts whose ranks were lost and not heard since; `said`: what its
-    newest error came to; `held_since`: when its newest attempt was handed out.
+    `holder`: the rank that has its newest attempt, with the `others` of its slot; `failed_on`: the
+    ranks of this start that it has failed on; `lost`: the attempts whose ranks were lost and not
+    heard since; `said`: what its newest error came to; `held_since`: when its newest attempt was
+    handed out; `starts`: by its attempts, the resource of the checkpoint to go on from; `is_first`:
+    whether it begins its trial.
     """
 
     job: Job
@@ -50,26 +81,61 @@ class OpenJob(msgspec.Struct):
     lost: list[int] = []
     said: str | None = None
     holder: int | None = None
+    others: tuple[int, ...] = ()
     held_since: float = 0.0
+    starts: dict[int, int] = {}
+    is_first: bool = False
 
-    def charge(self, failure: Failure) -> None:
+    @property
+    def newest(self) -> AttemptId:
+        """The newest attempt."""
+        return AttemptId(self.job.trial, self.job.rung, self.attempts)
+
+    def is_newest(self, number: int, rank: int) -> bool:
+        """Tell whether a rank holds the job by its newest attempt, and that is this one."""
+        if self.attempts != number or self.holder is None:
+            return False
+        return self.holder == rank or rank in self.others
+
+    @property
+    def slot(self) -> tuple[int, ...]:
+        """The ranks that have its newest attempt."""
+        return () if self.holder is None else (self.holder, *self.others)
+
+    def is_for(self, rank: int, able: float, doubted: AbstractSet[int]) -> bool:
+        """Tell whether a rank may try it: of `able` ones, one that it has not failed on.
+
+        And, where there are others, not a doubted one if it has failed.
+        """
+        return rank not in self.unsuited(able, doubted)
+
+    def unsuited(self, able: float, doubted: AbstractSet[int], size: int = 1) -> AbstractSet[int]:
+        """Tell which ranks may not, where it takes so many of `able` ones."""
+        if not self.failed_on:
+            return frozenset()
+        failed_on = frozenset(self.failed_on)
+        found = (it for it in (failed_on | doubted, failed_on) if able - len(it) >= size)
+        return next(found, frozenset())
+
+    def charge(self, attempt: int, rank: int, cause: Cause) -> None:
         """Take note of a failure that was not the last."""
-        if failure.kind is FailureKind.LOST:
-            self.lost.append(failure.attempt)
+        if cause.kind is FailureKind.LOST:
+            self.lost.append(attempt)
         else:
             self.failures += 1
-            if failure.rank not in self.failed_on:
-                self.failed_on.append(failure.rank)
-        if failure.kind in TALKATIVE:
-            self.said = gist(failure.error)
+            if rank not in self.failed_on:
+                self.failed_on.append(rank)
+        if cause.kind in TALKATIVE:
+            self.said = gist(cause.error)
 
-    def gives_up(self, kind: FailureKind, error: str, max_failures: int, *, used: bool) -> bool:
-        """Tell whether the job is given up with another failure, in a process that was `used`."""
-        if kind is FailureKind.LOST:
+    def gives_up(self, cause: Cause, max_failures: int) -> bool:
+        """Tell whether the job is given up with another failure."""
+        if cause.kind is FailureKind.LOST:
             return len(self.lost) + 1 >= MAX_LOSSES
-        if kind is FailureKind.BAD_VALUE:  # the objective came to its end, and will again
+        if cause.kind is FailureKind.BAD_VALUE:  # the objective came to its end, and will again
             return True
-        repeats = kind in TALKATIVE and not used and gist(error) == self.said
+        talks = cause.kind in TALKATIVE and not cause.used and not self.others
+        repeats = talks and gist(cause.error) == self.said
         return repeats or self.failures + 1 >= max_failures
 
 
@@ -117,10 +183,10 @@ class Hope:
         """Begin another start: what was wrong may be mended."""
         self._alike.clear()
 
-    def give_up(self, failure: Failure) -> None:
+    def give_up(self, cause: Cause) -> None:
         """Take note of what a trial was given up for."""
         if not self.succeeded:
-            self._alike[reason(failure.kind, failure.error)] += 1
+            self._alike[reason(cause.kind, cause.error)] += 1
 
     def succeed(self) -> None:
         """Take note of a result."""

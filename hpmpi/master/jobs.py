@@ -5,9 +5,9 @@
     ask --> waiting --hand out--> held by a rank --result--> told to the scheduler
                                                  --failed too often--> told as the worst
 
-Few changes of state are all there is, and each is a decision of the journal: `hand_out` and the
-ones that begin with `take`. A run makes them; a restart, by `redo`, derives them again from the
-journal, and finds out where one comes out otherwise.
+Few changes of state are all there is, and each is a decision of the journal: `hand_out`, `put_off`
+(for want of ranks: slots.py), `stop` and the ones that begin with `take`. A run makes them; a
+restart, by redo.py, makes them again as the journal has them.
 
 Rules:
 
@@ -18,78 +18,122 @@ Rules:
 - Nothing is handed out that there is no time for before the allocation ends.
 - When a job is given up, or suspected, is said in blame.py. A suspect waits behind the others, and
   for the end of another suspect.
-- The incumbent is the best trial at the highest rung reached; its checkpoint is kept even when it
-  will not be asked for again.
+- The baseline is a job like others, and no trial: nothing is learnt from it.
 """
 
-import msgspec
+from collections.abc import Container, Sequence
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple
 
-from hpmpi.errors import ReplayError
-from hpmpi.master.blame import Hope, OpenJob, Suspects
-from hpmpi.master.schedulers import Scheduler
+from hpmpi.master.blame import Cause, Hope, OpenJob, Suspects
+from hpmpi.master.incumbent import best_by
+from hpmpi.master.schedulers import Scheduler, Seen
+from hpmpi.master.seeds import seed_of
 from hpmpi.master.shield import GuardedScheduler
+from hpmpi.master.suggestions import Suggestions
+from hpmpi.master.tally import Tally
 from hpmpi.master.time_left import TimeLeft
-from hpmpi.model.messages import FailureKind, Outcome
-from hpmpi.model.records import (
-    Assigned,
-    Back,
-    Deadline,
-    Decision,
-    Ended,
-    Failure,
-    Result,
-    Started,
-    Suspension,
-)
-from hpmpi.model.trial import WORST, Config, Goal, Job, JobKey, Metrics
+from hpmpi.model.events import Observation
+from hpmpi.model.messages import Assign, Finished, Outcome, Point
+from hpmpi.model.records import Assigned, Back, Chosen
+from hpmpi.model.trial import BASELINE, WORST, AttemptId, Config, Goal, Job, JobKey, Metrics
+
+BASELINE_KEY = JobKey(BASELINE, 0)
 
 
-class Incumbent(msgspec.Struct):
-    """The best trial at the highest rung reached; `over` if it will not be asked for again."""
+class Closed(NamedTuple):
+    """A job is closed: the trials that are `over`, and those whose checkpoints are `needless`.
 
-    trial: int
-    rung: int
-    loss: float
-    over: bool = False
+    `slot`: the ranks that had the newest attempt.
+    """
+
+    over: tuple[int, ...] = ()
+    needless: tuple[int, ...] = ()
+    slot: tuple[int, ...] = ()
 
 
 class Jobs:
     """Everything about a study that outlives its ranks."""
 
-    def __init__(self, scheduler: Scheduler, goal: Goal, max_failures: int) -> None:
-        """Start a study; to go on with one, `redo` what was decided first.
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        suggestions: Suggestions,
+        goal: Goal,
+        max_failures: int,
+        baseline_resource: int | None = None,
+    ) -> None:
+        """Start a study; to go on with one, redo what was decided first.
 
-        `least`: the least loss of each rung; `interrupted`: the jobs that were in work when the
-        last start ended without a word, until it is known what came of them.
+        `suggestions` are what the scheduler asks for; `interrupted`: the jobs that were in work
+        when the last start ended without a word, until it is known what came of them.
         """
         self.scheduler = GuardedScheduler(scheduler)
+        self.suggestions = suggestions
         self.configs: dict[int, Config] = {}
         self.open: dict[JobKey, OpenJob] = {}
         self.waiting: dict[JobKey, None] = {}
         self.saved: dict[int, int] = {}
-        self.incumbent: Incumbent | None = None
-        self.least: list[float | None] = [None] * len(self.scheduler.rungs)
+        self.best = best_by(goal)
         self.hope = Hope()
+        self.tally = Tally()
         self.interrupted: dict[JobKey, None] = {}
-        self.time_left = TimeLeft(len(self.scheduler.rungs))
+        self.time_left = TimeLeft()
+        self.max_failures = max_failures
         self._suspects = Suspects()
         self._goal = goal
-        self.max_failures = max_failures
+        self._baseline = ""
+        self._has_baseline = False
+        self._tried_baseline = 0
+        self.want_baseline(baseline_resource)
 
-    def hand_out(self, rank: int, at: float, *, may_start: bool, able: float) -> Assigned | None:
-        """Hand a job out to one of `able` ranks; None when there is none now: nothing changes."""
-        rungs = self.time_left.rungs_at(at)
-        key = self._next_waiting(rank, able, rungs) or self._ask(may_start=may_start, rungs=rungs)
-        return None if key is None else self._give(key, rank, at)
+    def want_baseline(self, resource: int | None, name: str = "") -> None:
+        """Have the baseline of this name wait to be handed out, unless that was done already.
 
-    def _ask(self, *, may_start: bool, rungs: int) -> JobKey | None:
-        """Open a job that the scheduler chooses."""
+        Without a resource, do without one. What was done of another does not count.
+        """
+        if BASELINE_KEY in self.open and (resource is None or name != self._baseline):
+            self._tried_baseline = self._forget(BASELINE_KEY).attempts
+        self._has_baseline &= name == self._baseline
+        self._baseline = name
+        if resource is not None and not self._has_baseline and BASELINE_KEY not in self.open:
+            self.open_job(Job(BASELINE, 0, resource, {}))
+            self.open[BASELINE_KEY].attempts = self._tried_baseline
+            self.waiting[BASELINE_KEY] = None
+
+    def teach(self, observations: Sequence[Observation]) -> None:
+        """Have the searcher learn results of other studies, which are none of this one."""
+        self.scheduler.teach(lambda: self.suggestions.teach(observations))
+
+    def hand_out(
+        self,
+        rank: int,
+        at: float,
+        *,
+        may_start: bool,
+        able: float,
+        doubted: AbstractSet[int] = frozenset(),
+    ) -> Assigned | None:
+        """Hand a job out to one of `able` ranks; None when there is none now: nothing changes.
+
+        Those that are `doubted` are given nothing that has failed, where there are others.
+        """
+        rungs = self.rungs_at(at)
+        waiting = self._next_waiting(rank, able, doubted, rungs)
+        key = waiting or self.ask(may_start=may_start, rungs=rungs)
+        return None if key is None else self.give(key, rank, at)
+
+    def ask(self, *, may_start: bool, rungs: int) -> JobKey | None:
+        """Open a job that the scheduler chooses, of the lowest `rungs`; None when there is none."""
         job = self.scheduler.ask(may_start=may_start, rungs=rungs)
-        return None if job is None else self._open(job)
+        return None if job is None else self.open_job(job)
 
-    def _open(self, job: Job) -> JobKey:
-        self.open[job.key] = OpenJob(job)
-        self.configs.setdefault(job.trial, job.config)
+    def open_job(self, job: Job) -> JobKey:
+        """Have a job that is to be done."""
+        is_first = job.trial != BASELINE and job.trial not in self.configs
+        self.open[job.key] = OpenJob(job, is_first=is_first)
+        if job.trial != BASELINE:
+            self.configs.setdefault(job.trial, job.config)
         return job.key
 
     @property
@@ -97,50 +141,92 @@ class Jobs:
         """How many trials there are."""
         return len(self.configs)
 
-    def _give(self, key: JobKey, rank: int, at: float) -> Assigned:
-        """Have a rank hold a job that is open and held by nobody."""
+    def put_off(self, key: JobKey) -> Chosen:
+        """Have a job that is chosen wait, as it takes more ranks than there are now."""
+        self.waiting[key] = None
+        job = self.open[key].job
+        return Chosen(job.trial, job.rung, job.resource, job.bracket)
+
+    def give(self, key: JobKey, rank: int, at: float, others: tuple[int, ...] = ()) -> Assigned:
+        """Have a rank hold a job that is open and held by nobody, with others beside it."""
         self.waiting.pop(key, None)
         opened = self.open[key]
         opened.attempts += 1
         opened.holder = rank
+        opened.others = others
         opened.held_since = at
-        first = key.rung == 0 and opened.attempts == 1
-        return Assigned(
-            at=at,
-            trial=key.trial,
-            rung=key.rung,
-            attempt=opened.attempts,
+        opened.starts[opened.attempts] = self.saved.get(key.trial, 0)
+        return Assigned(opened.newest, opened.job.resource, rank, opened.job.bracket, others)
+
+    def order(self, attempt: AttemptId, at: float, study_seed: int) -> Assign:
+        """Say what a rank is told that makes an attempt."""
+        opened, deadline = self.open[attempt.job], self.time_left.deadline
+        return Assign(
+            attempt=attempt,
             resource=opened.job.resource,
-            rank=rank,
-            config=opened.job.config if first else None,
+            config=opened.job.config,
+            seed=seed_of(study_seed, max(attempt.trial, 0)),
+            saved=self.saved.get(attempt.trial, 0),
+            deadline_s=None if deadline is None else deadline.ends_at - at,
+            fresh=opened.failures > 0,
         )
 
-    def take_result(self, result: Result) -> list[int]:
-        """Close a job with its result; return the trials whose checkpoints nobody needs."""
-        key = JobKey(result.trial, result.rung)
-        if self.is_newest(key, result.attempt, result.rank):
-            self.time_left.learn(key.rung, result.at - self.open[key].held_since)
-        self.time_left.saves |= result.saved > 0
-        self.saved[result.trial] = max(result.saved, self.saved.get(result.trial, 0))
+    def take_result(self, report: Finished, rank: int, at: float) -> Closed:
+        """Close a job with its result."""
+        number, key = report.attempt.number, report.attempt.job
+        self.saved[key.trial] = max(report.saved, self.saved.get(key.trial, 0))
+        if key == BASELINE_KEY:
+            return self._close(key, WORST, report.metrics)
+        opened = self.open[key]
+        if opened.is_newest(number, rank):
+            self.time_left.learn(key.rung, at - opened.held_since)
+        self.time_left.saves |= report.saved > 0
         self.hope.succeed()
-        return self._close(key, self._goal.loss(result.metrics), result.metrics)
+        loss = self._goal.loss(report.metrics)
+        self.tally.spend(opened.starts.get(number, 0), opened.job.resource)
+        self.tally.trials += opened.is_first
+        self.tally.compare(key.rung, loss)
+        return self._close(key, loss, report.metrics)
 
-    def take_failure(self, failure: Failure) -> list[int]:
-        """Have a job wait again, or close it as the worst; return as `take_result` does."""
-        opened = self.open[JobKey(failure.trial, failure.rung)]
-        if failure.final:
-            self.hope.give_up(failure)
-            return self._close(opened.job.key, WORST, {})
-        opened.charge(failure)
+    def take_failure(self, attempt: AttemptId, rank: int, cause: Cause, *, final: bool) -> Closed:
+        """Have a job wait again, or close it as the worst."""
+        opened = self.open[attempt.job]
+        if final:
+            if attempt.trial != BASELINE:
+                self.hope.give_up(cause)
+            return self._close(attempt.job, WORST, {})
+        opened.charge(attempt.number, rank, cause)
         self._suspects.judge(opened)
         self._put_back(opened)
-        return []
+        return Closed()
 
-    def take_suspension(self, suspension: Suspension) -> None:
+    def take_suspension(self, attempt: AttemptId, saved: int) -> None:
         """Have a job wait again, to go on from its checkpoint."""
-        self.time_left.saves = True
-        self.saved[suspension.trial] = max(suspension.saved, self.saved.get(suspension.trial, 0))
-        self._put_back(self.open[JobKey(suspension.trial, suspension.rung)])
+        if attempt.trial != BASELINE:
+            self.time_left.saves = True
+            self.tally.spend(self.open[attempt.job].starts[attempt.number], saved)
+        self.saved[attempt.trial] = max(saved, self.saved.get(attempt.trial, 0))
+        self._put_back(self.open[attempt.job])
+
+    def observe(self, attempt: AttemptId, points: Sequence[Point]) -> bool:
+        """Show the scheduler what the newest attempt at an open job reports; true to stop it."""
+        opened = self.open.get(attempt.job)
+        if opened is None or opened.newest != attempt or attempt.trial == BASELINE:
+            return False
+        return self.scheduler.observe(opened.job, list(map(self._seen, points)))
+
+    def _seen(self, point: Point) -> Seen:
+        has_loss = self._goal.is_in(point.metrics)
+        loss = self._goal.loss(point.metrics) if has_loss else None
+        return Seen(point.resource, loss, point.metrics)
+
+    def stop(self, key: JobKey) -> Closed:
+        """Close a job without a result."""
+        opened = self._forget(key)
+        self.tally.trials += opened.is_first
+        self.saved.pop(key.trial, None)
+        needless = tuple(self.best.needless([key.trial]))
+        return Closed((key.trial,), needless, opened.slot)
 
     def take_back(self, back: Back) -> None:
         """Count a rank that is heard again as not lost; what it held and still waits is its own."""
@@ -148,25 +234,25 @@ class Jobs:
         opened = None if held is None else self.open.get(held.job)
         if opened is None or held is None:
             return
-        if held.attempt in opened.lost:
-            opened.lost.remove(held.attempt)
+        if held.number in opened.lost:
+            opened.lost.remove(held.number)
             self._suspects.judge(opened)
-        if held.job in self.waiting and held.attempt == opened.attempts:
+        if held.job in self.waiting and held.number == opened.attempts and not opened.others:
             del self.waiting[held.job]
             opened.holder = back.rank
 
-    def is_newest(self, key: JobKey, attempt: int, rank: int) -> bool:
+    def is_newest(self, attempt: AttemptId, rank: int) -> bool:
         """Tell whether a rank holds a job by its newest attempt."""
-        opened = self.open.get(key)
-        return opened is not None and opened.holder == rank and opened.attempts == attempt
+        opened = self.open.get(attempt.job)
+        return opened is not None and opened.is_newest(attempt.number, rank)
 
-    def is_last(self, key: JobKey, kind: FailureKind, error: str, *, used: bool) -> bool:
-        """Tell whether a job is given up with another failure, in a process that was `used`."""
-        return self.open[key].gives_up(kind, error, self.max_failures, used=used)
+    def is_last(self, key: JobKey, cause: Cause) -> bool:
+        """Tell whether a job is given up with another failure."""
+        return self.open[key].gives_up(cause, self.max_failures)
 
     def holders(self) -> list[int]:
         """List the ranks that have the newest attempt at an open job."""
-        return [opened.holder for opened in self.open.values() if opened.holder is not None]
+        return [rank for opened in self.open.values() for rank in opened.slot]
 
     @property
     def held(self) -> int:
@@ -175,19 +261,39 @@ class Jobs:
 
     def waits_at(self, at: float) -> bool:
         """Tell whether a job waits that there is time for; a suspect may wait for another's end."""
-        rungs = self.time_left.rungs_at(at)
+        if not self.waiting:
+            return False
+        rungs = self.rungs_at(at)
         watched = self._suspects.are_in_work(self.open)
         return any(
             key.rung < rungs and not (watched and key in self._suspects) for key in self.waiting
         )
 
-    def _next_waiting(self, rank: int, able: float, rungs: int) -> JobKey | None:
+    def is_out_of_time(self, at: float) -> bool:
+        """Tell whether there is no time left for any job."""
+        return self.rungs_at(at) == 0
+
+    def rungs_at(self, at: float) -> int:
+        """Count the lowest rungs that there is time for."""
+        return self.time_left.rungs_at(at, len(self.scheduler.rungs))
+
+    def next_waiting(self, at: float, but_not: Container[JobKey]) -> JobKey | None:
+        """Tell which job is the next of those that wait, but for some; suspects come last."""
+        rungs = self.rungs_at(at)
+        waiting = [key for key in self.waiting if key.rung < rungs and key not in but_not]
+        sound = next((key for key in waiting if key not in self._suspects), None)
+        if sound is not None or self._suspects.are_in_work(self.open):
+            return sound
+        return next(iter(waiting), None)
+
+    def _next_waiting(
+        self, rank: int, able: float, doubted: AbstractSet[int], rungs: int
+    ) -> JobKey | None:
         suspect = None
         for key in self.waiting:
             if key.rung >= rungs:
                 continue
-            failed_on = self.open[key].failed_on
-            if rank in failed_on and len(failed_on) < able:
+            if not self.open[key].is_for(rank, able, doubted):
                 continue
             if key not in self._suspects:
                 return key
@@ -200,68 +306,28 @@ class Jobs:
         self.interrupted.pop(opened.job.key, None)
         self.waiting[opened.job.key] = None
 
-    def _close(self, key: JobKey, loss: float, metrics: Metrics) -> list[int]:
+    def _close(self, key: JobKey, loss: float, metrics: Metrics) -> Closed:
+        opened = self._forget(key)
+        if key == BASELINE_KEY:
+            self._has_baseline, self._tried_baseline = True, opened.attempts
+            return Closed(slot=opened.slot)
+        over = self.scheduler.tell(opened.job, loss, metrics)
+        for trial in over:
+            self.saved.pop(trial, None)
+        needless = self.best.compare(key, loss, metrics, over)
+        return Closed(tuple(over), tuple(needless), opened.slot)
+
+    def _forget(self, key: JobKey) -> OpenJob:
+        """Have a job be open no more."""
         self.waiting.pop(key, None)
         self.interrupted.pop(key, None)
         self._suspects.drop(key)
-        over = self.scheduler.tell(self.open.pop(key).job, loss, metrics)
-        for trial in over:
-            self.saved.pop(trial, None)
-        if loss < WORST:
-            over += self._compare(key, loss)
-        if self.incumbent is None or self.incumbent.trial not in over:
-            return over
-        self.incumbent.over = True
-        return [trial for trial in over if trial != self.incumbent.trial]
+        return self.open.pop(key)
 
-    def _compare(self, key: JobKey, loss: float) -> list[int]:
-        """Make a result the incumbent if it is better; return the one before, if that is over."""
-        least = self.least[key.rung]
-        self.least[key.rung] = loss if least is None else min(loss, least)
-        before = self.incumbent
-        if before is not None and (-key.rung, loss) >= (-before.rung, before.loss):
-            return []
-        self.incumbent = Incumbent(key.trial, key.rung, loss)
-        return [before.trial] if before is not None and before.over else []
+    # -- a start, and its end ---------------------------------------------------------------------
 
-    # -- a restart --------------------------------------------------------------------------------
-
-    def redo(self, decision: Decision) -> None:
-        """Derive a decision of the journal again; raises ReplayError where it comes out otherwise.
-
-        `Started` knows of no deadline yet, and interrupts the jobs that were held until then; what
-        it says of them comes next, but for starts before it was known how to.
-        """
-        if self.interrupted and not isinstance(decision, Started | Failure | Suspension):
-            self.reopen()
-        match decision:
-            case Started():
-                self._start()
-            case Assigned():
-                self._hand_out_again(decision)
-            case Result():
-                self._find(decision)
-                self.take_result(decision)
-            case Failure():
-                self._fail_again(decision)
-            case Suspension():
-                self._find(decision)
-                self.take_suspension(decision)
-            case Back():
-                self.take_back(decision)
-            case Deadline():
-                self.time_left.deadline = decision
-            case Ended(outcome=outcome):
-                self._end(outcome)
-            case _:
-                pass
-
-    def reopen(self) -> None:
-        """Have the interrupted jobs wait again."""
-        for key in list(self.interrupted):
-            self._put_back(self.open[key])
-
-    def _start(self) -> None:
+    def begin(self) -> None:
+        """Begin a start: no end is known of it yet, and what was held until then is interrupted."""
         self.time_left.deadline = None
         self.hope.begin()
         for key, opened in self.open.items():
@@ -269,48 +335,15 @@ class Jobs:
             if opened.holder is not None:
                 self.interrupted[key] = None
 
-    def _end(self, outcome: Outcome) -> None:
+    def reopen(self) -> None:
+        """Have the interrupted jobs wait again."""
+        for key in list(self.interrupted):
+            self._put_back(self.open[key])
+
+    def end(self, outcome: Outcome) -> None:
         """End what is in work: it is known why."""
         for opened in self.open.values():
             if opened.holder is not None:
                 self._put_back(opened)
         if outcome is Outcome.COMPLETE:
             self.saved.clear()  # what was kept is found; nobody waits for what was not
-
-    def _hand_out_again(self, assigned: Assigned) -> None:
-        """Hand out what waits, or was chosen then."""
-        key = JobKey(assigned.trial, assigned.rung)
-        if key not in self.waiting:
-            job = self._chosen(assigned)
-            self.scheduler.adopt(job)
-            self._open(job)
-        again = self._give(key, assigned.rank, assigned.at)
-        if again != assigned:
-            raise ReplayError(f"{assigned} can't be derived; it comes out as {again}")
-
-    def _chosen(self, assigned: Assigned) -> Job:
-        """Tell which job it was that the scheduler chose."""
-        trial, rung, config = assigned.trial, assigned.rung, assigned.config
-        if config is None:
-            config = self.configs.get(trial)
-        elif trial != self.trials:  # it begins a trial
-            config = None
-        there = rung < len(self.least) and self.scheduler.rungs[rung] == assigned.resource
-        if config is None or not there or JobKey(trial, rung) in self.open:
-            raise ReplayError(f"{assigned} can't be derived")
-        return Job(trial, rung, assigned.resource, config)
-
-    def _fail_again(self, failure: Failure) -> None:
-        key, kind, error = self._find(failure), failure.kind, failure.error
-        if failure.final != self.is_last(key, kind, error, used=failure.used):
-            raise ReplayError(f"{failure} can't be derived; final comes out otherwise")
-        self.take_failure(failure)
-
-    def _find(self, decision: Result | Failure | Suspension) -> JobKey:
-        key = JobKey(decision.trial, decision.rung)
-        if key not in self.open or decision.attempt > self.open[key].attempts:
-            raise ReplayError(f"{decision} is of a job that is not open")
-        attempt = decision.attempt, decision.rank
-        if not isinstance(decision, Result) and not self.is_newest(key, *attempt):
-            raise ReplayError(f"{decision} is not of the newest attempt")
-        return key

@@ -1,6 +1,6 @@
 """The master: a state machine without clock, file or MPI.
 
-    event --handle--> commands     Heard, Tick, Drain, Due  -->  Record, Tell, Discard, Leave
+    event --handle--> reaction     Heard, Tick, Drain, Due  -->  a line, orders, discards
 
 It brings the jobs of the study (what outlives the ranks) together with the roster (the ranks as
 they are now), and is all there is to a run.
@@ -9,7 +9,6 @@ Rules:
 
 - The first result for an open job counts, whichever attempt it is from. A failure counts only from
   the newest attempt: an older one was given up on before.
-- A decision is recorded before the order that it leads to.
 - Lost ranks are never told anything.
 - A drain starts nothing new, and asks for checkpoints. It is over when no rank has a job any more,
   when its grace is, or when it is asked for again.
@@ -20,37 +19,40 @@ Rules:
 - Where the searcher or the scheduler raises, the run drains, and is unfit to go on until that is
   mended. Where there is no hope for the trials that are left, none is begun, and the run has failed
   when none is in work any more.
+- Of a group, the first member to fail, or to be lost, decides what becomes of the attempt; only the
+  first in order has its result. The others are told to end then, and are free when they have.
+- Who works at a job that is closed is told to cancel that. While it is open, any of those who have
+  an attempt at it may be the first.
+- Where it is enough, of resource or of a plateau, nothing is handed out, and the study is complete
+  when nothing is in work. What comes in meanwhile may be better, and no plateau: then it goes on.
 - Silence is judged only at a Tick, when nothing is left to be heard; and nobody's silence counts
   while the master itself was held up.
 """
 
-from hpmpi.master.jobs import Jobs
+from hpmpi.master import remaining
+from hpmpi.master.blame import cause_of
+from hpmpi.master.dispatcher import Dispatcher
+from hpmpi.master.jobs import Closed, Jobs
+from hpmpi.master.quarantine import Quarantine
+from hpmpi.master.reaction import Reaction
 from hpmpi.master.roster import Roster
 from hpmpi.master.rules import Rules
-from hpmpi.master.seeds import seed_of
-from hpmpi.model.events import (
-    Command,
-    Discard,
-    Drain,
-    Due,
-    Event,
-    Heard,
-    Interrupted,
-    Leave,
-    Record,
-    Tell,
-    Tick,
-)
+from hpmpi.master.time_left import AllocationEnd
+from hpmpi.model.events import Drain, Due, Event, Heard, Interrupted, Learnt, Silent, Tick
 from hpmpi.model.messages import (
-    Assign,
+    Agreed,
+    Answer,
     Beat,
+    Cancel,
+    Cancelled,
+    Done,
     Failed,
-    FailureKind,
     Finished,
     Goodbye,
     Outcome,
     Progress,
     Ready,
+    Relay,
     Report,
     Save,
     Suspended,
@@ -58,15 +60,15 @@ from hpmpi.model.messages import (
 )
 from hpmpi.model.records import (
     Back,
-    Curve,
     Deadline,
     Draining,
+    Ended,
     Failure,
-    Joined,
     Late,
-    Lost,
-    Refused,
+    Parted,
+    Raised,
     Result,
+    Stopped,
     Suspension,
 )
 from hpmpi.model.trial import AttemptId, JobKey
@@ -74,12 +76,12 @@ from hpmpi.model.trial import AttemptId, JobKey
 LEAVE_S = 10.0
 """How long before the allocation ends a run leaves at the latest: to write all, and be gone."""
 
+PARTING_S = 5.0
+"""How long the members of a group may take to end when what they had to decide is decided."""
+
 NO_TIME = "the end of the allocation"
 NOTHING_FITS = "nothing else can be done before the end of the allocation"
 """Why a run drains by itself."""
-
-NO_WORD = "the run ended without a word while this was in work"
-"""What is told of a job that may have taken a run along."""
 
 
 class Master:
@@ -91,34 +93,57 @@ class Master:
         self.roster = roster
         self.outcome: Outcome | None = None
         self.drains_until: float | None = None
+        self._why = ""
         self._rules = rules
-        self._seed = seed
         self._asked_to_drain = False
         self._woke_at: float | None = None
-        self._notes: set[str] = set()
+        self._quarantine = Quarantine(roster, rules.quarantine)
+        self._dispatcher = Dispatcher(roster, rules, self._quarantine, seed)
+        self._astray: dict[JobKey, set[int]] = {}
+        """Who came back with an attempt at an open job that is not the newest."""
+        self._reaction = Reaction()
 
-    def handle(self, event: Event, now: float) -> list[Command]:
-        """Take in an event; return what is to be done, in that order.
+    def handle(self, event: Event, now: float, raises: Raised | None = None) -> Reaction:
+        """Take in an event; return what is to be done.
 
-        `now` is in seconds since the study began and never goes back.
+        `now` is in seconds since the study began and never goes back; `raises` is for a replay:
+        which call of the scheduler raised then.
         """
+        reaction = self._reaction = Reaction()
         if self.outcome is not None:
-            return []
+            return reaction
+        self.jobs.scheduler.begin(raises)
         self._notice_hold_up(now)
         if self.jobs.interrupted and not isinstance(event, Interrupted):
             self.jobs.reopen()
+        if isinstance(event, Heard):
+            self._hear(event, now)
+        else:
+            event = self._take_in(event, now)
+        if self.outcome is None:
+            self._go_on(now)
+        suggested = self.jobs.suggestions.take_noted()
+        reaction.settle(event, now, suggested, self.jobs.scheduler.raised)
+        return reaction
+
+    def _take_in(self, event: Event, now: float) -> Event:
+        """Take in what no rank has said; return what it was: at a Tick ranks may be silent."""
         match event:
-            case Heard(rank, report):
-                commands = self._hear(rank, report, now)
-            case Tick():
-                commands = self._judge_silence(now)
+            case Tick() if overdue := self.roster.overdue(now):
+                return self._take_in(Silent(tuple(overdue)), now)
+            case Silent(ranks):
+                self._lose(event, ranks)
             case Drain(why):
-                commands = self._drain(why, now)
+                self._drain(why, now)
             case Due():
-                commands = self._set_deadline(event, now)
-            case Interrupted(saved):
-                commands = self._charge(saved, now)
-        return commands if self.outcome is not None else commands + self._go_on(now)
+                self._set_deadline(event)
+            case Interrupted():
+                self._charge(event)
+            case Learnt(observations):
+                self.jobs.teach(observations)
+            case _:
+                pass
+        return event
 
     def _notice_hold_up(self, now: float) -> None:
         held_up = self._woke_at is None or now - self._woke_at > self.roster.patience_s / 2
@@ -126,164 +151,198 @@ class Master:
             self.roster.excuse(now)
         self._woke_at = now
 
-    def _hear(self, rank: int, report: Report, now: float) -> list[Command]:
-        commands = self._take_back(rank, now) if self.roster.heard(rank, now) else []
+    # -- what ranks say ---------------------------------------------------------------------------
+
+    def _hear(self, event: Heard, now: float) -> None:
+        rank, report = event.rank, event.report
+        if self.roster.heard(rank, now):
+            self._take_back(rank, report)
         match report:
-            case Ready(host, pid, notes):
-                self.roster.ready(rank)
-                unheard = tuple(note for note in notes if note not in self._notes)
-                self._notes.update(unheard)
-                commands.append(Record(Joined(now, rank, host, pid, unheard)))
-            case Unfit(host, error):
-                commands += self._refuse(rank, host, error, now)
+            case Finished() | Failed() | Suspended() | Cancelled() | Done():
+                self._answered(event, rank, report, now)
             case Beat():
-                commands.append(Tell(rank, Beat()))
-            case Progress(trial, rung, attempt, points):
-                commands.append(Record(Curve(now, trial, rung, attempt, points)))
-            case Finished() | Failed() | Suspended():
-                commands += self._answered(rank, report, now)
-            case Goodbye():
+                self._reaction.tell(rank, Beat())
+            case Progress():
+                self._observe(rank, report)
+            case Ready(host=host):
+                self.roster.ready(rank, host)
+                self._quarantine.meet(rank, host)
+            case Unfit():
+                self._refuse(event, rank)
+            case Goodbye() | Relay() | Agreed():
                 pass
-        return commands
 
-    def _take_back(self, rank: int, now: float) -> list[Command]:
-        back = Back(now, rank, self.roster.workers[rank].held)
-        self.jobs.take_back(back)
-        draining = self.drains_until is not None and rank in self.jobs.holders()
-        return [Record(back), *([Tell(rank, Save())] if draining else [])]
-
-    def _refuse(self, rank: int, host: str, error: str, now: float) -> list[Command]:
-        self.roster.unfit(rank)
-        commands: list[Command] = [Record(Refused(now, rank, host, error))]
+    def _take_back(self, rank: int, report: Report) -> None:
         held = self.roster.workers[rank].held
-        if held is not None and self.jobs.is_newest(held.job, held.attempt, rank):
-            commands += self._fail(held.job, rank, FailureKind.CRASH, error, now)
+        back = Back(rank, held)
+        self.jobs.take_back(back)
+        self._reaction.decide(back)
+        if held is None or (isinstance(report, Answer) and report.attempt == held):
+            return
+        if held.job not in self.jobs.open or self.roster.workers[rank].in_group:
+            self._reaction.tell(rank, Cancel(held))
+        elif not self.jobs.is_newest(held, rank):
+            self._astray.setdefault(held.job, set()).add(rank)
+        elif self.drains_until is not None:
+            self._reaction.tell(rank, Save())
+
+    def _refuse(self, event: Heard, rank: int) -> None:
+        self.roster.unfit(rank)
+        self._fail_held(event, rank)
+        self._reaction.unsettled += self._quarantine.lose([rank])
         if self.roster.all_unfit:
-            commands.append(self._leave(Outcome.UNFIT))
+            self._leave(Outcome.UNFIT)
         elif self.roster.deserted:
-            commands.append(self._leave(Outcome.DESERTED))
-        return commands
+            self._leave(Outcome.DESERTED)
 
-    def _answered(
-        self, rank: int, answer: Finished | Failed | Suspended, now: float
-    ) -> list[Command]:
-        held = AttemptId(JobKey(answer.trial, answer.rung), answer.attempt)
-        had_it = self.roster.answered(rank, held)
+    def _answered(self, event: Heard, rank: int, answer: Answer, now: float) -> None:
+        attempt = answer.attempt
+        had_it = self.roster.answered(rank, attempt)
         match answer:
-            case Finished() if held.job in self.jobs.open:
-                return self._finish(rank, answer, now)
-            case Failed(kind=kind, error=error, used=used) if self.jobs.is_newest(*held, rank):
-                return self._fail(held.job, rank, kind, error, now, used=used)
-            case Suspended(saved=saved) if self.jobs.is_newest(*held, rank):
-                suspension = Suspension(now, *held.job, held.attempt, rank, saved)
-                self.jobs.take_suspension(suspension)
-                return [Record(suspension)]
-        return [Record(Late(now, *held.job, held.attempt, rank))] if had_it else []
+            case Finished() if attempt.job in self.jobs.open:
+                closed = self.jobs.take_result(answer, rank, now)
+                self._reaction.decide(Result(attempt, closed.over))
+                self._close(attempt, closed, rank, PARTING_S)
+                slot = closed.slot if rank in closed.slot else (rank,)
+                self._reaction.unsettled += self._quarantine.succeed(slot)
+            case Failed(kind=kind) if self.jobs.is_newest(attempt, rank):
+                self._fail(event, attempt, rank)
+                self._reaction.unsettled += self._quarantine.fail(rank, attempt.job, kind)
+            case Suspended(saved=saved) if self.jobs.is_newest(attempt, rank):
+                slot = self.jobs.open[attempt.job].slot
+                self._suspend(attempt, saved)
+                self._part(attempt, slot, rank, PARTING_S)
+            case _ if had_it:
+                in_group = self.roster.workers[rank].in_group
+                self._reaction.decide(Parted(attempt, rank) if in_group else Late(attempt))
+            case _:
+                pass
 
-    def _finish(self, rank: int, report: Finished, now: float) -> list[Command]:
-        result = Result(
-            at=now,
-            trial=report.trial,
-            rung=report.rung,
-            attempt=report.attempt,
-            resource=self.jobs.open[JobKey(report.trial, report.rung)].job.resource,
-            rank=rank,
-            metrics=report.metrics,
-            saved=report.saved,
-        )
-        return [Record(result), *map(Discard, self.jobs.take_result(result))]
+    def _observe(self, rank: int, progress: Progress) -> None:
+        attempt = progress.attempt
+        if self.jobs.observe(attempt, progress.points) and self.jobs.is_newest(attempt, rank):
+            closed = self.jobs.stop(attempt.job)
+            self._reaction.decide(Stopped(attempt, closed.over))
+            self._close(attempt, closed)
 
-    def _judge_silence(self, now: float) -> list[Command]:
-        commands: list[Command] = []
-        silent = self.roster.silent(now)
-        for rank in silent:
-            commands.append(Record(Lost(now, rank)))
-            held = self.roster.workers[rank].held
-            if held is not None and self.jobs.is_newest(held.job, held.attempt, rank):
-                said = f"rank {rank} was silent for more than {self.roster.patience_s:g} s"
-                commands += self._fail(held.job, rank, FailureKind.LOST, said, now)
-        if silent and self.roster.deserted:
-            commands.append(self._leave(Outcome.DESERTED))
-        return commands
+    # -- what becomes of jobs ---------------------------------------------------------------------
 
-    def _fail(  # noqa: PLR0913 - all that a failure is
+    def _close(
         self,
-        key: JobKey,
-        rank: int,
-        kind: FailureKind,
-        error: str,
-        now: float,
-        *,
-        used: bool = False,
-    ) -> list[Command]:
-        failure = Failure(
-            at=now,
-            trial=key.trial,
-            rung=key.rung,
-            attempt=self.jobs.open[key].attempts,
-            rank=rank,
-            kind=kind,
-            error=error,
-            final=self.jobs.is_last(key, kind, error, used=used),
-            used=used,
-        )
-        return [Record(failure), *map(Discard, self.jobs.take_failure(failure))]
+        attempt: AttemptId,
+        closed: Closed,
+        answered: int | None = None,
+        grace_s: float = 0.0,
+    ) -> None:
+        """Discard what nobody needs, and cancel what others than who has answered do for a job.
 
-    def _charge(self, saved: dict[int, int], now: float) -> list[Command]:
+        The others of its group have `grace_s`.
+        """
+        self._reaction.discards += closed.needless
+        if not self._astray and closed.slot in ((), (answered,)):
+            return
+        key = attempt.job
+        working = self._astray.pop(key, set()).union(closed.slot)
+        for rank in sorted(working - {answered}):
+            held = self.roster.workers[rank].held
+            if held is not None and held.job == key:
+                self._cancel(rank, held, grace_s if held == attempt else 0.0)
+
+    def _cancel(self, rank: int, attempt: AttemptId, grace_s: float = 0.0) -> None:
+        """Have a rank end an attempt that it has still, if it is not lost."""
+        worker = self.roster.workers[rank]
+        if worker.held == attempt and not worker.lost:
+            self._reaction.tell(rank, Cancel(attempt, grace_s))
+
+    def _fail(self, event: Event, attempt: AttemptId, rank: int) -> None:
+        """Charge a job with what has happened, and give it up where that is enough."""
+        why = cause_of(event, rank)
+        final = self.jobs.is_last(attempt.job, why)
+        slot = self.jobs.open[attempt.job].slot
+        closed = self.jobs.take_failure(attempt, rank, why, final=final)
+        self._reaction.decide(Failure(attempt, why.kind, final, closed.over))
+        if final:
+            self._close(attempt, closed, rank)
+        elif len(slot) > 1:
+            self._part(attempt, slot, rank)
+
+    def _part(
+        self, attempt: AttemptId, slot: tuple[int, ...], decider: int, grace_s: float = 0.0
+    ) -> None:
+        """Have the others of a group end that what one of them has decided is over."""
+        for rank in slot:
+            if rank != decider:
+                self._cancel(rank, attempt, grace_s)
+
+    def _fail_held(self, event: Event, rank: int) -> None:
+        """Charge the job that a rank has, if it has the newest attempt."""
+        held = self.roster.workers[rank].held
+        if held is not None and self.jobs.is_newest(held, rank):
+            self._fail(event, held, rank)
+
+    def _suspend(self, attempt: AttemptId, saved: int) -> None:
+        self.jobs.take_suspension(attempt, saved)
+        self._reaction.decide(Suspension(attempt, saved))
+
+    def _lose(self, event: Silent, ranks: tuple[int, ...]) -> None:
+        for rank in ranks:
+            self.roster.lose(rank)
+        for rank in ranks:
+            self._fail_held(event, rank)
+        self._reaction.unsettled += self._quarantine.lose(ranks)
+        if self.roster.deserted:
+            self._leave(Outcome.DESERTED)
+
+    def _charge(self, event: Interrupted) -> None:
         """Decide what comes of the jobs that a start had in work that ended without a word."""
-        commands: list[Command] = []
         for key in list(self.jobs.interrupted):
             opened = self.jobs.open[key]
             assert opened.holder is not None, "what is interrupted was held"
-            reached = saved.get(key.trial, 0)
+            reached = event.saved.get(key.trial, 0)
             if reached > self.jobs.saved.get(key.trial, 0):
-                suspension = Suspension(now, *key, opened.attempts, opened.holder, reached)
-                self.jobs.take_suspension(suspension)
-                commands.append(Record(suspension))
+                self._suspend(opened.newest, reached)
             else:
-                commands += self._fail(key, opened.holder, FailureKind.LOST, NO_WORD, now)
-        return commands
+                self._fail(event, opened.newest, opened.holder)
 
-    def _drain(self, why: str, now: float) -> list[Command]:
+    # -- the end of a start -----------------------------------------------------------------------
+
+    def _drain(self, why: str, now: float) -> None:
         if self._asked_to_drain:
-            return [self._leave(self._drained_to())]
+            self._leave(remaining.outcome_of(self.jobs, self._rules))
+            return
         self._asked_to_drain = True
-        return self._begin_to_drain(why, now) if self.drains_until is None else []
+        if self.drains_until is None:
+            self._begin_to_drain(why, now)
 
-    def _begin_to_drain(self, why: str, now: float) -> list[Command]:
-        self.drains_until = now + self._rules.grace_s
-        return [Record(Draining(now, why)), *(Tell(it, Save()) for it in self.jobs.holders())]
+    def _begin_to_drain(self, why: str, now: float) -> None:
+        self.drains_until, self._why = now + self._rules.grace_s, why
+        self._reaction.decide(Draining(why))
+        for rank in self.jobs.holders():
+            self._reaction.tell(rank, Save())
 
-    def _set_deadline(self, due: Due, now: float) -> list[Command]:
+    def _set_deadline(self, due: Due) -> None:
         known = self.jobs.time_left.deadline
         if known is not None and (known.ends_at, known.epoch_s) == (due.ends_at, due.epoch_s):
-            return []
+            return
         drains_at = due.ends_at - (self._rules.grace_s + LEAVE_S)
-        deadline = Deadline(now, due.ends_at, drains_at, due.epoch_s)
-        self.jobs.time_left.deadline = deadline
-        return [Record(deadline)]
+        self.jobs.time_left.deadline = AllocationEnd(due.ends_at, due.epoch_s, drains_at)
+        self._reaction.decide(Deadline(drains_at))
 
-    def _go_on(self, now: float) -> list[Command]:
-        if self._rules.time_is_up(now) or self._target_is_reached():
-            return [self._leave(Outcome.COMPLETE)]
-        commands: list[Command] = []
+    def _go_on(self, now: float) -> None:
+        if remaining.is_over(self.jobs, self._rules, now):
+            self._leave(Outcome.COMPLETE)
+            return
+        if not self.jobs.held and (why := remaining.enough(self.jobs, self._rules)):
+            self._leave(Outcome.COMPLETE, why)
+            return
         if self.drains_until is None:
             deadline = self.jobs.time_left.deadline
-            no_time = deadline is not None and now >= deadline.drains_at
-            commands = self._begin_to_drain(NO_TIME, now) if no_time else self._work(now)
+            if deadline is not None and now >= deadline.drains_at:
+                self._begin_to_drain(NO_TIME, now)
+            else:
+                self._work(now)
         if self.drains_until is not None and self._drained(self.drains_until, now):
-            commands.append(self._leave(self._drained_to()))
-        return commands
-
-    def _drained_to(self) -> Outcome:
-        """Tell what a drain that is over comes to."""
-        if self.jobs.scheduler.error is not None:
-            return Outcome.UNFIT
-        return Outcome.DRAINED if self._is_unfinished() else Outcome.COMPLETE
-
-    def _is_unfinished(self) -> bool:
-        """Tell whether there may be more to do."""
-        return bool(self.jobs.open) or self._may_start() or self.jobs.scheduler.promotable
+            self._leave(remaining.outcome_of(self.jobs, self._rules))
 
     def _drained(self, drains_until: float, now: float) -> bool:
         deadline = self.jobs.time_left.deadline
@@ -291,68 +350,32 @@ class Master:
             drains_until = min(drains_until, deadline.ends_at - LEAVE_S)
         return now >= drains_until or not self.jobs.held
 
-    def _work(self, now: float) -> list[Command]:
-        if self.jobs.hope.is_lost and self._is_unfinished():
-            return [] if self.jobs.held else [self._leave(Outcome.FAILED)]
-        commands = self._dispatch(now) if self.jobs.scheduler.error is None else []
+    def _work(self, now: float) -> None:
+        if self.jobs.hope.is_lost and remaining.is_any(self.jobs, self._rules):
+            if not self.jobs.held:
+                self._leave(Outcome.FAILED)
+            return
+        if (
+            self.roster.idle
+            and self.jobs.scheduler.error is None
+            and not remaining.enough(self.jobs, self._rules)
+        ):
+            self._dispatcher.dispatch(self.jobs, now, self._reaction)
         if self.jobs.scheduler.error is not None:
-            return commands + self._begin_to_drain(self.jobs.scheduler.why, now)
+            self._begin_to_drain(self.jobs.scheduler.why, now)
+            return
         # Only an idle rank shows that nothing is left: as long as none is, nothing was asked for.
         if not self.roster.idle or self.jobs.held or self.jobs.waits_at(now):
-            return commands
+            return
+        if self._dispatcher.is_short:
+            return
         if self.jobs.scheduler.awaits:
-            return commands
-        if self.jobs.open or self._has_more(now):
-            return commands + self._begin_to_drain(NOTHING_FITS, now)
-        return [*commands, self._leave(Outcome.COMPLETE)]
+            return
+        if self.jobs.open or remaining.would_fit(self.jobs, self._rules, now):
+            self._begin_to_drain(NOTHING_FITS, now)
+        else:
+            self._leave(Outcome.COMPLETE)
 
-    def _has_more(self, now: float) -> bool:
-        """Tell whether the scheduler, that gave nothing, would give a job if there were time."""
-        begins = self.jobs.time_left.rungs_at(now) == 0 and self._may_start()
-        return begins or self.jobs.scheduler.promotable
-
-    def _dispatch(self, now: float) -> list[Command]:
-        commands: list[Command] = []
-        able = self.roster.able
-        passed_over: set[int] = set()
-        while (rank := self.roster.next_idle(passed_over)) is not None and not self._is_busy():
-            assigned = self.jobs.hand_out(rank, now, may_start=self._may_start(), able=able)
-            if assigned is not None:
-                key = JobKey(assigned.trial, assigned.rung)
-                self.roster.give(rank, AttemptId(key, assigned.attempt))
-                commands += [Record(assigned), Tell(rank, self._order(key, now))]
-            elif self.jobs.waits_at(now):
-                passed_over.add(rank)
-            else:
-                break
-        return commands
-
-    def _is_busy(self) -> bool:
-        """Tell whether no more may be in work; what was given up on alone holds nothing up."""
-        return self.jobs.held > 0 and self._rules.is_full(len(self.roster.busy))
-
-    def _target_is_reached(self) -> bool:
-        least = zip(self.jobs.scheduler.rungs, self.jobs.least, strict=True)
-        return self._rules.target_is_reached(least)
-
-    def _may_start(self) -> bool:
-        return self._rules.may_start(self.jobs.trials)
-
-    def _order(self, key: JobKey, now: float) -> Assign:
-        opened = self.jobs.open[key]
-        deadline = self.jobs.time_left.deadline
-        return Assign(
-            trial=key.trial,
-            rung=key.rung,
-            attempt=opened.attempts,
-            resource=opened.job.resource,
-            config=opened.job.config,
-            seed=seed_of(self._seed, key.trial),
-            saved=self.jobs.saved.get(key.trial, 0),
-            deadline_s=None if deadline is None else deadline.ends_at - now,
-            fresh=opened.failures > 0,
-        )
-
-    def _leave(self, outcome: Outcome) -> Leave:
+    def _leave(self, outcome: Outcome, why: str = "") -> None:
         self.outcome = outcome
-        return Leave(outcome)
+        self._reaction.decide(Ended(outcome, self._why or why or outcome.value))

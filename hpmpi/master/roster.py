@@ -5,6 +5,8 @@ r"""The worker ranks as the master knows them.
        +--unfit--> unfit              |
                                     lost --anything heard--> what it was before
 
+Who is idle may be put aside for a while, as quarantine.py has it.
+
 Rules: only what is heard is evidence of life; until its first word a rank has longer. A rank keeps
 the attempt it was given until it answers, lost or not, so that one that comes back is never given a
 job beside one it still has; unless it is lost, it is busy. What is done for each event costs O(1),
@@ -34,12 +36,14 @@ def beat_s(ranks: int, patience_s: float) -> float:
 
 
 class Worker(msgspec.Struct):
-    """One worker rank."""
+    """One worker rank; what it has `held` last was given to a group, or to it alone."""
 
     ready: bool = False
     unfit: bool = False
     lost: bool = False
+    aside: bool = False
     held: AttemptId | None = None
+    in_group: bool = False
 
 
 class Roster:
@@ -51,6 +55,7 @@ class Roster:
         self.start_s = start_s
         self.workers = {rank: Worker() for rank in ranks}
         self.idle: OrderedDict[int, None] = OrderedDict()
+        self.hosts: dict[int, str] = {}
         self.busy: set[int] = set()
         self._unable: set[int] = set()
         self._awaited = dict.fromkeys(ranks)
@@ -70,9 +75,10 @@ class Roster:
         self._sort(rank)
         return True
 
-    def ready(self, rank: int) -> None:
-        """Let the rank be given work."""
+    def ready(self, rank: int, host: str = "") -> None:
+        """Let the rank, which is on a host, be given work."""
         self.workers[rank].ready = True
+        self.hosts[rank] = host
         self._sort(rank)
 
     def unfit(self, rank: int) -> None:
@@ -80,29 +86,39 @@ class Roster:
         self.workers[rank].unfit = True
         self._sort(rank)
 
-    def give(self, rank: int, held: AttemptId) -> None:
+    def give(self, rank: int, held: AttemptId, *, in_group: bool = False) -> None:
         """Note that the rank was given an attempt; it must be idle."""
         assert rank in self.idle, f"rank {rank} was given work and is not idle"
-        self.workers[rank].held = held
-        self._sort(rank)
+        worker = self.workers[rank]
+        worker.held, worker.in_group = held, in_group
+        del self.idle[rank]  # as `_sort` does; each job pays for it
+        self.busy.add(rank)
 
     def answered(self, rank: int, held: AttemptId) -> bool:
         """Note that the rank has answered an attempt; false if it did not have it."""
-        had_it = self.workers[rank].held == held
+        worker = self.workers[rank]
+        had_it = worker.held == held
         if had_it:
-            self.workers[rank].held = None
+            worker.held = None
             self._sort(rank)
         return had_it
 
-    def silent(self, now: float) -> list[int]:
-        """Declare lost whoever has not been heard for too long; return them."""
-        lost = self._overdue(now)
-        for rank in lost:
-            self._awaited.pop(rank, None)
-            self._heard_at.pop(rank, None)
-            self.workers[rank].lost = True
-            self._sort(rank)
-        return lost
+    def lose(self, rank: int) -> None:
+        """Declare lost who has not been heard for too long."""
+        self._awaited.pop(rank, None)
+        self._heard_at.pop(rank, None)
+        self.workers[rank].lost = True
+        self._sort(rank)
+
+    def put_aside(self, rank: int) -> None:
+        """Give a rank no work for a while; quarantine.py says why."""
+        self.workers[rank].aside = True
+        self._sort(rank)
+
+    def take_back(self, rank: int) -> None:
+        """Give it work again, if it was put aside."""
+        self.workers[rank].aside = False
+        self._sort(rank)
 
     def excuse(self, now: float) -> None:
         """Count nobody's silence up to now: the master itself was held up."""
@@ -116,7 +132,7 @@ class Roster:
 
     @property
     def able(self) -> int:
-        """How many ranks can work, or may come to."""
+        """How many ranks can work, or may come to, and are not put aside."""
         return len(self.workers) - len(self._unable)
 
     @property
@@ -129,7 +145,8 @@ class Roster:
         """Whether no rank can load the objective."""
         return all(worker.unfit for worker in self.workers.values())
 
-    def _overdue(self, now: float) -> list[int]:
+    def overdue(self, now: float) -> list[int]:
+        """List who has not been heard for too long."""
         awaited_too_long = now - self._awaited_since > self.start_s
         overdue = list(self._awaited) if awaited_too_long else []
         for rank, heard_at in self._heard_at.items():
@@ -140,7 +157,8 @@ class Roster:
 
     def _sort(self, rank: int) -> None:
         worker = self.workers[rank]
-        if worker.ready and not worker.unfit and not worker.lost and worker.held is None:
+        unable = worker.lost or worker.unfit or worker.aside
+        if worker.ready and not unable and worker.held is None:
             self.idle.setdefault(rank)
         else:
             self.idle.pop(rank, None)
@@ -148,7 +166,7 @@ class Roster:
             self.busy.add(rank)
         else:
             self.busy.discard(rank)
-        if worker.lost or worker.unfit:
+        if unable:
             self._unable.add(rank)
         else:
             self._unable.discard(rank)

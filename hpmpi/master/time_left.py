@@ -8,10 +8,19 @@ Rules:
   all rungs are in. (Else a job that takes longer than an allocation would never be done.)
 """
 
-from hpmpi.model.records import Deadline
+from collections import defaultdict
+from typing import NamedTuple
 
 NEWEST = 32
 """How many durations of a rung count; those before were of other machines, or configurations."""
+
+
+class AllocationEnd(NamedTuple):
+    """When the allocation ends (`epoch_s` in seconds since 1970), and when the drain begins."""
+
+    ends_at: float
+    epoch_s: float
+    drains_at: float
 
 
 class TimeLeft:
@@ -20,11 +29,11 @@ class TimeLeft:
     `saves`: whether a job was ever seen to save a checkpoint; `deadline`: of this start.
     """
 
-    def __init__(self, rungs: int) -> None:
-        """Know nothing yet of this many rungs."""
+    def __init__(self) -> None:
+        """Know nothing yet."""
         self.saves = False
-        self.deadline: Deadline | None = None
-        self._durations: list[list[float]] = [[] for _ in range(rungs)]
+        self.deadline: AllocationEnd | None = None
+        self._durations: defaultdict[int, list[float]] = defaultdict(list)
 
     def learn(self, rung: int, took_s: float) -> None:
         """Take note of how long the attempt took that brought a job's result."""
@@ -32,20 +41,26 @@ class TimeLeft:
         known.append(took_s)
         del known[:-NEWEST]
 
-    def rungs_at(self, at: float) -> int:
-        """Count the lowest rungs whose jobs may be begun at a time.
+    def typical_s(self, rung: int) -> float | None:
+        """Tell how long most jobs of a rung take; None where nothing is known."""
+        known = self._durations.get(rung)
+        return sorted(known)[len(known) // 2] if known else None
 
-        >>> pace = TimeLeft(3)
-        >>> pace.learn(0, 10.0)
-        >>> pace.learn(1, 30.0)
-        >>> pace.deadline = Deadline(0.0, ends_at=120.0, drains_at=100.0, epoch_s=1.7e9)
-        >>> [pace.rungs_at(at) for at in (70.0, 71.0, 90.0, 91.0)]
+    def rungs_at(self, at: float, rungs: int) -> int:
+        """Count the lowest of `rungs` rungs whose jobs may be begun at a time.
+
+        >>> time_left = TimeLeft()
+        >>> time_left.learn(0, 10.0)
+        >>> time_left.learn(1, 30.0)
+        >>> time_left.deadline = AllocationEnd(ends_at=120.0, epoch_s=1.7e9, drains_at=100.0)
+        >>> [time_left.rungs_at(at, 3) for at in (70.0, 71.0, 90.0, 91.0)]
         [3, 1, 1, 0]
         """
         if self.deadline is None or self.saves:
-            return len(self._durations)
+            return rungs
         left_s = self.deadline.drains_at - at
-        for rung, known in enumerate(self._durations):
-            if known and sorted(known)[len(known) // 2] > left_s:
+        for rung in range(rungs):
+            takes_s = self.typical_s(rung)
+            if takes_s is not None and takes_s > left_s:
                 return rung
-        return len(self._durations)
+        return rungs

@@ -1,21 +1,27 @@
-"""Hyperparameters by themselves: numbers, whole numbers and choices.
+"""Hyperparameters by themselves: numbers, whole numbers, choices, and values in an order.
 
-A dimension maps [0, 1) to its values. Where these are finitely many, its `size` says how many, and
-`level` numbers them from 0 on. What stands for one of its values, such as 1 for 1.0, `fit` turns
-into it; numbers and arrays of numpy's are welcome.
+A dimension maps [0, 1) to its values by `at`, and `unit` leads back. Where these are finitely many,
+its `size` says how many; `level` numbers them from 0 on, and `number` leads back; each has a part
+of [0, 1), its cell. What stands for one of its values, such as 1 for 1.0, `fit` turns into it;
+numbers and arrays of numpy's are welcome. What is optional has None among its values.
 """
 
 import math
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
 from hpmpi.errors import SpaceError
+from hpmpi.model.intervals import between, leading_back, middle, part_of, rounded, share
+from hpmpi.model.listed import Listed
 from hpmpi.model.trial import Value
-from hpmpi.model.values import LARGEST, is_number, plain, same, says, says_number, unfit
+from hpmpi.model.values import LARGEST, is_number, plain, says_number
 
 FINEST = 1e-10
 """How close the values of a float may lie, relative to their size: they have 12 digits."""
+
+NONE_SHARE = 0.25
+"""How much of [0, 1) is None in a range that is optional."""
 
 LEAST = 2.0**-1022
 """How small a float may be that has all its digits."""
@@ -60,6 +66,10 @@ class Float(msgspec.Struct, frozen=True, tag="float", forbid_unknown_fields=True
         """Compute a value from its number."""
         return rounded(self.low + number * (self.step or 0.0), self.low, self.high)
 
+    def number(self, value: float) -> int:
+        """Compute the number of a value, where there are finitely many."""
+        return 0 if self.step is None else round((value - self.low) / self.step)
+
     def at(self, unit: float) -> float:
         """Map [0, 1) to the range."""
         if self.step is not None and self.size is not None:
@@ -70,20 +80,30 @@ class Float(msgspec.Struct, frozen=True, tag="float", forbid_unknown_fields=True
             value = between(self.low, self.high, unit)
         return rounded(value, self.low, self.high)
 
-    def fit(self, value: object) -> float | None:
-        """Take what stands for one of the values as that; None for what does not."""
-        if type(value) is float and self.step is None:  # as what is drawn: each trial pays for it
-            return value if self.low <= value <= self.high else None
+    def unit(self, value: float) -> float:
+        """Map a value back; to the middle of its cell, where there are finitely many."""
+        if self.size is not None:
+            return middle(self.size, self.number(value))
+        if self.log:
+            unit = share(math.log(self.low), math.log(self.high), math.log(value))
+        else:
+            unit = share(self.low, self.high, value)
+        return leading_back(self.at, value, unit)
+
+    def fit(self, value: object) -> float:
+        """Take what stands for one of the values as that; raises SpaceError for what does not."""
+        if type(value) is float and self.step is None and self.low <= value <= self.high:
+            return value  # as what is drawn: each trial pays for it
         value = plain(value)
-        if not is_number(value):
-            return None
-        if self.step is None:
-            return float(value) if self.low <= value <= self.high else None
-        if self.size is None or not self.low - self.step <= value <= self.high + self.step:
-            return None
-        steps = (value - self.low) / self.step
-        number = min(max(round(steps), 0), self.size - 1)
-        return self.level(number) if abs(steps - number) <= self._close(self.step) else None
+        if is_number(value):
+            if self.step is None and self.low <= value <= self.high:
+                return float(value)
+            if self.step is not None and self._is_near(value, self.step):
+                steps = (value - self.low) / self.step
+                number = min(max(round(steps), 0), (self.size or 1) - 1)
+                if abs(steps - number) <= self._close(self.step):
+                    return self.level(number)
+        raise misfit(self)
 
     def read(self, text: str) -> Value:
         """Take the value that a text says; the text itself where it says none."""
@@ -92,6 +112,9 @@ class Float(msgspec.Struct, frozen=True, tag="float", forbid_unknown_fields=True
     def describe(self) -> str:
         """Say what is valid."""
         return f"a number from {self.low} to {self.high}{in_steps(self.step)}"
+
+    def _is_near(self, value: float, step: float) -> bool:
+        return self.low - step <= value <= self.high + step
 
     def _close(self, step: float) -> float:
         return CLOSE + ROUNDING * max(-self.low, self.high) / step
@@ -121,6 +144,10 @@ class Int(msgspec.Struct, frozen=True, tag="int", forbid_unknown_fields=True):
         """Compute a value from its number."""
         return self.low + number * (self.step or 1)
 
+    def number(self, value: int) -> int:
+        """Compute the number of a value."""
+        return (value - self.low) // (self.step or 1)
+
     def at(self, unit: float) -> int:
         """Map [0, 1) to the range, each whole number having its own interval."""
         if not self.log:
@@ -128,14 +155,25 @@ class Int(msgspec.Struct, frozen=True, tag="int", forbid_unknown_fields=True):
         value = math.exp(between(math.log(self.low), math.log(self.high + 1), unit))
         return math.floor(rounded(value, self.low, self.high))
 
-    def fit(self, value: object) -> int | None:
-        """Take what stands for one of the values as that; None for what does not."""
-        if type(value) is int and self.step is None:
-            return value if self.low <= value <= self.high else None
+    def unit(self, value: int) -> float:
+        """Map a value back, to the middle of its cell."""
+        if self.log:
+            ends = [math.log(end) for end in (self.low, self.high + 1, value, value + 1)]
+            unit = share(ends[0], ends[1], (ends[2] + ends[3]) / 2)
+        else:
+            unit = middle(self.size, self.number(value))
+        return leading_back(self.at, value, unit)
+
+    def fit(self, value: object) -> int:
+        """Take what stands for one of the values as that; raises SpaceError for what does not."""
+        if type(value) is int and self.step is None and self.low <= value <= self.high:
+            return value
         value = plain(value)
-        if not is_number(value) or not self.low <= value <= self.high or value != int(value):
-            return None
-        return int(value) if (int(value) - self.low) % (self.step or 1) == 0 else None
+        if is_number(value) and self.low <= value <= self.high and value == int(value):
+            whole = int(value)
+            if (whole - self.low) % (self.step or 1) == 0:
+                return whole
+        raise misfit(self)
 
     def read(self, text: str) -> Value:
         """Take the value that a text says; the text itself where it says none."""
@@ -149,57 +187,72 @@ class Int(msgspec.Struct, frozen=True, tag="int", forbid_unknown_fields=True):
         return f"a whole number from {self.low} to {self.high}{in_steps(self.step)}"
 
 
-class Choice(msgspec.Struct, frozen=True, tag="choice", forbid_unknown_fields=True):
-    """One of the values given, which may be lists and tables."""
+class Choice(Listed, frozen=True, tag="choice"):
+    """One of some values, each as far from the others."""
 
-    values: Annotated[list[Value], msgspec.Meta(min_length=1)]
+
+class Ordinal(Listed, frozen=True, tag="ordinal"):
+    """One of some values that are in an order."""
+
+
+class OptionalRange(msgspec.Struct, frozen=True, tag="optional"):
+    """A number or none: None has the first part of [0, 1), `NONE_SHARE`, and is the level 0."""
+
+    range: Float | Int
 
     def check(self) -> None:
-        """Raise SpaceError where a value stands twice, or is one that no file can hold."""
-        for index, value in enumerate(self.values):
-            for problem in unfit(value):
-                raise SpaceError(f"{problem}; give it a name, as text")
-            if any(same(value, other) for other in self.values[:index]):
-                raise SpaceError(f"the value {value!r} stands twice; give each value once")
+        """Raise SpaceError where the range makes no sense."""
+        self.range.check()
 
     @property
-    def size(self) -> int:
-        """How many values there are."""
-        return len(self.values)
+    def size(self) -> int | None:
+        """How many values there are, with None."""
+        return None if self.range.size is None else self.range.size + 1
 
-    def level(self, number: int) -> Value:
+    def level(self, number: int) -> Value | None:
         """Take a value by its number."""
-        return self.values[number]
+        return self.range.level(number - 1) if number else None
 
-    def at(self, unit: float) -> Value:
-        """Map [0, 1) to the values, each having an interval of the same length."""
-        return self.values[part_of(self.size, unit)]
+    def number(self, value: Any) -> int:
+        """Find the number of a value."""
+        return 0 if value is None else self.range.number(value) + 1
+
+    def at(self, unit: float) -> Value | None:
+        """Map [0, 1) to None and the range."""
+        if unit < NONE_SHARE:
+            return None
+        return self.range.at((unit - NONE_SHARE) / (1 - NONE_SHARE))
+
+    def unit(self, value: Any) -> float:
+        """Map a value back, to the middle of its cell, where there are finitely many."""
+        if value is None:
+            return NONE_SHARE / 2
+        unit = NONE_SHARE + (1 - NONE_SHARE) * self.range.unit(value)
+        return leading_back(self._ranged, value, unit)
 
     def fit(self, value: object) -> Value | None:
-        """Take what stands for one of the values as that; None for what does not."""
-        for each in self.values:
-            if each is value:
-                return each
-        value = plain(value)
-        return next((each for each in self.values if same(each, value)), None)
+        """Take what stands for one of the values as that; raises SpaceError for what does not."""
+        return None if value is None else self.range.fit(value)
 
-    def read(self, text: str) -> Value:
-        """Take the value that a text says; the text itself where it says none.
-
-        Raises SpaceError where it may be one or another, such as 1 or "1".
-        """
-        found = [value for value in self.values if says(text, value)]
-        if len(found) > 1:
-            either = " or ".join(repr(value) for value in found)
-            raise SpaceError(f"{text!r} may be {either}; JSON can tell them apart")
-        return found[0] if found else text
+    def read(self, text: str) -> Value | None:
+        """Take the value that a text says; the text itself where it says none."""
+        return self.range.read(text) if text.strip() else None
 
     def describe(self) -> str:
         """Say what is valid."""
-        return f"one of {', '.join(repr(value) for value in self.values)}"
+        return f"{self.range.describe()}, or no value"
+
+    def _ranged(self, unit: float) -> Any:
+        value = self.at(unit)
+        return -math.inf if value is None else value
 
 
-Dimension = Float | Int | Choice
+Dimension = Float | Int | Choice | Ordinal | OptionalRange
+
+
+def misfit(dimension: Dimension) -> SpaceError:
+    """Say what a dimension takes."""
+    return SpaceError(f"it takes {dimension.describe()}")
 
 
 def check_bounds(low: float, high: float, *, log: bool) -> None:
@@ -225,30 +278,6 @@ def check_levels(dimension: Float | Int) -> None:
     low, high, step = dimension.low, dimension.high, dimension.step
     if low < high and dimension.size == 1:
         raise SpaceError(f"step = {step} is more than there is from low = {low} to high = {high}")
-
-
-def rounded(value: float, low: float, high: float) -> float:
-    """Round to 12 digits, within the bounds.
-
-    So it is 0.3, and not 0.30000000000000004 or what another machine's exp makes of it.
-
-    >>> rounded(0.1 + 0.2, 0.0, 1.0), rounded(2 / 3, 0.0, 2 / 3)
-    (0.3, 0.6666666666666666)
-    """
-    value = float(f"{value:.12g}")
-    if value < low:
-        return low
-    return min(value, high)
-
-
-def part_of(size: int, unit: float) -> int:
-    """Find in which of `size` equal parts of [0, 1) a number lies."""
-    return min(int(unit * size), size - 1)
-
-
-def between(low: float, high: float, unit: float) -> float:
-    """Interpolate; exact at both ends, and free of overflow."""
-    return low * (1 - unit) + high * unit
 
 
 def in_steps(step: float | None) -> str:

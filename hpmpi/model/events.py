@@ -1,38 +1,44 @@
-"""What happens to the master, and what it then wants done: events and commands."""
+"""What happens to the master, and what it then wants done."""
 
-import msgspec
+from typing import NamedTuple
 
-from hpmpi.model.messages import Assign, Beat, Outcome, Report, Save
-from hpmpi.model.records import Decision
+from hpmpi.model.messages import Assign, Beat, Cancel, Message, Report, Save
+from hpmpi.model.trial import Config, Metrics
 
 # -- events ---------------------------------------------------------------------------------------
 
 
-class Heard(msgspec.Struct, frozen=True):
+class Heard(Message, frozen=True):
     """A report came in."""
 
     rank: int
     report: Report
 
 
-class Tick(msgspec.Struct, frozen=True):
+class Silent(Message, frozen=True):
+    """Ranks were silent for longer than the patience: they are lost."""
+
+    ranks: tuple[int, ...]
+
+
+class Tick(Message, frozen=True):
     """Time passed and nothing is left to be heard."""
 
 
-class Drain(msgspec.Struct, frozen=True):
+class Drain(Message, frozen=True):
     """Somebody wants this start to end, as by a signal; twice, at once."""
 
     why: str
 
 
-class Due(msgspec.Struct, frozen=True):
-    """The allocation was found to end at `ends_at`, which is `epoch_s` by the world's clock."""
+class Due(Message, frozen=True):
+    """The allocation was found to end at `ends_at`, which is `epoch_s` in seconds since 1970."""
 
     ends_at: float
     epoch_s: float
 
 
-class Interrupted(msgspec.Struct, frozen=True):
+class Interrupted(Message, frozen=True):
     """The start before this one ended without a word, with jobs in work.
 
     `saved` has the resource of the newest checkpoint of each of their trials, where there is one.
@@ -41,35 +47,30 @@ class Interrupted(msgspec.Struct, frozen=True):
     saved: dict[int, int]
 
 
-Event = Heard | Tick | Drain | Due | Interrupted
+class Observation(NamedTuple):
+    """A result of another study, as the searcher of this one learns it."""
+
+    config: Config
+    rung: int
+    resource: int
+    loss: float | None
+    metrics: Metrics
 
 
-# -- commands -------------------------------------------------------------------------------------
+class Learnt(Message, frozen=True):
+    """The results of earlier runs were read: the searcher learns them before it is asked."""
+
+    observations: tuple[Observation, ...]
 
 
-class Tell(msgspec.Struct, frozen=True):
+Event = Heard | Silent | Tick | Drain | Due | Interrupted | Learnt
+
+
+# -- orders ---------------------------------------------------------------------------------------
+
+
+class Tell(NamedTuple):
     """Send an order to a rank."""
 
     rank: int
-    order: Assign | Beat | Save
-
-
-class Record(msgspec.Struct, frozen=True):
-    """Write a decision into the journal, before any later command is performed."""
-
-    decision: Decision
-
-
-class Discard(msgspec.Struct, frozen=True):
-    """Nobody will go on from this trial's checkpoints."""
-
-    trial: int
-
-
-class Leave(msgspec.Struct, frozen=True):
-    """End this start of the study."""
-
-    outcome: Outcome
-
-
-Command = Tell | Record | Discard | Leave
+    order: Assign | Cancel | Beat | Save

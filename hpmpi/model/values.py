@@ -58,6 +58,15 @@ def text_of(value: Value | None) -> str:
     return str(value)
 
 
+def label_of(value: Value | None) -> str:
+    """Write a value as `text_of` does, and that there is none.
+
+    >>> label_of(None), label_of("")
+    ('none', '')
+    """
+    return "none" if value is None else text_of(value)
+
+
 def says_number(text: str) -> float | str:
     """Read a number; a text that says none stays one."""
     try:
@@ -66,10 +75,12 @@ def says_number(text: str) -> float | str:
         return text
 
 
-def says(text: str, value: Value) -> bool:
+def says(text: str, value: Value | None) -> bool:
     """Tell whether a text is how people and programs write a value; spaces around it are none."""
     text = text.strip()
     match value:
+        case None:
+            return not text
         case bool():
             return text.lower() == str(value).lower()
         case str():

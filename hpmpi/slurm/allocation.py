@@ -120,8 +120,27 @@ def requeue(name: str) -> str | None:
 
     What runs in it is then ended by Slurm.
     """
+    return refusal(["scontrol", "requeue", name])
+
+
+def excluded(name: str) -> list[str]:
+    """Tell which nodes an allocation is not to have, as whoever submitted it has said."""
+    lines = answer(["squeue", "--noheader", "--jobs", name, "--format=%x"]) or []
+    return [line.strip() for line in lines[:1] if line.strip()]
+
+
+def exclude(name: str, nodes: Sequence[str]) -> str | None:
+    """Have an allocation that is requeued start on others than some nodes.
+
+    Return what Slurm has against it: it takes that only while the allocation waits.
+    """
+    return refusal(["scontrol", "update", f"JobId={name}", f"ExcNodeList={','.join(nodes)}"])
+
+
+def refusal(command: list[str]) -> str | None:
+    """Have Slurm do something; return what it has against it."""
     try:
-        asked = ask(["scontrol", "requeue", name])
+        asked = ask(command)
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
     return None if asked.returncode == 0 else asked.stderr.strip() or "no reason given"
@@ -154,7 +173,7 @@ def components(allocation: Allocation) -> int:
     return len(known(f"--jobs={allocation.group}") or []) if allocation.group else 1
 
 
-class Deadline:
+class EndTime:
     """Asks again and again when the allocation ends, waiting for no answer."""
 
     def __init__(self) -> None:

@@ -23,6 +23,7 @@ VARIABLES = {"SBATCH_TIMELIMIT": "time", "SBATCH_ARRAY_INX": "array"}
 KEY = re.compile(r"[a-z][a-z0-9-]*")
 ID = re.compile(r"[0-9]+(_[0-9]+)?")
 TIME = re.compile(r"(?=.*[1-9])([0-9]+-[0-9]+(:[0-9]+){0,2}|[0-9]+(:[0-9]+){0,2})")
+TIMES = "minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS, and more than nothing"
 RANGE = re.compile(r"([0-9]{1,7})(?:-([0-9]{1,7})(?::([1-9][0-9]{0,6}))?)?")
 
 ANSWER = re.compile(r"^([0-9]+)(;.*)?$", re.MULTILINE)
@@ -65,6 +66,20 @@ def check(table: dict[str, Any]) -> Needs:
     return needs
 
 
+def seconds_of(time: str) -> float:
+    """Read one of Slurm's forms of a time, in seconds.
+
+    >>> seconds_of("90"), seconds_of("1:30"), seconds_of("2:00:00"), seconds_of("1-2:30")
+    (5400.0, 90.0, 7200.0, 95400.0)
+    """
+    days, _, rest = time.rpartition("-")
+    parts = list(map(int, rest.split(":")))
+    units = (3600.0, 60.0, 1.0)[0 if days or len(parts) > 2 else 1 :]  # noqa: PLR2004 - of minutes
+    return int(days or 0) * 86400.0 + sum(
+        part * unit for part, unit in zip(parts, units, strict=False)
+    )
+
+
 def mistakes(needs: Needs) -> list[str]:
     """Say what Slurm would take for something else."""
     problems = []
@@ -72,8 +87,7 @@ def mistakes(needs: Needs) -> list[str]:
         lines = map(str, value if isinstance(value, list) else [value])
         problems += [f"{name} = {line!r} is no line" for line in lines if not line.isprintable()]
     if not TIME.fullmatch(str(needs.time)):
-        forms = "minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS"
-        problems.append(f"time = {needs.time!r} must be {forms}, and more than nothing")
+        problems.append(f"time = {needs.time!r} must be {TIMES}")
     try:
         numbers(needs.array or "0")
     except ValueError as error:

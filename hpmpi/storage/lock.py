@@ -93,7 +93,7 @@ class Guarded(Enum):
     UNKNOWN = "unknown"
 
 
-class Verdict(Enum):
+class LeaseVerdict(Enum):
     """What is to be done about a folder."""
 
     TAKE = "take"
@@ -101,7 +101,7 @@ class Verdict(Enum):
     REFUSE = "refuse"
 
 
-class Watch:
+class LeaseWatch:
     """Judges, look by look, whether somebody holds a folder."""
 
     def __init__(self, kernel: str, now: float) -> None:
@@ -111,25 +111,25 @@ class Watch:
         self._seen_at = now
         self._seen: Lease | None = None
 
-    def judge(self, guarded: Guarded, lease: Lease | None, now: float) -> Verdict:
+    def judge(self, guarded: Guarded, lease: Lease | None, now: float) -> LeaseVerdict:
         """Say what follows from another look."""
         if lease is None or lease.released:
             if guarded is not Guarded.ANOTHERS:
-                return Verdict.TAKE
+                return LeaseVerdict.TAKE
             # Somebody comes or goes, and will have said so in a moment.
-            return self._until(self._began_at + LEASE_S, now, Verdict.REFUSE)
+            return self._until(self._began_at + LEASE_S, now, LeaseVerdict.REFUSE)
         if lease.kernel == self._kernel and guarded is not Guarded.UNKNOWN:
-            return Verdict.TAKE if guarded is Guarded.MINE else Verdict.REFUSE
+            return LeaseVerdict.TAKE if guarded is Guarded.MINE else LeaseVerdict.REFUSE
         if self._seen is not None and lease != self._seen:
-            return Verdict.REFUSE
+            return LeaseVerdict.REFUSE
         if self._seen is None:
             self._seen, self._seen_at = lease, now
         if guarded is Guarded.ANOTHERS:
-            return self._until(self._seen_at + SERVER_S, now, Verdict.REFUSE)
-        return self._until(self._seen_at + LEASE_S, now, Verdict.TAKE)
+            return self._until(self._seen_at + SERVER_S, now, LeaseVerdict.REFUSE)
+        return self._until(self._seen_at + LEASE_S, now, LeaseVerdict.TAKE)
 
-    def _until(self, end: float, now: float, verdict: Verdict) -> Verdict:
-        return Verdict.WAIT if now < end else verdict
+    def _until(self, end: float, now: float, verdict: LeaseVerdict) -> LeaseVerdict:
+        return LeaseVerdict.WAIT if now < end else verdict
 
 
 class Lock:
@@ -188,7 +188,7 @@ def take(folder: Path) -> Lock:
     """Take a run folder, made if it is not there, which may need patience; raises StoreError."""
     path = folder / NAME
     kernel = this_kernel()
-    watch = Watch(kernel, time.monotonic())
+    watch = LeaseWatch(kernel, time.monotonic())
     while True:
         try:
             make_folder(folder)
@@ -229,19 +229,19 @@ def sign_of_life(folder: Path) -> Sign | None:
     return Sign(lease, max(age_s, 0.0), gone)
 
 
-def look(path: Path, descriptor: int, watch: Watch, kernel: str) -> Lock | None:
+def look(path: Path, descriptor: int, watch: LeaseWatch, kernel: str) -> Lock | None:
     """Look at a lock once, and take it if it may be taken; raises StoreError if it may not."""
     try:
         guarded = guard(descriptor)
         lease, now = read(descriptor), time.monotonic()
         match watch.judge(guarded, lease, now):
-            case Verdict.REFUSE:
+            case LeaseVerdict.REFUSE:
                 who = "somebody" if lease is None else holder(lease)
                 raise StoreError(
                     f"a run is going on in {path.parent}, of {who}: wait for its end, or use "
                     "--out for another folder"
                 )
-            case Verdict.TAKE if is_there(path, descriptor):
+            case LeaseVerdict.TAKE if is_there(path, descriptor):
                 return taken(path, descriptor, kernel, guarded)
     except OSError as error:
         raise trouble(path, error) from error

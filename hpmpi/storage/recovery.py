@@ -1,16 +1,17 @@
 """Where a run folder says that a study is: what a start goes on from."""
 
 import traceback
-from collections.abc import Iterable
+from collections.abc import Sequence
 from itertools import dropwhile
 from pathlib import Path
 
 from hpmpi.errors import HpmpiError, SearcherError, SettingsError
 from hpmpi.master.jobs import Jobs
-from hpmpi.master.rules import Rules
-from hpmpi.master.schedulers import Scheduler
+from hpmpi.master.redo import redo
+from hpmpi.master.rules import Plateau, Rules, Sizes
 from hpmpi.master.searchers import Searcher
-from hpmpi.model.records import Decision, Started
+from hpmpi.master.suggestions import Suggestions
+from hpmpi.model.records import Entry, Line, Started
 from hpmpi.study import methods, settings
 from hpmpi.study.settings import Settings
 
@@ -18,26 +19,41 @@ OURS = Path(__file__).parents[1]
 """Where code is that is not the user's."""
 
 
-def jobs_of(
-    study: Settings, decisions: Iterable[Decision], searcher: Searcher | None = None
-) -> Jobs:
+def jobs_of(study: Settings, lines: Sequence[Line], searcher: Searcher) -> Jobs:
     """Bring the jobs to where a journal ends, each start with the limits that it had.
 
-    The searcher is the study's, if none is given. Raises ReplayError where that can't be,
+    Raises ReplayError where that can't be,
     SettingsError where the run has other rungs, and SearcherError where the study's own code
     raises.
     """
-    scheduler = methods.build_scheduler(study, searcher or methods.build_searcher(study))
-    jobs = Jobs(scheduler, study.goal, study.limits.max_failures)
-    for decision in decisions:
-        if isinstance(decision, Started):
-            check_rungs(scheduler, decision)
-            jobs.max_failures = settings.parse(decision.settings).limits.max_failures
-        jobs.redo(decision)
+    jobs = new_jobs(study, searcher)
+    jobs.suggestions.expect(
+        it for line in lines if isinstance(line, Entry) for it in line.suggested
+    )
+    for line in lines:
+        if isinstance(line, Started):
+            check_rungs(jobs.scheduler.rungs, line)
+            begin(jobs, settings.parse(line.settings), line)
+        else:
+            redo(jobs, line)
     if jobs.scheduler.error is not None:
         raise trouble(jobs.scheduler.error)
-    jobs.max_failures = study.limits.max_failures
     return jobs
+
+
+def new_jobs(study: Settings, searcher: Searcher) -> Jobs:
+    """Begin with a study."""
+    suggestions = Suggestions(searcher)
+    scheduler = methods.build_scheduler(study, suggestions)
+    return Jobs(scheduler, suggestions, study.goal, study.limits.max_failures)
+
+
+def begin(jobs: Jobs, study: Settings, started: Started) -> None:
+    """Begin a start, with the limits and the baseline that the study has for it."""
+    jobs.max_failures = study.limits.max_failures
+    wanted = None if study.baseline is None else jobs.scheduler.highest
+    jobs.want_baseline(wanted, study.baseline or "")
+    redo(jobs, started)
 
 
 def trouble(error: BaseException) -> HpmpiError:
@@ -55,9 +71,8 @@ def trouble(error: BaseException) -> HpmpiError:
     return SearcherError("".join(lines))
 
 
-def check_rungs(scheduler: Scheduler, started: Started) -> None:
+def check_rungs(rungs: tuple[int, ...], started: Started) -> None:
     """Raise SettingsError where a run has other rungs: its results would be taken for others'."""
-    rungs = tuple(scheduler.rungs)
     if started.rungs and started.rungs != rungs:
         before, now = (", ".join(map(str, each)) for each in (started.rungs, rungs))
         said = (
@@ -69,7 +84,7 @@ def check_rungs(scheduler: Scheduler, started: Started) -> None:
 
 def rules_of(study: Settings) -> Rules:
     """Take from a study what the master must know."""
-    target = study.stop.target
+    target, plateau = study.stop.target, study.stop.plateau
     return Rules(
         max_trials=study.stop.max_trials,
         time_s=study.stop.time_s,
@@ -77,4 +92,14 @@ def rules_of(study: Settings) -> Rules:
         grace_s=study.limits.grace_s,
         max_concurrent=study.run.max_concurrent,
         target_resource=study.stop.target_resource,
+        max_resource_total=study.stop.max_resource_total,
+        plateau=None if plateau is None else Plateau(plateau.trials, plateau.epsilon),
+        quarantine=study.limits.quarantine,
+        sizes=sizes_of(study),
     )
+
+
+def sizes_of(study: Settings) -> Sizes:
+    """Take from a study how many ranks its jobs take."""
+    eta = study.scheduler["eta"] if study.run.grow == "eta" else 1
+    return Sizes(study.run.first_sizes, eta)

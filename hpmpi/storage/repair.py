@@ -2,22 +2,35 @@
 
 Only who asks for it has that: a start and all that shows a run say which line is damaged, and stop.
 The damaged journal stays beside the other, as `journal.jsonl.damaged`.
+
+Rule: the copy comes first, then what the checksums say of the journal's other lines: which of them
+is next, wherever it stands. Up to the last one that has its place nothing is missing, whatever else
+stands there; a line after it that has none would be lost, and so nothing is mended.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from hpmpi.errors import ReplayError, SettingsError, StoreError
-from hpmpi.history.audit import audit
-from hpmpi.model.records import Started
+from hpmpi.errors import ReplayError, StoreError
+from hpmpi.history.history import History
 from hpmpi.storage import files, lock, results_file
-from hpmpi.storage.journal import decoded, is_whole, read_rows
+from hpmpi.storage.journal import (
+    CHECKSUM_BYTES,
+    DECODE,
+    STARTED,
+    UNREADABLE,
+    crc_of,
+    is_whole,
+    read_rows,
+    text_of,
+)
 from hpmpi.storage.run_folder import JOURNAL, PREVIOUS, RESULTS, holds_run
-from hpmpi.study.settings import parse
 
 DAMAGED = f"{JOURNAL}.damaged"
+
+FOREIGN = "is of another run"
 
 
 class Repaired(NamedTuple):
@@ -39,7 +52,7 @@ def repair(folder: Path) -> Repaired:
     try:
         path = folder / JOURNAL
         rows = read_rows(path)
-        mended = mend(rows, copy_of(folder, rows))
+        mended = mend(rows, copy_of(folder, rows), path)
         check(mended, path)
         taken = len(Counter(mended) - Counter(rows))
         if mended == rows:
@@ -47,8 +60,15 @@ def repair(folder: Path) -> Repaired:
         kept = free(folder / DAMAGED) if path.exists() else None
         if kept is not None:
             files.link_or_copy(path, kept)
-        files.replace(path, b"".join(line + b"\n" for line in mended))
+        try:
+            files.replace(path, text_of(mended))
+        except OSError:
+            if kept is not None:
+                kept.unlink(missing_ok=True)
+            raise
         return Repaired(len(mended), taken, kept)
+    except OSError as error:
+        raise files.trouble(folder, error) from error
     finally:
         held.release()
 
@@ -60,64 +80,97 @@ def copy_of(folder: Path, rows: Sequence[bytes]) -> list[bytes]:
         if not file.exists():
             continue
         try:
-            lines = results_file.read_lines(file)
+            copy = results_file.read_lines(file)
         except StoreError as error:
             problems.append(str(error))
             continue
-        if not rows or same_run(rows, lines):
-            return lines
-        problems.append(f"{file} is of another run")
-    if rows and all(map(is_whole, rows)):
+        if chain(copy) != copy:
+            problems.append(f"{file} has a copy that is damaged")
+        elif not rows or same_run(rows, copy):
+            return copy
+        else:
+            problems.append(f"{file} {FOREIGN}")
+    if rows and chain(rows) == rows and not any(map(is_foreign, problems)):
         return []  # there is nothing to take
     told = "".join(f"\n{problem}" for problem in problems)
     raise StoreError(f"there is nothing in {folder} to repair its journal from{told}")
 
 
-def same_run(rows: Sequence[bytes], lines: Sequence[bytes]) -> bool:
-    """Tell whether a journal and the lines of a results file are of one run.
+def is_foreign(problem: str) -> bool:
+    """Tell whether what is wrong with a results file is that it is another run's."""
+    return problem.endswith(FOREIGN)
 
-    The first line has the id of the first start; where it is damaged, another line has to be there
-    that both have: each has the time of what it tells.
+
+def same_run(rows: Sequence[bytes], copy: Sequence[bytes]) -> bool:
+    """Tell whether a journal and a copy are of one run: no two runs have a line in common.
+
+    Not where a journal begins as that of another run does, and has a line of ours among its own.
     """
-    if is_whole(rows[0]):
-        return rows[:1] == lines[:1]
-    return not set(rows).isdisjoint(lines)
+    telling = copy[:1] if is_whole(rows[0], 0) else copy
+    return not set(rows).isdisjoint(telling)
 
 
-def mend(rows: Sequence[bytes], lines: Sequence[bytes]) -> list[bytes]:
-    """Begin with the lines of a results file, and go on with what the journal has after them.
+def mend(rows: Sequence[bytes], copy: list[bytes], path: Path) -> list[bytes]:
+    """Begin with a copy, and go on with the rows that follow it; raises StoreError for a loss."""
+    known = set(copy)
+    rest = chain([row for row in rows if row not in known], crc_of(copy[-1]) if copy else 0)
+    mended = [*copy, *rest]
+    lost = first_lost(rows, mended)
+    if lost is not None:
+        raise StoreError(
+            f"line {lost} of {path} would be damaged still: {RESULTS} does not have it. Nothing "
+            f"was changed; to go on from the lines before, keep only those: "
+            f"head -n {lost - 1} {path} > kept && mv kept {path}"
+        )
+    return mended
 
-    Lines may be missing in the journal, or be more by damage: what comes after begins where the
-    last one that both have stands.
+
+def chain(rows: Iterable[bytes], crc: int = 0) -> list[bytes]:
+    """Find the rows that follow a checksum, each the one before it, in whatever order they are."""
+    chained: list[bytes] = []
+    rows, before = list(rows), -1
+    while before < len(chained):
+        before, others = len(chained), []
+        for row in rows:
+            if is_whole(row, crc):
+                chained.append(row)
+                crc = crc_of(row)
+            else:
+                others.append(row)
+        rows = others
+    return chained
+
+
+def first_lost(rows: Sequence[bytes], mended: Sequence[bytes]) -> int | None:
+    """Find the number of the first row that would be lost, if there is one.
+
+    What stands after the last row that has its place, and has none, may be what damage has made of
+    the copy's last lines, if the journal lacks these; but there can't be more of it than of them.
     """
-    places = {row: place for place, row in enumerate(rows)}
-    common = next((at for at in reversed(range(len(lines))) if lines[at] in places), None)
-    if common is None:
-        return list(lines or rows)
-    known = set(lines)
-    rest = [row for row in rows[places[lines[common]] + 1 :] if row not in known]
-    while rest and common < len(lines) - 1 and not is_whole(rest[0]):
-        del rest[0]  # what the results file has whole
-    return [*lines, *rest]
+    places = {row: place for place, row in reversed(list(enumerate(rows)))}
+    last = next((at for at in reversed(range(len(mended))) if mended[at] in places), None)
+    if last is None:
+        return None
+    known, lacking = set(mended), len(mended) - 1 - last
+    after = range(places[mended[last]] + 1, len(rows))
+    odd = [place for place in after if rows[place] not in known]
+    if lacking:
+        odd = [place for place in odd if is_formed(rows[place])]
+    return odd[lacking] + 1 if len(odd) > lacking else None
+
+
+def is_formed(row: bytes) -> bool:
+    """Tell whether a row begins and ends as lines do, whatever is between."""
+    return row.startswith(b'{"type":"') and row[-CHECKSUM_BYTES:].startswith(b',"crc":"')
 
 
 def check(rows: Sequence[bytes], path: Path) -> None:
-    """Raise StoreError where what was mended is damaged still, or no journal that can be."""
-    number = next((at for at, row in enumerate(rows, start=1) if not is_whole(row)), None)
-    if number is not None:
-        raise StoreError(
-            f"line {number} of {path} would be damaged still: {RESULTS} does not have it. Nothing "
-            f"was changed; to go on from the lines before, keep only those: head -n {number - 1}"
-        )
-    decisions = decoded(rows, path)
-    started = decisions[0] if decisions else None
-    if not isinstance(started, Started):
+    """Raise StoreError where what was mended is no journal that can be."""
+    if not rows or not rows[0].startswith(STARTED):
         raise StoreError(f"{path} would lack the start of the study; nothing was changed")
     try:
-        audit(decisions, parse(started.settings).goal.metric)
-    except SettingsError:
-        return  # who reads the run says so
-    except ReplayError as error:
+        History(map(DECODE, rows))
+    except (ReplayError, *UNREADABLE) as error:
         raise StoreError(f"{path} can't be mended: {error}; nothing was changed") from error
 
 

@@ -18,22 +18,21 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from hpmpi import __version__
 from hpmpi.errors import StoreError
 from hpmpi.history.tables import KINDS, Cell, Columns, without_nul
 from hpmpi.model.values import text_of
 from hpmpi.storage import files
-
-FORMAT = 2
-"""The format of all files in a run folder. 1 had no checksums, and its journal did not say it."""
+from hpmpi.storage.journal import crc_of
+from hpmpi.storage.run_format import FORMAT, foreign
 
 HEAD_BYTES = 512
 """Where the HDF5 data begin; HDF5 looks for them at 0, 512, 1024, ..."""
 
 HEAD = re.compile(rb"hpmpi results, format (\d{1,9}), by hpmpi ([\w.+-]+), ")
-COUNT = re.compile(rb", of (\d{1,12}) lines, blake2b ")
+COPIED = re.compile(rb", of (\d{1,12}) lines up to ([0-9a-f]{8}), blake2b ")
 HDF5_BEGINS = b"\x89HDF\r\n\x1a\n"
 
 MOST_COLUMNS = 256
@@ -51,6 +50,17 @@ LONGEST = 2**63
 
 HASHED_BYTES = 1 << 20
 """How much of a file is in memory while its digest is made."""
+
+
+class Copied(NamedTuple):
+    """How many lines the journal had that a file was made of, and the checksum of the last."""
+
+    lines: int
+    crc: int
+
+    def __str__(self) -> str:
+        """Say it in the head of the file."""
+        return f", of {self.lines} lines up to {self.crc:08x}"
 
 
 def write(
@@ -73,7 +83,7 @@ def write(
                 dataset = group.create_dataset(part, data=array[array.dtype.names[0]])
                 dataset.attrs["name"] = without_nul(column)
         file.create_dataset("decisions", data=as_texts(lines), dtype=text)
-    seal(path, len(lines))
+    seal(path, Copied(len(lines), crc_of(lines[-1])) if lines else None)
     files.sync(path)
 
 
@@ -84,18 +94,18 @@ def as_texts(lines: Sequence[bytes]) -> Any:
     return np.array(lines, dtype=object)
 
 
-def seal(path: Path, lines: int | None = None) -> None:
-    """Write the line before the HDF5 data, of a journal of so many lines."""
+def seal(path: Path, copied: Copied | None = None) -> None:
+    """Write the line before the HDF5 data."""
     with path.open("r+b") as file:
         file.seek(HEAD_BYTES)
-        head = head_of(file, __version__, lines)
+        head = head_of(file, __version__, copied)
         file.seek(0)
         file.write(head)
 
 
-def head_of(body: BinaryIO, writer: str, lines: int | None) -> bytes:
+def head_of(body: BinaryIO, writer: str, copied: Copied | None) -> bytes:
     """Write what stands before the HDF5 data, which are read from where the file stands."""
-    of = "" if lines is None else f", of {lines} lines"  # as in files of earlier versions
+    of = "" if copied is None else str(copied)
     line = f"hpmpi results, format {FORMAT}, by hpmpi {writer}{of}, blake2b ".encode()
     digest = hashlib.blake2b(line, digest_size=32)
     while part := body.read(HASHED_BYTES):
@@ -106,7 +116,10 @@ def head_of(body: BinaryIO, writer: str, lines: int | None) -> bytes:
 def read_lines(path: Path) -> list[bytes]:
     """Read the copy of the journal; raises StoreError for a damaged file and another format."""
     with opened(path) as file:
-        return list(file["decisions"][()])
+        lines = list(file["decisions"][()])
+        if not all(isinstance(line, bytes) for line in lines):
+            raise TypeError("its copy of the journal has no lines of text")
+        return lines
 
 
 @contextlib.contextmanager
@@ -134,14 +147,19 @@ def is_whole(path: Path) -> bool:
     return True
 
 
-def lines_told(path: Path) -> int:
-    """Tell how many lines the journal had that a file was made of, as its head says; 0 without."""
+def copied_in(path: Path) -> Copied | None:
+    """Tell of which journal a file was made, as its head says, if it does."""
     try:
         with files.opened(path) as file:
-            found = COUNT.search(file.read(HEAD_BYTES))
+            return copied_by(file.read(HEAD_BYTES))
     except OSError:
-        return 0
-    return 0 if found is None else int(found[1])
+        return None
+
+
+def copied_by(head: bytes) -> Copied | None:
+    """Read from a head of which journal its file was made."""
+    told = COPIED.search(head)
+    return None if told is None else Copied(int(told[1]), int(told[2], 16))
 
 
 def check(path: Path) -> None:
@@ -150,8 +168,7 @@ def check(path: Path) -> None:
         with files.opened(path) as file:
             head = file.read(HEAD_BYTES)
             writer = written_by(head, path)
-            told = COUNT.search(head)
-            whole = head == head_of(file, writer, None if told is None else int(told[1]))
+            whole = head == head_of(file, writer, copied_by(head))
     except OSError as error:
         raise StoreError(f"{path} can't be read: {error.strerror}") from error
     if not whole:
@@ -169,15 +186,6 @@ def written_by(head: bytes, path: Path) -> str:
     if version != FORMAT:
         raise foreign(path, version, f"hpmpi {writer}")
     return writer
-
-
-def foreign(path: Path, version: int, writer: str) -> StoreError:
-    """Say that a file is of another format."""
-    return StoreError(
-        f"{path} has format {version}, written by {writer}, and this hpmpi {__version__} reads "
-        f"format {FORMAT}: go on with the version that wrote it, or use --fresh to move the run "
-        "aside"
-    )
 
 
 def is_describable(columns: Columns) -> bool:

@@ -1,6 +1,7 @@
 """The run folder: the journal, the results file, and the status.
 
-    DIR/journal.jsonl      every decision, a line each, written before the order it leads to leaves
+    DIR/journal.jsonl      an event and what was decided on it, a line each, written before the
+                           orders that follow leave
     DIR/run.h5             all that is known, as tables that any HDF5 program reads
     DIR/run.h5.previous    the one before it
     DIR/status             "<id of the newest start> <state>", for the guards and for people
@@ -9,27 +10,28 @@
     DIR/launch             what `hpmpi launch` says, while it lives (heartbeat_file.py)
 
 Rules: the journal is only appended to, so a kill at any instant loses no line; a torn last line is
-dropped. Each line ends with a checksum of itself. It is all that a start goes on from, and all that
-is shown: `run.h5` is output, written beside, synced and renamed, so that it is whole at any time.
-What is damaged is said, never guessed, and reading changes nothing; `hpmpi repair` takes it from
-the copy in `run.h5`. No link in the folder is followed out of it. No pickle.
+dropped. Each line ends with a checksum of itself and of all before it. It is all that a start goes
+on from, and all that is shown: `run.h5` is output, written beside, synced and renamed, so that it
+is whole at any time. What is damaged is said, never guessed, and reading changes nothing; `hpmpi
+repair` takes it from the copy in `run.h5`. No link in the folder is followed out of it. No pickle.
 """
 
 import contextlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from hpmpi.errors import DiskError, StoreError
 from hpmpi.history.tables import Columns
-from hpmpi.model.records import Decision
+from hpmpi.model.records import Line
 from hpmpi.storage import files, results_file
-from hpmpi.storage.journal import REPAIR, decoded, line_of, open_journal, read_rows
+from hpmpi.storage.journal import REPAIR, JournalReader, crc_of
+from hpmpi.storage.journal_writer import JournalWriter
 from hpmpi.storage.lock import Lock
+from hpmpi.storage.results_file import Copied
 
-FORMAT = results_file.FORMAT
 JOURNAL = "journal.jsonl"
 RESULTS = "run.h5"
 PREVIOUS = "run.h5.previous"
@@ -56,13 +58,17 @@ Seen = tuple[int, int, int] | None
 
 
 class Saved(NamedTuple):
-    """What a journal holds, and how many bytes it has of just that."""
+    """What a journal holds, how many bytes it has of just that, and the checksum of the last line.
 
-    decisions: list[Decision]
+    The lines are for who goes on from them.
+    """
+
+    lines: list[Line]
     length: int
+    crc: int
 
 
-NOTHING = Saved([], 0)
+NOTHING = Saved([], 0, 0)
 
 
 class Store:
@@ -71,34 +77,26 @@ class Store:
     def __init__(self, folder: Path, saved: Saved = NOTHING, lock: Lock | None = None) -> None:
         """Go on after what `read` has read from the same folder, which nobody has written since."""
         self.folder = folder
-        self.decisions = list(saved.decisions)
         self.lock = lock
         files.make_folder(folder)
         files.sweep(folder, (JOURNAL, RESULTS, PREVIOUS, STATUS))
-        self._length = saved.length
-        if not self.decisions:
+        if not saved.length:
             for name in (RESULTS, PREVIOUS):
                 (folder / name).unlink(missing_ok=True)
-            self._length = self._rewrite()
-        self._journal = open_journal(folder / JOURNAL, self._length)
-        self._doubtful = False
+        self._journal = JournalWriter(folder / JOURNAL, saved.length, saved.crc)
         self._synced_at = time.monotonic()
 
-    def append(self, *decisions: Decision) -> None:
-        """Write decisions; once this returns, the end of this process does not lose them.
+    def append(self, *lines: Line) -> None:
+        """Write lines; once this returns, the end of this process does not lose them.
 
         Raises DiskError where the disk does not take them: then none is in the journal, and all may
         be appended again later; StoreError where the folder is another run's by now.
         """
-        text = b"".join(map(line_of, decisions))
+        self._keep_lock()
         try:
-            self._prepare()
-            files.write(self._journal, text)
+            self._journal.append(lines)
         except OSError as error:
-            self._cut()
             raise self._trouble(error) from error
-        self._length += len(text)
-        self.decisions += decisions
 
     def sync(self) -> None:
         """Have the disk hold what was appended, and the lock kept, about once a second.
@@ -108,18 +106,26 @@ class Store:
         if time.monotonic() - self._synced_at < SYNC_EVERY_S:
             return
         self._synced_at = time.monotonic()
+        self._keep_lock()
         try:
-            self._prepare()
-            os.fsync(self._journal)
+            self._journal.sync()
         except OSError as error:
-            # What the disk did not take it may have forgotten, and the next call would not say so.
-            self._doubtful = True
             raise self._trouble(error) from error
+
+    @property
+    def begun(self) -> bool:
+        """Whether the journal has any line."""
+        return self.length > 0
+
+    @property
+    def crc(self) -> int:
+        """The checksum of the last line, 0 without one."""
+        return self._journal.crc
 
     @property
     def length(self) -> int:
         """How long the journal is, in bytes."""
-        return self._length
+        return self._journal.length
 
     @property
     def partial(self) -> Path:
@@ -133,7 +139,7 @@ class Store:
         """
         self._keep_lock()
         try:
-            os.fsync(self._journal)
+            self._journal.sync()
             self._replace(self.partial)
         except OSError as error:
             self.partial.unlink(missing_ok=True)
@@ -151,39 +157,16 @@ class Store:
     def close(self) -> None:
         """Have the disk hold everything, and let the next run have the folder."""
         try:
-            os.fsync(self._journal)
+            self._journal.close()
         except OSError as error:
             raise self._trouble(error) from error
         finally:
-            os.close(self._journal)
             if self.lock is not None:
                 self.lock.release()
 
     def _keep_lock(self) -> None:
         if self.lock is not None:
             self.lock.beat(time.monotonic())
-
-    def _prepare(self) -> None:
-        """See to it that the folder is ours, and the journal as long as it should be."""
-        self._keep_lock()
-        if self._doubtful:
-            before, self._length = self._journal, self._rewrite()
-            self._journal = open_journal(self.folder / JOURNAL, self._length)
-            self._doubtful = False
-            os.close(before)
-
-    def _rewrite(self) -> int:
-        """Write the journal anew; return its length."""
-        text = b"".join(map(line_of, self.decisions))
-        files.replace(self.folder / JOURNAL, text)
-        return len(text)
-
-    def _cut(self) -> None:
-        """Take back what the disk took of the lines."""
-        try:
-            os.ftruncate(self._journal, self._length)
-        except OSError:
-            self._doubtful = True
 
     def _trouble(self, error: OSError) -> DiskError:
         return DiskError(f"{self.folder / JOURNAL} can't be written: {error.strerror}")
@@ -241,29 +224,48 @@ def look(folder: Path) -> Seen:
     return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
-class Status(NamedTuple):
+class RunStatus(NamedTuple):
     """The id of the newest start, and what it has come to; empty where nothing says so."""
 
     start: str
     state: str
 
 
-def read_status(folder: Path) -> Status:
+def read_status(folder: Path) -> RunStatus:
     """Read what has become of the newest start."""
     try:
         words = files.read(folder / STATUS).decode(errors="replace").split()
     except OSError:
         words = []
-    return Status(*words[:2]) if len(words) > 1 else Status("", "")
+    return RunStatus(*words[:2]) if len(words) > 1 else RunStatus("", "")
 
 
 def read(folder: Path) -> Saved:
     """Read what the journal of a run folder holds, and change nothing; raises StoreError.
 
-    A folder that holds nothing of ours, or is not there, has no decisions.
+    A folder that holds nothing of ours, or is not there, has no lines.
     """
     files.refuse_strangers(folder, FILES, FOLDERS)
-    rows = read_rows(folder / JOURNAL)
-    if not rows and any((folder / name).exists() for name in (RESULTS, PREVIOUS)):
+    copied = results_file.copied_in(folder / RESULTS)  # first: the journal may grow meanwhile
+    reader = JournalReader(folder / JOURNAL)
+    part = reader.read()
+    if copied is not None and part.rows:
+        refuse_another(folder, copied, part.rows)
+    if not part.rows and any((folder / name).exists() for name in (RESULTS, PREVIOUS)):
         raise StoreError(f"there is no journal in {folder}, but results are; {REPAIR}")
-    return Saved(decoded(rows, folder / JOURNAL), sum(map(len, rows)) + len(rows))
+    return Saved(part.lines, reader.length, reader.crc)
+
+
+def refuse_another(folder: Path, copied: Copied, rows: Sequence[bytes]) -> None:
+    """Raise StoreError for a journal that lacks what the results file was made of."""
+    if len(rows) >= copied.lines and crc_of(rows[copied.lines - 1]) == copied.crc:
+        return
+    if not results_file.is_whole(folder / RESULTS):
+        return  # who can say of what it was made?
+    if len(rows) < copied.lines:
+        here = f"{folder / JOURNAL} has {len(rows)} lines"
+        raise StoreError(f"{here}, and {RESULTS} was made of {copied.lines}: {REPAIR}")
+    raise StoreError(
+        f"{folder / JOURNAL} is of another run than {RESULTS} beside it; nothing was changed. Put "
+        f"the right one there, or remove {RESULTS}, or use --fresh to move both aside"
+    )

@@ -65,7 +65,7 @@ def from_csv(text: str, space: Space) -> Iterator[Row]:
         if not names:
             return
         check_header([name for name in names if name], space)
-        takes = [cache(space.dimensions[name].read) if name else str for name in names]
+        takes = [cache(reading(name, space)) if name else str for name in names]
         line = reader.line_num + 1
         for cells in reader:
             if cells:
@@ -75,19 +75,31 @@ def from_csv(text: str, space: Space) -> Iterator[Row]:
         raise BrokenError(f"is not CSV: {error} (line {reader.line_num})") from error
 
 
+def reading(name: str, space: Space) -> Callable[[str], Value | None]:
+    """Find how the cells of a column are read: where there is nothing, it may be inactive."""
+    read = space.dimensions[name].read
+    if name not in space.conditions:
+        return read
+    return lambda text: read(text) if text.strip() else None
+
+
 def separator(text: str, space: Space) -> str:
     """Find what stands between the names in the first line; a comma, unless it shows."""
     first = text.lstrip().partition("\n")[0].strip()
     for mark in SEPARATORS:
-        if {name.strip(' "') for name in first.split(mark)} - {""} == {*space.dimensions}:
+        names = {name.strip(' "') for name in first.split(mark)} - {""}
+        if names <= space.dimensions.keys() and names >= {*needed(space)} and names:
             return mark
     return ","
 
 
 def check_header(names: list[str], space: Space) -> None:
-    """Raise BrokenError unless each hyperparameter has a column, and nothing else has."""
+    """Raise BrokenError unless each hyperparameter has a column, and nothing else has.
+
+    What may be inactive, or without a value, needs none.
+    """
     said = {
-        "lacks the columns": [name for name in space.dimensions if name not in names],
+        "lacks the columns": [name for name in needed(space) if name not in names],
         "has columns that are not in [space]": [it for it in names if it not in space.dimensions],
         "has columns twice": [name for name in space.dimensions if names.count(name) > 1],
     }
@@ -96,8 +108,13 @@ def check_header(names: list[str], space: Space) -> None:
         raise BrokenError(f"{'; '.join(wrong)}; its first line must name: {space.names()}")
 
 
+def needed(space: Space) -> list[str]:
+    """List the hyperparameters that all configurations have a value of."""
+    return [name for name in space.dimensions if name not in {*space.conditions, *space.optional}]
+
+
 def of_cells(
-    names: list[str], takes: Sequence[Callable[[str], Value]], cells: list[str]
+    names: list[str], takes: Sequence[Callable[[str], Value | None]], cells: list[str]
 ) -> dict[str, Any] | SpaceError:
     """Make a candidate of the cells of a row."""
     if len(cells) != len(names):

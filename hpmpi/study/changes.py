@@ -16,10 +16,10 @@ import msgspec
 
 from hpmpi.study.settings import MAY_BE_NAMED, Settings
 
-FREE = ("name", "stop", "limits", "run", "baseline", "data.folder")
+FREE = ("name", "stop", "limits", "run", "baseline", "data.folder", "scheduler.unit")
 """What may differ when a study is gone on with, whatever it is."""
 
-MAY_MOVE = (*MAY_BE_NAMED, "searcher.method", "scheduler.method")
+MAY_MOVE = (*MAY_BE_NAMED, "searcher.method", "searcher.learn_from", "scheduler.method")
 """What may name a file that was moved."""
 
 LONGEST_TOLD = 120

@@ -12,24 +12,33 @@ import inspect
 import pkgutil
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from hpmpi.errors import ObjectiveError
+from hpmpi.errors import ObjectiveError, SettingsError
 
 OURS = __name__.partition(".")[0]
+
+importing: list[str] = []
+"""What is being imported for a study just now."""
 
 
 class NotThereError(ObjectiveError):
     """What a study names is not there; the message says what was looked for."""
 
 
-def find(name: str, package: ModuleType, origin: Path | None = None) -> Any:
+def find(
+    name: str, package: ModuleType, origin: Path | None = None, adapters: ModuleType | None = None
+) -> Any:
     """Import what `name` stands for, in a program of ours; raises NotThereError.
 
     Without `origin`, what is not named whole is looked for in the current folder.
     """
+    adapter, named = adapter_of(name, adapters)
+    if adapters is not None and adapter:
+        return find_adapted(f"{adapters.__name__}.{adapter}", named, origin)
     if ":" not in name:
         if name not in builtin(package):
             raise NotThereError(
@@ -37,6 +46,11 @@ def find(name: str, package: ModuleType, origin: Path | None = None) -> Any:
                 "or an import path such as 'file.py:Class' or 'package.module:Class'"
             )
         name = f"{package.__name__}.{name}:{name.title().replace('_', '')}"
+    return load_foreign(name, origin)
+
+
+def load_foreign(name: str, origin: Path | None) -> Any:
+    """Import what stands in a module that may be anybody's; raises NotThereError."""
     try:
         return load(name, origin or Path.cwd(), last=True)
     except NotThereError:
@@ -44,6 +58,23 @@ def find(name: str, package: ModuleType, origin: Path | None = None) -> Any:
     except Exception as error:  # the user's module may raise anything
         said = f"{type(error).__name__}: {error}"
         raise NotThereError(f"{name!r} can't be imported: {said}") from error
+
+
+def adapter_of(name: str, adapters: ModuleType | None) -> tuple[str, str]:
+    """Split what is adapted, as `optuna:TPESampler`; the first word is empty where nothing is."""
+    adapter, _, named = name.partition(":")
+    is_adapted = adapters is not None and named and adapter in builtin(adapters)
+    return (adapter, named) if is_adapted else ("", name)
+
+
+def find_adapted(adapter: str, named: str, origin: Path | None) -> Any:
+    """Have an adapter, a module of ours, find what it is to adapt; raises NotThereError."""
+    try:
+        return importlib.import_module(adapter).adapted(named, partial(load_foreign, origin=origin))
+    except SettingsError as error:
+        raise NotThereError(
+            f"{adapter.rpartition('.')[2]}:{named} is not there: {error}"
+        ) from error
 
 
 def builtin(package: ModuleType) -> list[str]:
@@ -83,6 +114,21 @@ def missing(reference: str, origin: Path) -> str:
     return "" if is_there else no_module(place, origin)
 
 
+def file_of(reference: str, origin: Path) -> Path | None:
+    """Find the file that something is in, importing nothing; None where it can't be found so."""
+    place = reference.partition(":")[0]
+    if is_file(reference):
+        return origin / place
+    stems = [Path(home, *place.split(".")) for home in (str(origin), *sys.path)]
+    files = [file for stem in stems for file in (stem.with_suffix(".py"), stem / "__init__.py")]
+    return next((file for file in files if answers(file.is_file)), None)
+
+
+def is_ours(reference: str) -> bool:
+    """Tell whether something is in this package."""
+    return reference.partition(":")[0].partition(".")[0] == OURS
+
+
 def no_module(name: str, origin: Path) -> str:
     """Say where a module was looked for."""
     return f"there is no module {name!r}, neither in {origin} nor installed"
@@ -106,10 +152,14 @@ def load(reference: str, origin: Path, *, last: bool = False) -> Any:
     if why := missing(reference, origin):
         raise NotThereError(f"{reference!r} is not there: {why}")
     place, _, name = reference.partition(":")
-    if is_file(reference):
-        module = load_file(origin / place, last=last)
-    else:
-        module = load_module(place, origin, last=last)
+    importing.append(reference)
+    try:
+        if is_file(reference):
+            module = load_file(origin / place, last=last)
+        else:
+            module = load_module(place, origin, last=last)
+    finally:
+        importing.pop()
     if not hasattr(module, name):
         raise NotThereError(f"{reference!r} is not there: {place} has no {name!r}")
     return getattr(module, name)

@@ -7,6 +7,7 @@ our own frozen structs and the keywords of a user's class.
 import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from types import NoneType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -38,15 +39,13 @@ def fill_struct(kind: type[Form], table: object, where: str, problems: list[str]
 
 
 def fill_keywords(
-    kind: Callable[..., Any], table: object, where: str, problems: list[str], more: Sequence[str]
+    kind: Callable[..., Any],
+    parameters: Mapping[str, inspect.Parameter],
+    table: object,
+    where: str,
+    problems: list[str],
 ) -> Table | None:
-    """Check a table against the keyword-only parameters of a class; defaults are filled in.
-
-    What `more` the table may have is checked elsewhere.
-    """
-    only = inspect.Parameter.KEYWORD_ONLY
-    parameters = {name: inspect.Parameter(name, only, default=None) for name in more}
-    parameters |= keywords(kind)
+    """Check a table against some parameters of a class; defaults are filled in."""
     hints = get_type_hints(kind.__init__, include_extras=True)
     values = fill(parameters, hints, table, where, problems)
     defaults = {name: each.default for name, each in parameters.items() if given(each.default)}
@@ -87,9 +86,10 @@ def fill(
 
 
 def convert(value: object, hint: Any, where: str, problems: list[str]) -> object:
-    """Convert one value; a table of its own where the type is a struct."""
-    if inspect.isclass(hint) and issubclass(hint, msgspec.Struct):
-        return fill_struct(hint, value, where, problems)
+    """Convert one value; a table of its own where the type is a struct, or that and None."""
+    struct = next((it for it in (hint, *get_args(hint)) if is_struct(it)), None)
+    if struct is not None:
+        return fill_struct(struct, value, where, problems)
     try:
         return msgspec.convert(value, hint)
     except msgspec.ValidationError as error:
@@ -102,11 +102,18 @@ def convert(value: object, hint: Any, where: str, problems: list[str]) -> object
         return None
 
 
+def is_struct(hint: Any) -> bool:
+    """Tell whether a type is one of our own tables."""
+    return inspect.isclass(hint) and issubclass(hint, msgspec.Struct)
+
+
 def choices(hint: Any) -> list[str]:
     """List the words that a type takes, where it takes nothing but some words, or nothing."""
     if get_origin(hint) is Literal:
         return list(map(repr, get_args(hint)))
-    return [word for each in get_args(hint) for word in choices(each)]
+    parts = (it for it in get_args(hint) if it is not NoneType and not isinstance(it, msgspec.Meta))
+    kinds = [choices(it) for it in parts]
+    return list(dict.fromkeys(word for words in kinds for word in words)) if all(kinds) else []
 
 
 def unknown(where: str, key: str, valid: Sequence[str], homes: Homes) -> str:

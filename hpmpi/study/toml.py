@@ -1,7 +1,7 @@
 """TOML: what a study file may hold, how `--set` changes it, and how a study is stored."""
 
 import datetime as dt
-import sys
+import tomllib
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,11 +10,6 @@ import tomli_w
 from hpmpi.errors import SettingsError
 from hpmpi.model.values import DEEPEST
 from hpmpi.study.schema import Table
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 
 def load(text: str, origin: str) -> Table:
@@ -80,23 +75,24 @@ def keys_of(path: str) -> list[str]:
     return keys or [part.strip() for part in path.split(".")]
 
 
-def value_of(change: str, text: str) -> Any:
+def value_of(change: str, text: str, option: str = "--set") -> Any:
     """Read a value as TOML does; what is no value in TOML is a text, unless another was meant."""
+    given = f"{option} {change[:80]!r}"
     try:
         change.encode()
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError as error:
         if text in {"True", "False"}:
             said = f"a truth value is {text.lower()}, and a text has quotes"
-            raise SettingsError([f"--set {change[:80]!r}: {said}"]) from error
+            raise SettingsError([f"{given}: {said}"]) from error
         if text.startswith(("[", "{")):
             said = f"this is no list and no table, where texts have quotes ({error})"
-            raise SettingsError([f"--set {change[:80]!r}: {said}"]) from error
+            raise SettingsError([f"{given}: {said}"]) from error
         value = text
     except (ValueError, RecursionError) as error:
-        raise SettingsError([f"--set {change[:80]!r} can't be read: {error}"]) from error
+        raise SettingsError([f"{given} can't be read: {error}"]) from error
     for problem in extremes(value):
-        raise SettingsError([f"--set {change[:80]!r}: {problem}"])
+        raise SettingsError([f"{given}: {problem}"])
     return value
 
 
@@ -109,4 +105,6 @@ def without_none(value: Any) -> Any:
     """Leave out what has no value: TOML has no word for it."""
     if isinstance(value, dict):
         return {key: without_none(each) for key, each in value.items() if each is not None}
+    if isinstance(value, list):
+        return [without_none(each) for each in value]
     return value

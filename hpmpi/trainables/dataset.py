@@ -23,6 +23,7 @@ from hpmpi.data.mapped import data_in
 from hpmpi.data.sheets import ALPHABETS, Array, Table, instead
 from hpmpi.errors import ObjectiveError
 from hpmpi.trainables.arrays import of_arrays, read_arrays
+from hpmpi.trainables.fashion import FASHION, fashion_mnist
 from hpmpi.trainables.options import Task
 
 BUILT_IN: dict[str, Task] = {
@@ -31,6 +32,7 @@ BUILT_IN: dict[str, Task] = {
     "covtype": "classification",
     "diabetes": "regression",
     "digits": "classification",
+    FASHION: "classification",
     "iris": "classification",
     "wine": "classification",
 }
@@ -47,7 +49,7 @@ FETCH_S = 20.0
 """How long a server may be silent."""
 
 
-class Source(NamedTuple):
+class DatasetSource(NamedTuple):
     """Where data are, which column or array is to predict, and how many of the rows are used."""
 
     dataset: str
@@ -57,7 +59,7 @@ class Source(NamedTuple):
     groups: str | None = None
 
 
-class Data(NamedTuple):
+class Dataset(NamedTuple):
     """A table, and what its labels are; the last `held_out` rows are for validation."""
 
     x: Any
@@ -76,7 +78,7 @@ def located(name: str, origin: Path) -> str:
 
 
 @cache
-def load(source: Source) -> Data:
+def load(source: DatasetSource) -> Dataset:
     """Load a data set by name, or a file; raises ObjectiveError."""
     found = table(source.dataset, source.target, source.groups)
     task = BUILT_IN.get(source.dataset) or task_of(found.y)
@@ -86,14 +88,14 @@ def load(source: Source) -> Data:
         found = joined(found, table(source.validation, source.target, None), source)
     if source.rows is not None:
         found = thinned(found, source.rows, stratified=task == "classification")
-    return Data(
+    return Dataset(
         *(found.x, found.y, task, found.held_out),
         *(found.names, found.words, found.groups, found.notes),
     )
 
 
 @cache
-def classes(source: Source) -> list[Any]:
+def classes(source: DatasetSource) -> list[Any]:
     """List what is to be predicted, where that is one label a row."""
     y = load(source).y
     return np.unique(y).tolist() if y.ndim == 1 else []
@@ -112,7 +114,7 @@ def is_numeric(y: Array) -> bool:
     return y.dtype.kind in "fiu"
 
 
-def joined(one: Table, other: Table, source: Source) -> Table:
+def joined(one: Table, other: Table, source: DatasetSource) -> Table:
     """Put what is to score with after what is to train on; raises ObjectiveError."""
     name, more = source.dataset, source.validation
     if one.names and other.names and sorted(one.names) == sorted(other.names):
@@ -138,7 +140,7 @@ def ordered(found: Table, places: list[int]) -> Table:
     return found._replace(x=found.x[:, places], words=words)
 
 
-def alphabet(one: Table, other: Table, place: int, source: Source) -> list[str]:
+def alphabet(one: Table, other: Table, place: int, source: DatasetSource) -> list[str]:
     """List the words of a feature in both; raises ObjectiveError where one has numbers."""
     for each in (one, other):
         if place not in each.words and not np.isnan(each.x[:, place]).all():
@@ -190,6 +192,8 @@ def table(name: str, target: str | None, groups: str | None) -> Table:
     path = Path(name)
     if name in FETCHED:
         return Table(*fetch(name))
+    if name == FASHION:
+        return fashion_mnist()
     if name in BUILT_IN:
         return Table(*getattr(datasets, f"load_{name}")(return_X_y=True))
     if not path.is_dir() and not path.is_file():

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from hpmpi.data.sheets import told
-from hpmpi.trainables.dataset import Data, load
+from hpmpi.trainables.dataset import Dataset, load
 from hpmpi.trainables.estimator import assumed, steps_of, title
 from hpmpi.trainables.fitting import stops_early
 from hpmpi.trainables.options import Options
@@ -27,7 +27,7 @@ def notes(layout: Layout, model: Any, paths: Sequence[str], options: Options) ->
     ]
 
 
-def of_blanks(layout: Layout, data: Data, model: Any) -> Iterator[str]:
+def of_blanks(layout: Layout, data: Dataset, model: Any) -> Iterator[str]:
     """Say what becomes of what is not known."""
     if sparse.issparse(data.x) or data.x.dtype.kind != "f":
         return
@@ -40,7 +40,7 @@ def of_blanks(layout: Layout, data: Data, model: Any) -> Iterator[str]:
         yield f"blanks are left to {title(model)}: {told(names)}"
 
 
-def of_split(layout: Layout, data: Data) -> Iterator[str]:
+def of_split(layout: Layout, data: Dataset) -> Iterator[str]:
     """Say which rows are not split as others are."""
     if data.held_out and not layout.source.validation and not layout.folds:
         yield f"its own {data.held_out} rows for a test are what is scored with"
@@ -54,7 +54,7 @@ def of_split(layout: Layout, data: Data) -> Iterator[str]:
         yield f"classes of one row are trained on, and not scored with: {told(few)}"
 
 
-def of_labels(layout: Layout, data: Data, model: Any) -> Iterator[str]:
+def of_labels(layout: Layout, data: Dataset, model: Any) -> Iterator[str]:
     """Say what a model learns in the place of labels, and where it stops."""
     name = title(steps_of(model)[-1])
     if layout.coded:

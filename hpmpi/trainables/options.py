@@ -19,7 +19,7 @@ FOLDS = 5
 
 
 class Options(msgspec.Struct, frozen=True):
-    """`[objective_args]`, as the README lists them; None is what the data or the model says."""
+    """`[objective_args]`, as docs/models.md lists them; None is what the data or the model says."""
 
     estimator: str | list[str] | None = None
     arguments: dict[str, Any] = msgspec.field(default_factory=dict)
@@ -29,6 +29,7 @@ class Options(msgspec.Struct, frozen=True):
     validation: str | None = None
     rows: Annotated[int, msgspec.Meta(ge=1)] | None = None
     test_size: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.25
+    final_test_size: Annotated[float, msgspec.Meta(gt=0, lt=1)] | None = None
     folds: Annotated[int, msgspec.Meta(ge=2)] | None = None
     groups: str | None = None
     split: Split = "random"
@@ -47,6 +48,8 @@ def read(args: dict[str, object]) -> Options:
     if options and options.validation and (options.groups or options.split == "time"):
         beside = "groups" if options.groups else "split"
         problems.append(f"objective_args.validation is held out: {beside} says nothing then")
+    if options and options.final_test_size and (options.groups or options.split == "time"):
+        problems.append("objective_args.final_test_size is drawn: no groups, no time beside it")
     if options and options.groups and options.split == "time":
         problems.append('objective_args.groups and split = "time" exclude each other')
     if options is None or problems:

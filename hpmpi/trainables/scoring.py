@@ -19,6 +19,9 @@ Scorers = dict[str, Callable[[Any, Any, Any], float]]
 COSTS = ("fit_s", "score_s")
 """What is summed over folds; of everything else there is the mean."""
 
+FINAL = "test_"
+"""How the name of a score begins that is of rows in no split."""
+
 PLAIN = (*COSTS, "size_bytes", "train_rows")
 """What has no standard deviation over folds, and no learning curve."""
 
@@ -38,16 +41,33 @@ def scorers(said: str | list[str] | None, task: Task) -> Scorers:
     return {name: get_scorer(name) for name in names}
 
 
+def check_metric(metric: str | list[str] | None, there_is: Sequence[str]) -> None:
+    """Look whether an objective has the metrics of a study; raises ObjectiveError."""
+    for name in metric if isinstance(metric, list) else [metric]:
+        if name not in there_is:
+            wrong = f"metric = {name!r} is none; there is"
+            said = "the study has no metric; set `metric` to one of" if name is None else wrong
+            raise ObjectiveError(f"{said}: {', '.join(there_is)}")
+
+
 def measure(model: Any, part: Part, scorers: Scorers) -> Metrics:
-    """Score a model on what was held out, and say what it costs."""
+    """Score a model on what was held out, also of each choice, and say what it costs."""
     began_at = time.monotonic()
     metrics = {
         name: float(score(model, part.x_test, part.y_test)) for name, score in scorers.items()
     }
     took_s = time.monotonic() - began_at
+    if part.y_final is not None:
+        for name, score in scorers.items():
+            metrics[f"{FINAL}{name}"] = float(score(model, part.x_final, part.y_final))
     if isinstance(loss := getattr(model, "loss_", None), float):
         metrics["train_loss"] = loss
     return {**metrics, "score_s": took_s, **size_of(model)}
+
+
+def is_curved(name: str) -> bool:
+    """Tell whether a metric has a learning curve, which may be looked at while others train."""
+    return name not in PLAIN and not name.startswith(FINAL)
 
 
 def size_of(model: Any) -> Metrics:

@@ -1,5 +1,8 @@
 """Which rows are trained on, and which are scored with; what is made of features before.
 
+Where a study asks for it, some rows are in no split: no choice is made on them, of a configuration
+or anything else. Each model is scored with them as well, for who wants to know how good it is.
+
 All that is drawn is the same in each process and run. What is learnt from the data to prepare them
 (what fills blanks, which words there are, what scales) is learnt from the rows trained on.
 """
@@ -26,7 +29,7 @@ from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, OneHotEncoder
 
 from hpmpi.data.sheets import Array
 from hpmpi.errors import ObjectiveError
-from hpmpi.trainables.dataset import Data, Source, load
+from hpmpi.trainables.dataset import Dataset, DatasetSource, load
 from hpmpi.trainables.options import Split
 
 MOST_WORDS = 50
@@ -40,8 +43,9 @@ class Layout(msgspec.Struct, frozen=True):
     numbers from 0 on.
     """
 
-    source: Source
+    source: DatasetSource
     test_size: float = 0.25
+    final_test_size: float | None = None
     folds: int | None = None
     split: Split = "random"
     stratified: bool = False
@@ -51,13 +55,18 @@ class Layout(msgspec.Struct, frozen=True):
 
 
 class Part(NamedTuple):
-    """One split; `preparer` is what was made of the features, by what the training rows say."""
+    """One split; `preparer` is what was made of the features, by what the training rows say.
+
+    `x_final` and `y_final` are the rows in no split, if there are such.
+    """
 
     x_train: Any
     y_train: Array
     x_test: Any
     y_test: Array
     preparer: Any
+    x_final: Any = None
+    y_final: Array | None = None
 
 
 @lru_cache(maxsize=1)
@@ -66,24 +75,40 @@ def splits(layout: Layout) -> list[tuple[Array, Array]]:
     data = load(layout.source)
     number = len(data.y) - data.held_out
     try:
-        if layout.folds:
-            return in_folds(layout, data, number)
-        if data.held_out:
-            return [(np.arange(number), np.arange(number, len(data.y)))]
-        if layout.split == "time":
-            first = number - math.ceil(layout.test_size * number)
-            return [(np.arange(first), np.arange(first, number))]
-        if data.groups is not None:
-            shuffled = GroupShuffleSplit(1, test_size=layout.test_size, random_state=0)
-            return list(shuffled.split(data.x, data.y, data.groups))
-        return [hold_out(data.y, layout.test_size, stratified=layout.stratified)]
+        rows, _ = apart(layout)
+        if data.held_out and not layout.folds:
+            return [(rows, np.arange(number, len(data.y)))]
+        pairs = in_folds(layout, data, rows) if layout.folds else [halves(layout, data, rows)]
     except ValueError as error:
         raise ObjectiveError(f"{layout.source.dataset} can't be split: {error}") from error
+    return [(rows[train], rows[test]) for train, test in pairs]
 
 
-def in_folds(layout: Layout, data: Data, number: int) -> list[tuple[Array, Array]]:
-    """Make folds of the first rows: as GridSearchCV does, where neither groups nor time count."""
-    y, groups = data.y[:number], data.groups
+def apart(layout: Layout) -> tuple[Array, Array]:
+    """Take from the rows those that are in no split; raises ValueError where there are too few."""
+    data = load(layout.source)
+    number = len(data.y) - data.held_out
+    if layout.final_test_size is None:
+        return np.arange(number), np.arange(0)
+    return hold_out(data.y[:number], layout.final_test_size, stratified=layout.stratified)
+
+
+def halves(layout: Layout, data: Dataset, rows: Array) -> tuple[Array, Array]:
+    """Hold out one part of some rows, which are numbered from 0 on."""
+    if layout.split == "time":
+        first = len(rows) - math.ceil(layout.test_size * len(rows))
+        return np.arange(first), np.arange(first, len(rows))
+    if data.groups is not None:
+        shuffled = GroupShuffleSplit(1, test_size=layout.test_size, random_state=0)
+        train, test = next(iter(shuffled.split(data.x, data.y, data.groups)))
+        return train, test
+    return hold_out(data.y[rows], layout.test_size, stratified=layout.stratified)
+
+
+def in_folds(layout: Layout, data: Dataset, rows: Array) -> list[tuple[Array, Array]]:
+    """Make folds of some rows: as GridSearchCV does, where neither groups nor time count."""
+    y = data.y[rows]
+    groups = None if data.groups is None else data.groups[rows]
     folds: Any
     if layout.split == "time":
         folds = TimeSeriesSplit(layout.folds)
@@ -93,7 +118,7 @@ def in_folds(layout: Layout, data: Data, number: int) -> list[tuple[Array, Array
         folds = check_cv(layout.folds, y, classifier=layout.stratified)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of rare classes: the study's notes tell of them
-        return list(folds.split(np.empty((number, 1)), y, groups))
+        return list(folds.split(np.empty((len(rows), 1)), y, groups))
 
 
 def hold_out(y: Array, test_size: float, *, stratified: bool) -> tuple[Array, Array]:
@@ -119,14 +144,15 @@ def part(layout: Layout, number: int) -> Part:
     """Take a split's rows, and prepare them."""
     data = load(layout.source)
     train, test = splits(layout)[number]
-    x_train, x_test = taken(data.x, train), taken(data.x, test)
-    y_train, y_test = data.y[train], data.y[test]
-    preparer = preparer_of(layout, data, has_blanks(x_train) or has_blanks(x_test))
+    _, final = apart(layout)
+    x_train, *others = (taken(data.x, rows) for rows in (train, test, final) if len(rows))
+    ys = [data.y[rows] for rows in (train, test, final) if len(rows)]
+    preparer = preparer_of(layout, data, any(map(has_blanks, (x_train, *others))))
     if preparer is not None:
-        x_train, x_test = preparer.fit_transform(x_train), preparer.transform(x_test)
+        x_train, others = preparer.fit_transform(x_train), list(map(preparer.transform, others))
     if layout.coded:
-        y_train, y_test = coded(y_train, y_test)
-    return Part(x_train, y_train, x_test, y_test, preparer)
+        ys = coded(*ys)
+    return Part(x_train, ys[0], others[0], ys[1], preparer, *others[1:], *ys[2:])
 
 
 def taken(array: Any, rows: Array) -> Any:
@@ -136,7 +162,7 @@ def taken(array: Any, rows: Array) -> Any:
     return array[first:end] if is_slice else array[rows]
 
 
-def preparer_of(layout: Layout, data: Data, has_blanks: bool) -> Any:  # noqa: FBT001 - both matter
+def preparer_of(layout: Layout, data: Dataset, has_blanks: bool) -> Any:  # noqa: FBT001 - both matter
     """Make what fills blanks, gives each word a feature, and scales; None where nothing is to do.
 
     A word that is not known is one of its own.
@@ -162,11 +188,12 @@ def has_blanks(x: Any) -> bool:
     return values.dtype.kind == "f" and bool(np.isnan(values).any())
 
 
-def coded(train: Array, test: Array) -> tuple[Array, Array]:
+def coded(train: Array, *others: Array) -> list[Array]:
     """Give classes numbers: those trained on come first, in their order."""
     known = np.unique(train)
-    codes = {label: code for code, label in enumerate([*known, *np.setdiff1d(test, known)])}
-    return numbered(train, codes), numbered(test, codes)
+    labels = dict.fromkeys([*known, *(label for each in others for label in np.unique(each))])
+    codes = {label: code for code, label in enumerate(labels)}
+    return [numbered(each, codes) for each in (train, *others)]
 
 
 def numbered(y: Array, codes: dict[Any, int]) -> Array:

@@ -21,13 +21,13 @@ from hpmpi.errors import ObjectiveError
 from hpmpi.model.trial import Config, Metrics
 from hpmpi.trainables import options as study
 from hpmpi.trainables import snapshot
-from hpmpi.trainables.dataset import Source, classes, load, located
+from hpmpi.trainables.dataset import DatasetSource, classes, load, located
 from hpmpi.trainables.estimator import SAY_TASK, configure, make, takes_blanks, task_of, title
 from hpmpi.trainables.fitting import few, wants_numbers
 from hpmpi.trainables.notes import notes
 from hpmpi.trainables.options import DEFAULT, FOLDS, Kind, Options, Task
 from hpmpi.trainables.resource import RESOURCES, choose, resource_of
-from hpmpi.trainables.scoring import PLAIN, measure, over_folds, scorers
+from hpmpi.trainables.scoring import PLAIN, check_metric, is_curved, measure, over_folds, scorers
 from hpmpi.trainables.splits import Layout, part, splits
 from hpmpi.worker.handle import Trial
 
@@ -69,7 +69,7 @@ class Trainable(msgspec.Struct, frozen=True):
         self,
         args: dict[str, object],
         origin: Path,
-        metric: str | None,
+        metric: str | list[str] | None,
         data: Data | None,
         examples: Sequence[Config] = (),
     ) -> list[str]:
@@ -81,12 +81,10 @@ class Trainable(msgspec.Struct, frozen=True):
         given = Given(args, origin, data, seed=0)
         training = Training(self, {}, given)
         there_is = training.metrics
-        if metric in there_is:
+        wanted = metric if isinstance(metric, list) else [metric]
+        if {*wanted} <= {*there_is}:
             there_is = rehearsed([training, *possible(self, examples, given)])
-        if metric not in there_is:
-            wrong = f"metric = {metric!r} is none; there is"
-            said = "the study has no metric; set `metric` to one of" if metric is None else wrong
-            raise ObjectiveError(f"{said}: {', '.join(there_is)}")
+        check_metric(metric, there_is)
         return training.notes
 
     def paths(self, options: Options, task: Task | None) -> Sequence[str]:
@@ -151,13 +149,13 @@ def is_coded(paths: tuple[str, ...], arguments: bytes, layout: Layout) -> bool:
     return wants_numbers(model, part(layout, 0))
 
 
-def source_of(options: Options, given: "Given") -> tuple[Source, str]:
+def source_of(options: Options, given: "Given") -> tuple[DatasetSource, str]:
     """Say where the data are, and what to call them."""
     shared = given.data if options.dataset is None else None
     name, beside = options.dataset or DEFAULT, options.validation
     dataset = located(name, given.origin) if shared is None else str(shared.folder)
     validation = None if beside is None else located(beside, given.origin)
-    source = Source(dataset, options.target, validation, options.rows, options.groups)
+    source = DatasetSource(dataset, options.target, validation, options.rows, options.groups)
     return source, name if shared is None else "[data]"
 
 
@@ -203,12 +201,13 @@ class Training:
         self._folds: dict[int, Metrics] = {}
         self._kept = True
 
-    def _lay_out(self, source: Source, task: Task) -> Layout:
+    def _lay_out(self, source: DatasetSource, task: Task) -> Layout:
         """Say what is trained on, and what of it is made before, as this model needs it."""
         options = self.options
         layout = Layout(
             source,
             options.test_size,
+            options.final_test_size,
             options.folds or (FOLDS if self._name == "folds" else None),
             options.split,
             stratified=task == "classification",
@@ -264,7 +263,7 @@ class Training:
             for number in [reached - 1] if self._name == "folds" else range(count):
                 self._advance(number, reached)
             means = over_folds(list(self._folds.values()))
-            curve = {name: value for name, value in means.items() if name not in PLAIN}
+            curve = {name: value for name, value in means.items() if is_curved(name)}
             trial.report(reached, **curve)
             if self._kept and trial.should_save(reached):
                 self._save(trial, reached)

@@ -134,7 +134,6 @@ class Frames:
             length = told & ~MORE
             if length > MOST_BYTES:
                 self.closed = self.malformed = True
-                self._incoming.clear()
                 return
             end = LENGTH.size + length
             if len(self._incoming) < end:

@@ -101,7 +101,7 @@ class LocalTransport:
                 process.kill()
                 process.wait()
         if self._started:
-            Family(None).kill(LEAVE_S)
+            Family(None, serving=True).kill(LEAVE_S)
 
     def _bury(self) -> None:
         """Kill what ranks that have ended leave to us."""

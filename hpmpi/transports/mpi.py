@@ -10,19 +10,18 @@ rung looks, the less often the longer it is quiet, and rarely where its child ca
 """
 
 import contextlib
-import math
 import os
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from hpmpi.errors import MeetingError, TransportError
 from hpmpi.guard import guard, variables
 from hpmpi.transports import LEADER, Traffic, launched, resources
 from hpmpi.transports.framing import await_any
 from hpmpi.transports.resources import Place, Share
+from hpmpi.transports.sleep import LEADER_PACE, LEAST_S, WORKER_PACE, Sleep
 from hpmpi.transports.wakeup import Wakeup
 
 variables.set_defaults()  # where no guard has done it
@@ -45,24 +44,6 @@ DEATHS = (
     MPI.ERR_PROC_FAILED_PENDING,
     MPI.ERR_OTHER,  # MPICH: a rank's memory was gone before a message in it was read
 )
-SLEEP_LEAST_S = 0.1e-3
-UNDERWAY_S = 1e-3
-BUSY_S = 10e-3
-"""A large message goes on only while both ends look: then nobody sleeps longer than this, and not
-at all while one follows the other within BUSY_S."""
-
-
-class Sleep(NamedTuple):
-    """The time between two looks where nobody rings: at least, a share of the quiet, at most."""
-
-    least_s: float
-    share: float
-    most_s: float
-
-
-LEADERS = Sleep(1.5e-3, 0.02, 10e-3)
-OTHERS = Sleep(0.3e-3, 0.1, 0.2)
-"""All ranks wait for the leader."""
 
 SEGMENT = "/dev/shm/mpich"  # noqa: S108 - MPICH chose the name
 
@@ -82,10 +63,9 @@ class MpiTransport:
         self._status = MPI.Status()
         self._bell = bell
         heard = range(1, self.size) if self.rank == LEADER else [LEADER]
-        self._is_rung = all(map(bell.reaches, heard))
-        self._rung_at: float | None = None
-        self._sleep = LEADERS if self.rank == LEADER else OTHERS
-        self._talked_at = time.monotonic()
+        pace = LEADER_PACE if self.rank == LEADER else WORKER_PACE
+        is_rung = all(map(bell.reaches, heard))
+        self._sleep = Sleep(pace, is_rung=is_rung, now=time.monotonic())
         self._sending: defaultdict[int, list[tuple[MPI.Request, bytes]]] = defaultdict(list)
         self._receiving: defaultdict[int, deque[tuple[MPI.Request, bytearray]]]
         self._receiving = defaultdict(deque)
@@ -93,7 +73,7 @@ class MpiTransport:
 
     def send(self, rank: int, message: bytes) -> None:
         """Start a send; the message is kept until MPI has taken it."""
-        self._talked_at = time.monotonic()
+        self._sleep.talk(time.monotonic())
         try:
             request = self._world.Isend([message, MPI.BYTE], dest=rank, tag=TAG)
         except MPI.Exception as error:
@@ -113,31 +93,21 @@ class MpiTransport:
             messages = self._receive()
             now = time.monotonic()
             if messages:
-                self._talked_at = now
-                self._rung_at = None
+                self._sleep.hear(now)
                 self.traffic.hear(messages)
                 return messages
             left_s = began_at + timeout_s - now
             if left_s <= 0:
                 return []
-            sleep_s = min(self._sleep_s(now, is_woken=bool(wake)), left_s)
-            news = await_any([*wake, self._bell.fileno()], limit_s=sleep_s)
+            is_underway = bool(self._sending or self._receiving)
+            sleep_s = self._sleep.limit_s(now, is_underway=is_underway, is_woken=bool(wake))
+            news = await_any([*wake, self._bell.fileno()], limit_s=min(sleep_s, left_s))
             if self._bell.fileno() in news:
                 self._bell.hush()
-                self._rung_at = time.monotonic()
+                self._sleep.ring(time.monotonic())
                 news.remove(self._bell.fileno())
             if news:
                 return []
-
-    def _sleep_s(self, now: float, *, is_woken: bool) -> float:
-        if self._sending or self._receiving:
-            return 0.0 if now - self._talked_at < BUSY_S else UNDERWAY_S
-        if self._rung_at is not None:  # what it was rung for is on its way, or has been seen
-            return max(3 * (now - self._rung_at), SLEEP_LEAST_S)
-        if self._is_rung:
-            return math.inf
-        least_s, share, most_s = self._sleep
-        return most_s if is_woken else min(max((now - self._talked_at) * share, least_s), most_s)
 
     def forget(self, rank: int) -> None:
         """Stop looking after sends to a rank; MPI may still hold their buffers, so they stay."""
@@ -147,7 +117,7 @@ class MpiTransport:
         """Push out what waits."""
         gives_up_at = time.monotonic() + timeout_s
         while self._push() and time.monotonic() < gives_up_at:
-            time.sleep(SLEEP_LEAST_S)
+            time.sleep(LEAST_S)
 
     def _push(self) -> int:
         for rank, sends in list(self._sending.items()):

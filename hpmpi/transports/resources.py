@@ -13,10 +13,13 @@ the environment of its child. Rank 0 leads and needs nothing. Rules:
   how many a trial is to have.
 """
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+from hpmpi.transports import control_groups
 
 THREADS = (
     "OMP_NUM_THREADS",
@@ -96,7 +99,7 @@ def here() -> Place:
         cores=affinity(),
         cpus_on_node=count_of(env.get("SLURM_CPUS_ON_NODE")),
         cpus_per_task=count_of(env.get("SLURM_CPUS_PER_TASK")),
-        visible={name: devices(env[name]) for name in VARIABLES if name in env},
+        visible={name: devices(said) for name, said in chosen_in(env).items()},
         step_gpus=env.get("SLURM_STEP_GPUS"),
         nvidia=0 if "SLURM_JOB_ID" in env else len(list(Path("/dev").glob("nvidia[0-9]*"))),
     )
@@ -153,6 +156,30 @@ def variables(share: Share, gpus_per_trial: int | None) -> dict[str, str]:
         for name in last_filters(visible)
         if len(visible[name]) == seen  # or it does not speak of the same devices
     }
+
+
+def chosen_in(env: Mapping[str, str]) -> dict[str, str]:
+    """Return what says in an environment which GPUs are seen."""
+    return {name: env[name] for name in VARIABLES if name in env}
+
+
+def node_bytes() -> int:
+    """Tell how much memory, in bytes, a node has for us: by Slurm's word, its groups, or in all.
+
+    0 where nobody tells.
+    """
+    env = os.environ
+    told = [count_of(env.get("SLURM_MEM_PER_NODE"))]
+    each, cpus = count_of(env.get("SLURM_MEM_PER_CPU")), count_of(env.get("SLURM_CPUS_ON_NODE"))
+    told.append(each * cpus if each and cpus else None)
+    limits = [megabytes << 20 for megabytes in told if megabytes]
+    with contextlib.suppress(OSError, ValueError):  # no Linux
+        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    for folder, is_first in control_groups.above("memory"):
+        file = folder / ("memory.limit_in_bytes" if is_first else "memory.max")
+        with contextlib.suppress(ValueError):  # "max", or it is not shown here
+            limits.append(int(control_groups.text_of(file)))
+    return min(limits, default=0)
 
 
 def threads(place: Place, places: Sequence[Place]) -> int:

@@ -3,11 +3,12 @@
 The run folders are only read: they are nobody's to lock, and what they name is not imported.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from hpmpi.errors import HpmpiError
-from hpmpi.history.series import tell
+import msgspec
+
+from hpmpi.errors import HpmpiError, SettingsError
 from hpmpi.storage import files
 from hpmpi.views.run_view import look as summary_of
 
@@ -15,12 +16,15 @@ try:
     from matplotlib.figure import Figure
 
     from hpmpi.views.figures.curves import curves
+    from hpmpi.views.figures.front import front
     from hpmpi.views.figures.hyperparameters import hyperparameters
+    from hpmpi.views.figures.importance import importance
     from hpmpi.views.figures.incumbent import incumbent
+    from hpmpi.views.figures.parallel import parallel
     from hpmpi.views.figures.ranks import ranks
     from hpmpi.views.figures.run import Run
     from hpmpi.views.figures.rungs import rungs
-    from hpmpi.views.figures.style import save, styled
+    from hpmpi.views.figures.style import Paper, save, styled
     from hpmpi.views.figures.throughput import throughput
     from hpmpi.views.figures.timeline import timeline
 except ImportError as error:
@@ -37,31 +41,52 @@ COMPARED: Mapping[str, Callable[[Sequence[Run]], Figure | str | None]] = {
 }
 """What is drawn of a run, and of several together."""
 
-SINGLE: Mapping[str, Callable[[Run], Figure | None]] = {
+SINGLE: Mapping[str, Callable[[Run], Figure | str | None]] = {
     "curves": curves,
     "rungs": rungs,
     "timeline": timeline,
+    "importance": importance,
+    "parallel": parallel,
 }
 """What is drawn of each run by itself."""
 
+NAMES = (*COMPARED, *SINGLE, "front", "hyperparameters")
+"""All figures that there are."""
 
-def plot(
-    folders: Sequence[Path], out: Path | None, formats: Sequence[str], say: Callable[[str], None]
-) -> Iterator[Path]:
-    """Draw all figures of runs, and name each file once it is written; `say` what there is not.
+
+class Wanted(msgspec.Struct, frozen=True):
+    """Which figures are wanted, in which formats, where and for what paper; without names, all."""
+
+    names: Sequence[str] = ()
+    formats: Sequence[str] = ("png", "svg")
+    out: Path | None = None
+    paper: Paper = Paper()
+
+
+def plot(folders: Sequence[Path], wanted: Wanted, say: Callable[[str], None]) -> Iterator[Path]:
+    """Draw figures of runs, and name each file once it is written; `say` what there is not.
 
     Without `out`, those of a run go into its folder, and those that compare several into ./plots.
     Raises StoreError for a folder that is no run's, and where a file can't be written.
     """
+    out, names = wanted.out, wanted.names or NAMES
+    check_names(names)
     runs = [look(folder, name) for name, folder in named(folders).items()]
-    with styled():
+    with styled(wanted.paper):
         for folder, run in zip(named(folders).values(), runs, strict=True):
             files.refuse_strangers(folder, (), (FOLDER,))
             inside = out if out is None or len(runs) == 1 else out / run.name
-            for name, figure in figures_of(run):
-                yield from written(figure, inside or folder / FOLDER, name, formats, say)
-        for name, draw in COMPARED.items() if len(runs) > 1 else ():
-            yield from written(draw(runs), out or Path(FOLDER), f"compared-{name}", formats, say)
+            for name, figure in figures_of(run, names):
+                yield from written(figure, inside or folder / FOLDER, name, wanted.formats, say)
+        for name, figure in compared_of(runs, names):
+            yield from written(figure, out or Path(FOLDER), name, wanted.formats, say)
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raise SettingsError for a figure that there is not."""
+    for name in names:
+        if name not in NAMES:
+            raise SettingsError([f"--only {name} is no figure; there is: {', '.join(NAMES)}"])
 
 
 def named(folders: Sequence[Path]) -> dict[str, Path]:
@@ -80,19 +105,31 @@ def named(folders: Sequence[Path]) -> dict[str, Path]:
 
 def look(folder: Path, name: str) -> Run:
     """Read a run; raises StoreError where none is, ReplayError for nonsense."""
-    summary = summary_of(folder)
-    return Run(name, summary, tell(summary.decisions, summary.study.goal))
+    return Run.of(name, summary_of(folder))
 
 
-def figures_of(run: Run) -> Iterator[tuple[str, Figure | str | None]]:
-    """Draw all that is drawn of one run."""
-    for name, draw in SINGLE.items():
-        yield name, draw(run)
-    for name, draw_all in COMPARED.items():
-        yield name, draw_all([run])
-    pages: list[Figure | None] = list(hyperparameters(run)) or [None]
-    for number, page in enumerate(pages, start=1):
-        yield f"hyperparameters{f'-{number}' if number > 1 else ''}", page
+def figures_of(
+    run: Run, names: Collection[str] = NAMES
+) -> Iterator[tuple[str, Figure | str | None]]:
+    """Draw what is drawn of one run, of the figures that are named."""
+    for name in filter(names.__contains__, SINGLE):
+        yield name, SINGLE[name](run)
+    for name in filter(names.__contains__, COMPARED):
+        yield name, COMPARED[name]([run])
+    if run.goal.others and "front" in names:
+        yield "front", front(run)
+    if "hyperparameters" in names:
+        pages: list[Figure | None] = list(hyperparameters(run)) or [None]
+        for number, page in enumerate(pages, start=1):
+            yield f"hyperparameters{f'-{number}' if number > 1 else ''}", page
+
+
+def compared_of(
+    runs: Sequence[Run], names: Collection[str] = NAMES
+) -> Iterator[tuple[str, Figure | str | None]]:
+    """Draw several runs together; of one there is nothing to compare."""
+    for name in filter(names.__contains__, COMPARED) if len(runs) > 1 else ():
+        yield f"compared-{name}", COMPARED[name](runs)
 
 
 def written(

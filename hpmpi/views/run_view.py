@@ -1,51 +1,58 @@
-"""What a run came to, as its journal says: finished or not, from anywhere, disturbing nothing.
+"""How a run stands, as its journal says: finished or not, from anywhere, disturbing nothing.
 
 Rule: a run folder may be anybody's. Nothing that it names is imported, and no nonsense is believed.
 """
 
+import contextlib
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from hpmpi.errors import SettingsError, StoreError
-from hpmpi.history.audit import audit
-from hpmpi.history.leaderboard import Leaderboard
-from hpmpi.history.progress import Progress, Rung
+from hpmpi.errors import HpmpiError, StoreError
+from hpmpi.history.history import History
+from hpmpi.history.overview import Overview, overview
+from hpmpi.history.rungs import RungCounts
 from hpmpi.model.messages import Outcome
-from hpmpi.model.records import Baseline, Decision, Ended, Failure, Refused, Started
-from hpmpi.model.trial import WORST, Metrics
+from hpmpi.model.trial import WORST, Goal, Metrics
 from hpmpi.storage import lock, run_folder
-from hpmpi.study import settings
+from hpmpi.storage.journal import JournalReader
 from hpmpi.study.settings import Settings
 
 MENDED = "mend that, and the same command goes on with the other trials, or --fresh with all"
 """What to do about trials that fail alike."""
 
 
-class Summary(msgspec.Struct, frozen=True):
-    """A run; without an outcome it goes on, or died.
+UNTOUCHED = "test_"
+"""How the name of a metric begins that is of data that no choice was made on."""
 
-    `sign` is that of who has the run folder, `seen` what its files looked like at `looked_at`, in
-    seconds since 1970.
+
+class Summary(msgspec.Struct, frozen=True):
+    """What the journal of a run says, and what is seen beside it.
+
+    `unwritten`: whether it is complete, and its results file could not be written. Without an
+    outcome it goes on, or died. `sign` is that of who has the run folder, `seen` what its files
+    looked like at `looked_at`, in seconds since 1970. The `reader` of the journal stands where the
+    history ends, in the `folder`.
     """
 
-    study: Settings
-    decisions: Sequence[Decision]
-    board: Leaderboard
-    progress: Progress
-    outcome: Outcome | None
-    baseline: Metrics | None
-    """Of the baseline; without one, of the first trial, where the study says what to try first."""
-    elapsed_s: float
-    failures: list[Failure]
-    refusal: str
+    history: History
     unwritten: bool = False
-    """Whether the study is complete, and its results file could not be written."""
     sign: lock.Sign | None = None
     seen: run_folder.Seen = None
     looked_at: float = 0.0
+    reader: JournalReader | None = None
+    folder: Path | None = None
+
+    @property
+    def study(self) -> Settings:
+        """The study as it ran last."""
+        return self.history.study
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What the newest start came to."""
+        return self.history.outcome
 
     @property
     def goes_on(self) -> bool:
@@ -53,107 +60,104 @@ class Summary(msgspec.Struct, frozen=True):
         return self.outcome is None and self.sign is not None and self.sign.alive
 
     @property
-    def rungs(self) -> list[Rung]:
+    def at(self) -> float:
+        """Tell the time since the study began: by now, where it goes on."""
+        since_s = self.looked_at - self.seen[2] / 1e9 if self.goes_on and self.seen else 0.0
+        return self.history.at + max(0.0, since_s)
+
+    def overview(self, top: int) -> Overview:
+        """Make the overview, with the best `top` trials."""
+        return overview(self.history, self.at, top, going_on=self.goes_on)
+
+    @property
+    def rungs(self) -> list[RungCounts]:
         """What became of the jobs of each rung."""
-        return self.progress.rungs(going_on=self.goes_on)
+        return self.history.rungs(going_on=self.goes_on)
+
+    @property
+    def baseline(self) -> Metrics | None:
+        """What the baseline reached; without one, what was tried first."""
+        return self.history.baseline or tried_first(self.history)
+
+    @property
+    def judge(self) -> Goal:
+        """What the incumbent and the baseline are compared by.
+
+        `test_accuracy`, say, where `accuracy` is studied and both have it: it is of data that no
+        choice was made on. The incumbent was chosen by what is studied, and that flatters it.
+        """
+        goal, incumbent, baseline = self.history.goal, self.history.incumbent, self.baseline
+        if incumbent is None or baseline is None or goal.others:
+            return goal
+        apart = Goal(f"{UNTOUCHED}{goal.metric}", goal.mode)
+        return apart if apart.is_in(incumbent.metrics) and apart.is_in(baseline) else goal
 
     @property
     def gain(self) -> float | None:
-        """By how much the incumbent is better than the baseline; None where either is missing."""
-        goal = self.study.goal
-        if self.board.incumbent is None or self.baseline is None:
+        """By how much the incumbent is better than the baseline; None where either is missing.
+
+        None of several metrics, too: that is no number.
+        """
+        goal, incumbent, baseline = self.judge, self.history.incumbent, self.baseline
+        if incumbent is None or baseline is None or goal.others or goal.loss(baseline) == WORST:
             return None
-        return goal.signed(self.baseline[goal.metric]) - self.board.incumbent.loss
+        return goal.loss(baseline) - goal.loss(incumbent.metrics)
 
 
 def look(folder: Path, before: Summary | None = None) -> Summary:
     """Sum up the run in a folder; raises StoreError where none is, ReplayError for nonsense.
 
-    The journal is not read again where nothing has changed since it was seen `before`.
+    What was seen `before` grows into what is there now, and is not read again.
     """
     seen = run_folder.look(folder)
-    summary = read(folder) if before is None or before.seen != seen else before
+    summary = before if before is not None and before.seen == seen else read(folder, seen, before)
     sign = lock.sign_of_life(folder)
     if sign is None and summary.outcome is None and run_folder.look(folder) != seen:
-        return look(folder)  # it ended in between, and has said so
+        return look(folder, summary)  # it ended in between, and has said so
     unwritten = run_folder.read_status(folder).state == run_folder.UNWRITTEN
     return msgspec.structs.replace(
-        summary, unwritten=unwritten, sign=sign, seen=seen, looked_at=time.time()
+        summary,
+        unwritten=unwritten,
+        sign=sign,
+        seen=seen,
+        looked_at=time.time(),
+        folder=folder,
     )
 
 
-def read(folder: Path) -> Summary:
+def read(folder: Path, seen: run_folder.Seen, before: Summary | None = None) -> Summary:
     """Sum up what a folder holds, whoever has it; raises as `look` does."""
-    decisions = run_folder.read(folder).decisions
-    if not decisions:
+    if before is not None and before.reader is not None and is_same(before.seen, seen):
+        with contextlib.suppress(HpmpiError):  # it is another by now
+            for line in before.reader.read().lines:
+                before.history.add(line)
+            return before
+    saved = run_folder.read(folder)
+    if not saved.lines:
         if run_folder.is_begun(folder) and any(folder.iterdir()):
             raise StoreError(f"the run in {folder} has only begun: nothing was decided yet")
         raise StoreError(f"there is no run in {folder}: it has neither a journal nor run.h5")
-    study = stored_study(decisions, folder)
-    audit(decisions, study.goal.metric)
-    return sum_up(study, decisions)
+    reader = JournalReader(folder / run_folder.JOURNAL)
+    reader.length, reader.crc, reader.count = saved.length, saved.crc, len(saved.lines)
+    return msgspec.structs.replace(sum_up(History(saved.lines)), reader=reader)
 
 
-def sum_up(study: Settings, decisions: list[Decision], *, unwritten: bool = False) -> Summary:
-    """Sum up a journal."""
-    last = decisions[-1]
-    refusals = [each.error for each in decisions if isinstance(each, Refused)]
-    board = board_of(study, decisions)
-    return Summary(
-        study=study,
-        decisions=decisions,
-        board=board,
-        progress=progress_of(decisions),
-        outcome=last.outcome if isinstance(last, Ended) else None,
-        baseline=baseline_of(decisions) or tried_first(study, board),
-        elapsed_s=last.at,
-        failures=[each for each in decisions if isinstance(each, Failure)],
-        refusal=refusals[-1] if refusals else "",
-        unwritten=unwritten,
-    )
+def is_same(before: run_folder.Seen, seen: run_folder.Seen) -> bool:
+    """Tell whether a journal may be one that was seen before, with more in it."""
+    return before is not None and seen is not None and before[0] == seen[0]
 
 
-def stored_study(decisions: Sequence[Decision], folder: Path) -> Settings:
-    """Read the study as it ran last; raises StoreError."""
-    for decision in reversed(decisions):
-        if isinstance(decision, Started):
-            try:
-                return settings.parse(decision.settings)
-            except SettingsError as error:
-                raise StoreError(f"the settings stored in {folder} are damaged: {error}") from error
-    raise StoreError(f"the journal in {folder} does not say which study it is of")
+def sum_up(history: History, *, unwritten: bool = False, folder: Path | None = None) -> Summary:
+    """Sum up a history; raises ReplayError where it does not say which study it is of."""
+    assert history.goal, "it is read here at the latest"
+    return Summary(history, unwritten, folder=folder)
 
 
-def board_of(
-    study: Settings, decisions: Sequence[Decision], rungs: Sequence[int] | None = None
-) -> Leaderboard:
-    """Make the leaderboard that a journal leads to; without `rungs`, as its last start has them."""
-    if rungs is None:
-        starts = [each for each in decisions if isinstance(each, Started)]
-        rungs = starts[-1].rungs if starts else ()
-    board = Leaderboard(study.goal, len(rungs) - 1)
-    for decision in decisions:
-        board.add(decision)
-    return board
-
-
-def progress_of(decisions: Sequence[Decision]) -> Progress:
-    """Tell how far a journal leads."""
-    progress = Progress()
-    for decision in decisions:
-        progress.add(decision)
-    return progress
-
-
-def baseline_of(decisions: list[Decision]) -> Metrics | None:
-    """Find what the baseline reached."""
-    return next((each.metrics for each in decisions if isinstance(each, Baseline)), None)
-
-
-def tried_first(study: Settings, board: Leaderboard) -> Metrics | None:
+def tried_first(history: History) -> Metrics | None:
     """Find what was reached by what was tried first, where it compares with the incumbent."""
-    if study.baseline is not None or not study.searcher.get("first") or board.incumbent is None:
+    study, incumbent = history.study, history.incumbent
+    if study.baseline is not None or not study.searcher.get("first") or incumbent is None:
         return None
-    first = board.standings[0]
-    comparable = first.loss < WORST and first.resource == board.incumbent.resource
+    first = history.trials[0]
+    comparable = first.loss < WORST and first.resource == incumbent.resource
     return first.metrics if comparable else None

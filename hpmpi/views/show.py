@@ -6,67 +6,69 @@ and the run never waits for it.
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import msgspec
-
-from hpmpi.history.leaderboard import Standing
-from hpmpi.history.progress import RankState
-from hpmpi.master.shield import RAISED
-from hpmpi.model.messages import Outcome, escaped, gist
-from hpmpi.model.records import Failure
-from hpmpi.model.trial import Value
-from hpmpi.model.values import text_of
+from hpmpi.history.agreement import Agreement, agreements
+from hpmpi.history.attempts import FailedAttempt
+from hpmpi.history.history import History
+from hpmpi.history.overview import Overview
+from hpmpi.history.ranks import Ranks, RankState
+from hpmpi.model.messages import end_of, escaped, gist
+from hpmpi.model.trial import BASELINE
 from hpmpi.storage.lock import Sign
-from hpmpi.views.layout import WIDTH, aligned, cut, fitted, span
-from hpmpi.views.run_view import MENDED, Summary
+from hpmpi.views import paid, rows
+from hpmpi.views.conclusion import conclusion
+from hpmpi.views.layout import (
+    WIDTH,
+    aligned,
+    fitted,
+    span,
+)
+from hpmpi.views.run_view import Summary
 
 RUNNING = "running"
 INTERRUPTED = "interrupted"
 """The states of a run that has not come to an end."""
 
-LONGEST_VALUE = 1000
-"""Of a configuration, in characters."""
+MOST_RUNNING = 10
+"""How many of the trials in work are told."""
 
 MOST_NAMED = 5
 """How many are named of what there may be many of: trials that were given up, ranks, hosts."""
 
 
-def text(summary: Summary, top: int) -> str:
+def text(summary: Summary, top: int, *, ends: bool = True) -> str:
     """Write the best `top` trials as a table; above it how the run goes on, below what it came to.
 
-    Of the rungs and failures there are tables as well.
+    Of the rungs and failures there are tables as well, and, with `ends`, the ends of tracebacks.
     """
-    metric = summary.study.goal.metric
-    ranking = summary.board.ranking()
-    rows = [["place", "trial", metric, "resource", "configuration"]]
-    rows += [
-        [
-            str(place),
-            str(standing.trial),
-            f"{standing.metrics[metric]:.6g}",
-            str(standing.resource),
-            configuration(standing),
-        ]
-        for place, standing in enumerate(ranking[:top], start=1)
-    ]
+    view = summary.overview(top)
+    ranked = sum(standing.rung >= 0 for standing in summary.history.trials)
     lines = [
         headline(summary),
         *present(summary),
-        *(["", *fitted(aligned(rows))] if ranking else []),
+        *(["", *fitted(aligned(rows.leaderboard(view)))] if ranked else []),
     ]
-    if len(ranking) > top:
-        lines.append(f"... and {len(ranking) - top} more")
-    lines += ["", *ladder(summary), *setbacks(summary.failures), *conclusion(summary)]
+    if ranked > top:
+        lines.append(f"... and {ranked - top} more")
+    lines += [
+        "",
+        *in_work(view),
+        *ladder(view),
+        *restarts(summary.history),
+        *agreement(summary.history),
+        *setbacks(summary.history.failures, ends=ends),
+        *paid.lines(summary.history),
+        *conclusion(summary, view),
+    ]
     return "\n".join(map(escaped, lines))
 
 
 def headline(summary: Summary) -> str:
     """Say in a line how far the run is."""
-    board = summary.board
-    parts = [f"{len(board.standings)} trials", f"{board.results} results"]
-    parts += [f"{summary.elapsed_s:.0f} s"]
-    parts += [f"{times} x {kind}" for kind, times in count(summary.failures).items()]
+    history = summary.history
+    parts = [f"{len(history.trials)} trials", f"{history.results} results", f"{history.at:.0f} s"]
+    parts += [f"{times} x {kind}" for kind, times in count(history.failures).items()]
     return f"{summary.study.name}: {state(summary)}; {', '.join(parts)}"
 
 
@@ -82,16 +84,18 @@ def state(summary: Summary) -> str:
 
 def present(summary: Summary) -> list[str]:
     """Say what the ranks do and until when they may, or why they do nothing any more."""
-    progress = summary.progress
+    history = summary.history
     if summary.outcome is not None:
         return []
     if not summary.goes_on:
         return [absence(summary.sign)]
-    lines = [f"ranks: {ranks(summary)}"]
-    if progress.deadline is not None:
-        lines.append(ending(progress.deadline.epoch_s, summary.looked_at))
-    if progress.draining is not None:
-        lines.append(f"draining: {progress.draining.why}")
+    lines = [f"ranks: {ranks(history.ranks)}"]
+    if broken := history.ranks.broken_hosts:
+        lines.append(f"broken, and left out by a requeue: {', '.join(broken)}")
+    if history.deadline is not None:
+        lines.append(ending(history.deadline.epoch_s, summary.looked_at))
+    if history.draining is not None:
+        lines.append(f"draining: {history.draining}")
     return lines
 
 
@@ -105,28 +109,27 @@ def absence(sign: Sign | None) -> str:
     return f"no sign of life for {span(sign.age_s)} ({who})"
 
 
-def ranks(summary: Summary) -> str:
+def ranks(known: Ranks) -> str:
     """Count the ranks by state; name those that can't work."""
-    progress = summary.progress
     parts = []
-    for each, number in progress.ranks().items():
-        named = each in (RankState.LOST, RankState.UNFIT)
-        where = f" ({places(progress.ranks_that_are(each), progress.hosts)})" if named else ""
-        parts += [f"{number} {each.value}{where}"] if number else []
+    for state, number in known.counts().items():
+        named = state in (RankState.LOST, RankState.UNFIT, RankState.QUARANTINED)
+        where = f" ({places(known.in_state(state))})" if named else ""
+        parts += [f"{number} {state.value}{where}"] if number else []
     return ", ".join(parts)
 
 
-def places(them: Sequence[int], hosts: dict[int, str]) -> str:
+def places(hosts: Mapping[int, str]) -> str:
     """Say which ranks, by host; of many on one host only how many.
 
-    >>> places([3, 5, 6], {3: "node1", 5: "node3", 6: "node3"}), places([1], {})
+    >>> places({3: "node1", 5: "node3", 6: "node3"}), places({1: ""})
     ('rank 3 on node1, ranks 5, 6 on node3', 'rank 1')
-    >>> places(range(8), dict.fromkeys(range(8), "node3"))
+    >>> places(dict.fromkeys(range(8), "node3"))
     '8 ranks on node3'
     """
     by_host: dict[str, list[str]] = {}
-    for rank in them:
-        by_host.setdefault(hosts.get(rank, ""), []).append(str(rank))
+    for rank, host in hosts.items():
+        by_host.setdefault(host, []).append(str(rank))
     told = []
     for host, of_host in list(by_host.items())[:MOST_NAMED]:
         named = f"ranks {', '.join(of_host)}" if len(of_host) > 1 else f"rank {of_host[0]}"
@@ -143,86 +146,97 @@ def ending(epoch_s: float, now: float) -> str:
     return f"the allocation ends at {when} (in {span(epoch_s - now)})"
 
 
-def ladder(summary: Summary) -> list[str]:
-    """Count the jobs by rung, where there is more than one; what is zero in all is left out."""
-    rungs = [msgspec.structs.asdict(rung) for rung in summary.rungs]
-    if len(rungs) < 2:  # noqa: PLR2004 - see above
+def ladder(view: Overview) -> list[str]:
+    """Count the jobs by rung, where there is more than one."""
+    table = rows.rungs(view)
+    return [*aligned([[*row, ""] for row in table]), ""] if table else []
+
+
+def in_work(view: Overview) -> list[str]:
+    """Say which trials are in work, and what they have reported last; of many, the furthest."""
+    if not view.running:
         return []
-    names = [name for name in rungs[0] if any(rung[name] for rung in rungs)]
-    rows = [[name.replace("_", " ") for name in names]]
-    rows += [[str(rung[name]) for name in names] for rung in rungs]
-    return [*aligned([[*row, ""] for row in rows]), ""]
+    more = len(view.running) - MOST_RUNNING
+    rest = [f"... and {more} more in work"] if more > 0 else []
+    return [*fitted(aligned(rows.running(view, MOST_RUNNING))), *rest, ""]
 
 
-# -- what it came to -------------------------------------------------------------------------------
+def restarts(history: History) -> list[str]:
+    """Say how many promoted trials were trained from the beginning again."""
+    if not history.restarted:
+        return []
+    return [f"promoted, and begun from 0 for lack of a checkpoint: {history.restarted}", ""]
 
 
-def conclusion(summary: Summary) -> list[str]:
-    """Say what is best, and by how much it beats the baseline."""
-    incumbent, metric = summary.board.incumbent, summary.study.goal.metric
-    if summary.outcome is Outcome.UNFIT:
-        return [unfitness(summary)]
-    if summary.outcome is Outcome.FAILED and summary.failures:
-        said = gist(summary.failures[-1].error)
-        return [f"trials fail alike, and none has succeeded: {said}", MENDED]
-    if incumbent is None:
-        over = summary.outcome is Outcome.COMPLETE
-        return ["no trial has succeeded" + ("" if over else " yet")]
-    reached = incumbent.metrics[metric]
-    lines = [f"best: trial {incumbent.trial}, {metric} {reached:.6g} at {incumbent.resource}"]
-    if summary.baseline is not None and summary.gain is not None:
-        what = "baseline" if summary.study.baseline else "tried first"
-        lines.append(f"{what}: {metric} {summary.baseline[metric]:.6g}; {comparison(summary.gain)}")
-    return lines
+def agreement(history: History) -> list[str]:
+    """Say how far neighbouring rungs agree, and what to do where they don't; metric by metric."""
+    lines = []
+    for goal in history.goal.each:
+        by = f", by {goal.metric}" if history.goal.others else ""
+        if compared := agreements(history, goal):
+            told = [
+                f"{it.correlation:.2f} of {it.resource} with {it.above} ({it.trials} trials)"
+                for it in compared
+            ]
+            top = history.rungs()[-1].resource
+            doubts = [doubt(it, top, by) for it in compared if it.is_low]
+            lines += [f"rank correlation of the rungs{by}: {', '.join(told)}", *doubts]
+    return [*lines, *([""] if lines else [])]
 
 
-def unfitness(summary: Summary) -> str:
-    """Say why a study can't be led or worked at."""
-    draining = summary.progress.draining
-    if draining is not None and draining.why.startswith(RAISED):
-        return draining.why
-    return f"no rank can work: {gist(summary.refusal)}"
+def doubt(low: Agreement, top: int, by: str) -> str:
+    """Say that a rung says nothing, and what to do."""
+    which = "the first rung" if low.rung == 0 else f"the rung at {low.resource}"
+    begins = f'min_resource = {low.above} begins above it, method = "hyperband" has trials that do'
+    todo = 'method = "full" does without it' if low.above == top else begins
+    return f"{which} says nothing of who is better at {low.above}{by}: {todo}"
 
 
-def comparison(gain: float) -> str:
-    """Say how the best compares with what it is measured by."""
-    if gain == 0:
-        return "nothing is better"
-    return f"the best is {'better' if gain > 0 else 'worse'} by {abs(gain):.4g}"
+# -- what went wrong -------------------------------------------------------------------------------
 
 
-def setbacks(failures: list[Failure]) -> list[str]:
+def setbacks(failures: Sequence[FailedAttempt], *, ends: bool) -> list[str]:
     """Say, by kind, how often attempts failed and how the newest did; and what was given up."""
     if not failures:
         return []
-    rows = [["failure", "times", "newest", "it said"]]
-    newest = {it.kind.value: it for it in failures}
+    table = [["failure", "times", "newest", "it said"]]
+    newest = {failed.kind.value: failed for failed in failures}
     for kind, times in count(failures).items():
-        it = newest[kind]
-        place = f"trial {it.trial} rung {it.rung} (rank {it.rank})"
-        rows.append([kind, str(times), place, gist(it.error)])
-    lines = aligned(rows)
-    lost = [f"trial {it.trial} ({it.kind.value})" for it in reversed(given_up(failures))]
-    if lost:
-        lines.append(f"given up: {len(lost)}, the newest: {', '.join(lost[:MOST_NAMED])}")
-    return [*fitted(lines, WIDTH), ""]
+        failed = newest[kind]
+        trial, rung, _ = failed.attempt
+        place = f"{name_of(trial)} rung {rung} (rank {failed.rank})"
+        table.append([kind, str(times), place, gist(failed.error)])
+    lines = aligned(table)
+    final = given_up(failures)
+    if final:
+        named = [f"{name_of(it.attempt.trial)} ({it.kind.value})" for it in final[-MOST_NAMED:]]
+        lines.append(f"given up: {len(final)}, the newest: {', '.join(reversed(named))}")
+    told = [line for failed in newest.values() for line in end_lines(failed)] if ends else []
+    return [*fitted(lines, WIDTH), "", *told]
 
 
-def count(failures: list[Failure]) -> dict[str, int]:
+def end_lines(failed: FailedAttempt) -> list[str]:
+    """Tell the end of a traceback, or of what was printed, and where all of it is."""
+    end = end_of(failed.error)
+    if not end:
+        return []
+    trial, is_baseline = failed.attempt.trial, failed.attempt.trial == BASELINE
+    where = f"{'baseline' if is_baseline else 'logs'}/rank-{failed.rank}.log"
+    where += "" if is_baseline else f", or show --trial {trial} --log"
+    said = f"the end of what {name_of(trial)} said; all of it: {where}"
+    return [said, *(f"    {line}" for line in end), ""]
+
+
+def name_of(trial: int) -> str:
+    """Name a trial, or the baseline, which is none."""
+    return "the baseline" if trial == BASELINE else f"trial {trial}"
+
+
+def count(failures: Sequence[FailedAttempt]) -> dict[str, int]:
     """Count failures by kind."""
-    return dict(sorted(Counter(it.kind.value for it in failures).items()))
+    return dict(sorted(Counter(failed.kind.value for failed in failures).items()))
 
 
-def given_up(failures: list[Failure]) -> list[Failure]:
+def given_up(failures: Sequence[FailedAttempt]) -> list[FailedAttempt]:
     """Pick the failures that jobs were given up with."""
-    return [it for it in failures if it.final]
-
-
-def configuration(standing: Standing) -> str:
-    """Write a configuration in a line."""
-    return "  ".join(f"{name}={short(value)}" for name, value in standing.config.items())
-
-
-def short(value: Value) -> str:
-    """Write a value with as many digits as people read."""
-    return f"{value:.4g}" if isinstance(value, float) else cut(text_of(value), LONGEST_VALUE)
+    return [failed for failed in failures if failed.final]

@@ -15,6 +15,17 @@ def say(text: str, end: str = "\n") -> None:
         raise OutputError(f"the output can't be written: {error.strerror}") from error
 
 
+def hand_over(data: bytes) -> None:
+    """Write what is no text; raises OutputError where nothing takes it, or a terminal would."""
+    if sys.stdout.isatty():
+        raise OutputError("what was asked for is no text: send it to a file, as by `> FILE`")
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+    except OSError as error:
+        raise OutputError(f"the output can't be written: {error.strerror}") from error
+
+
 def say_last(text: str) -> None:
     """Write what a run ends with; its exit code stands, also where nothing takes that."""
     try:

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from hpmpi.master.searchers import LATER, Later, Searcher
-from hpmpi.model.records import Assigned, Decision
+from hpmpi.master.searchers import LATER, OVER, Later, Over, Searcher
+from hpmpi.model.records import Line, Started
 from hpmpi.model.trial import Config, Metrics
 from hpmpi.model.values import same
 from hpmpi.storage.recovery import jobs_of
@@ -16,21 +16,17 @@ CLOSE = 1e-12
 
 
 class Recorded:
-    """A searcher that suggests what the journal has, when the journal has it."""
+    """A searcher that is not asked: what it suggested is in the journal, and learnt from there.
 
-    def __init__(self, journal: Sequence[Decision], *, may_end: bool) -> None:
-        """Read which configuration each trial has; `may_end`: whether nobody knows its end."""
-        self._may_end = may_end
-        begun = [each for each in journal if isinstance(each, Assigned) and each.config is not None]
-        self._begun = {each.trial: each for each in begun}
-        self.now = 0.0
+    `is_over`: whether it had no other then.
+    """
 
-    def ask(self, trial: int) -> Config | Later | None:
-        """Suggest what a trial had, if it began now."""
-        begun = self._begun.get(trial)
-        if begun is None:
-            return None if self._may_end else LATER
-        return begun.config if begun.at == self.now else LATER
+    is_over = False
+
+    def ask(self, trial: int) -> Later | Over:
+        """Have no answer to what the journal has none for."""
+        del trial
+        return OVER if self.is_over else LATER
 
     def adopt(self, trial: int, config: Config) -> None:
         """Know it."""
@@ -41,13 +37,14 @@ class Recorded:
         """Learn nothing."""
 
 
-def ask_again(study: Settings, journal: Sequence[Decision]) -> tuple[int, int]:
+def ask_again(study: Settings, lines: Sequence[Line]) -> tuple[int, int]:
     """Ask the searcher for each trial again; tell how many suggestions agree, and of how many.
 
     Numbers agree that are the same to 12 digits. Raises SearcherError where it raises.
     """
-    asked = AskedAgain(methods.build_searcher(study))
-    jobs_of(study, journal, asked)
+    started = next(line for line in reversed(lines) if isinstance(line, Started))
+    asked = AskedAgain(methods.build_searcher(study, ranks=started.ranks))
+    jobs_of(study, lines, asked)
     return asked.agreed, asked.asked
 
 
@@ -59,6 +56,8 @@ class AskedAgain:
         self._searcher = searcher
         self.ask = searcher.ask
         self.tell = searcher.tell
+        self.observe = getattr(searcher, "observe", None)
+        self.learn = getattr(searcher, "learn", None)
         self.agreed = 0
         self.asked = 0
 

@@ -1,16 +1,20 @@
-"""`hpmpi show --watch`: how a run stands, again and again until it has ended.
+"""How a run stands, again and again until it has ended: `hpmpi show --watch`, and who launches one.
 
 What it may cost the file server is bounded: the journal is read again only when it has changed, and
 the longer it takes to read, the less often.
 """
 
+import math
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+from hpmpi.history.overview import Overview
 from hpmpi.model.messages import Outcome
-from hpmpi.views import layout, show
+from hpmpi.views import live, show
+from hpmpi.views.live import LiveView
 from hpmpi.views.run_view import Summary, look
 from hpmpi.views.stdout import say
 
@@ -23,8 +27,24 @@ WATCH_SHARE = 0.05
 OVER = (Outcome.COMPLETE, Outcome.UNFIT, Outcome.FAILED)
 """What nothing comes after."""
 
-CLEAR = "\x1b[H\x1b[J"
-"""What makes a terminal empty, but for what has left it at the top."""
+
+class Watched:
+    """A run folder, read on from where it was as often as that may be."""
+
+    def __init__(self, folder: Path) -> None:
+        """Have read nothing yet."""
+        self._folder = folder
+        self._summary: Summary | None = None
+        self.next_at = -math.inf
+
+    def look(self) -> Summary:
+        """Tell how the run stands, as it was seen last or by now; raises HpmpiError."""
+        began_at = time.monotonic()
+        if self._summary is None or began_at >= self.next_at:
+            self._summary = look(self._folder, self._summary)
+            ended_at = time.monotonic()
+            self.next_at = ended_at + max(WATCH_S, (ended_at - began_at) / WATCH_SHARE)
+        return self._summary
 
 
 def watch(folder: Path, tell: Callable[[Summary], str]) -> None:
@@ -32,32 +52,35 @@ def watch(folder: Path, tell: Callable[[Summary], str]) -> None:
 
     One that was interrupted, drained or deserted may be gone on with at any time: it is watched.
     """
-    clear = CLEAR if sys.stdout.isatty() else ""
-    summary, told = None, ""
+    watched, told = Watched(folder), ""
     while True:
-        began_at = time.monotonic()
-        summary = look(folder, summary)
-        took_s = time.monotonic() - began_at
+        summary = watched.look()
         before, told = told, tell(summary)
         if told != before:
-            say(f"{clear}{told}")
+            say(told)
         if summary.outcome in OVER:
             return
-        time.sleep(max(WATCH_S, took_s / WATCH_SHARE))
+        time.sleep(max(0.0, watched.next_at - time.monotonic()))
 
 
-def page(summary: Summary, top: int) -> str:
-    """Write as `show.text` does, with no more trials than the terminal has room for."""
-    whole = show.text(summary, top)
-    excess = excess_of(whole)
-    if excess <= 0:
-        return whole
-    ranked = len(summary.board.ranking())
-    # Where all were there, that some are left out takes a line of its own.
-    return show.text(summary, max(1, min(top, ranked) - excess - (ranked <= top)))
+def watch_in_terminal(folder: Path, top: int) -> None:
+    """Have the live view of a run on stdout until it is over for good; then say how it stands."""
+    watched = Watched(folder)
+    summary = watched.look()
+    view = LiveView(sys.stdout)
+    try:
+        while summary.outcome not in OVER:
+            view.refresh(partial(page, summary))
+            time.sleep(live.DRAW_S)
+            summary = watched.look()
+    finally:
+        view.stop()
+    say(show.text(summary, top))
 
 
-def excess_of(text: str) -> int:
-    """Count the lines of the terminal that a text is too long by, the prompt after it included."""
-    columns, lines = layout.terminal()
-    return sum(max(1, -(-len(line) // columns)) for line in text.split("\n")) + 1 - lines
+def page(summary: Summary, top: int) -> tuple[Overview, str]:
+    """Make what a page is of."""
+    state = show.state(summary)
+    if not summary.goes_on:
+        state = "; ".join([state, *show.present(summary)])
+    return summary.overview(top), state

@@ -22,9 +22,14 @@ import msgspec
 from hpmpi.errors import TransportError
 from hpmpi.guard import guard, sockets
 from hpmpi.model.messages import (
+    Agreed,
     Assign,
     Beat,
+    Cancel,
+    Cancelled,
+    Done,
     Failed,
+    Fence,
     Finished,
     Goodbye,
     Order,
@@ -38,10 +43,10 @@ from hpmpi.model.messages import (
     Suspended,
     Welcome,
 )
+from hpmpi.storage import logs
 from hpmpi.transports import LEADER, Transport
 from hpmpi.worker.bare import Bare
 from hpmpi.worker.leader_signs import LeaderSigns
-from hpmpi.worker.lifecycle import attempt_of
 from hpmpi.worker.shared_data import SharedData
 from hpmpi.worker.spawn import Forked
 from hpmpi.worker.supervisor import Child
@@ -69,13 +74,14 @@ GOODBYE_S = 1.0
 """How long the last word may take to leave."""
 
 
-class Worker:
-    """A worker rank's life, from the Welcome to the Stop."""
+class Agent:
+    """A worker rank's life, from the Welcome to the Stop; `welcomed`: whether there was one."""
 
     def __init__(self, transport: Transport, forked: Forked | None = None) -> None:
         """Work for the leader at the other end; `forked` is to be the first child's process."""
+        self.transport = transport
+        self.welcomed = False
         self._forked = forked
-        self._transport = transport
         self._decoder = msgspec.msgpack.Decoder(Order)
         self._orders: deque[Order] = deque()
         self._jobs: deque[Assign] = deque()
@@ -90,6 +96,7 @@ class Worker:
         """Work until told to stop, or until rank 0 is gone; return the exit code."""
         try:
             welcome = self._await_welcome()
+            self.welcomed = welcome is not None
             return 0 if welcome is None else self._serve(welcome)
         except TransportError:
             return 1
@@ -97,8 +104,8 @@ class Worker:
     def _serve(self, welcome: Welcome) -> int:
         folder = Path(welcome.folder)
         guard.tell_guard(folder / "status", welcome.start)
-        output = folder / "logs" / f"rank-{self._transport.rank}.log"
-        share = self._transport.share
+        output = logs.path_of(folder, self.transport.rank)
+        share = self.transport.share
         self._leader_signs = LeaderSigns(folder)
         self._data = SharedData(welcome, output)
         welcome = self._data.welcome
@@ -149,8 +156,10 @@ class Worker:
             limit_s = 0.0
         if child.unsent:
             limit_s = min(limit_s, SEND_EVERY_S)
+        if child.is_ending:
+            limit_s = min(limit_s, END_LOOK_S)
         wait_s = max(0.0, min(self._beat_at + welcome.beat_s - now, limit_s))
-        expects = self._job is not None or not self._introduced
+        expects = self._job is not None or not self._introduced or child.is_in_world
         news = [*self._data.descriptors(), *child.descriptors()] if expects else ()
         self._listen(wait_s, news)
         return 0 if self._obey(welcome, child) else None
@@ -172,10 +181,13 @@ class Worker:
             match self._orders.popleft():
                 case Assign() as order:
                     self._jobs.append(order)
-                case Save():
-                    self._begin_job(
-                        child, time.monotonic()
-                    )  # it is meant for what has come before it
+                case Cancel() as order:
+                    self._cancel(order, child)
+                case Agreed() | Fence() as word:  # of a job that has come before it
+                    self._begin_job(child, time.monotonic())
+                    child.tell(word, time.monotonic())
+                case Save():  # it is meant for what has come before it
+                    self._begin_job(child, time.monotonic())
                     child.save()
                 case Retire():
                     child.retire(time.monotonic())
@@ -185,6 +197,15 @@ class Worker:
                 case _:
                     pass
         return False
+
+    def _cancel(self, order: Cancel, child: Child | Bare) -> None:
+        """Take an attempt out of the line, or have the child end it."""
+        waiting = next((job for job in self._jobs if job.attempt == order.attempt), None)
+        if waiting is None:
+            child.cancel(order, time.monotonic())
+        else:
+            self._jobs.remove(waiting)
+            self._say(Cancelled(order.attempt))
 
     def _part(self, welcome: Welcome, child: Child | Bare) -> None:
         """Have the child end in order, and beat meanwhile; then say goodbye."""
@@ -196,7 +217,7 @@ class Worker:
             self._listen(END_LOOK_S, child.descriptors())
         self._data.close()  # rank 0 waits for who has not yet said goodbye
         self._say(Goodbye())
-        self._transport.leave(GOODBYE_S)
+        self.transport.leave(GOODBYE_S)
 
     def _beat(self, welcome: Welcome, now: float) -> None:
         if now - self._beat_at >= welcome.beat_s:
@@ -206,15 +227,15 @@ class Worker:
             self._say(Beat())
 
     def _listen(self, limit_s: float, wake: Sequence[int] = ()) -> None:
-        for _, message in self._transport.poll(limit_s, wake):
+        for _, message in self.transport.poll(limit_s, wake):
             self._heard_at = time.monotonic()
             self._orders.append(self._decoder.decode(message))
-        if LEADER in self._transport.underway:
+        if LEADER in self.transport.underway:
             self._heard_at = time.monotonic()
 
     def _pass_on(self, report: Report) -> None:
         match report:
-            case Finished() | Failed() | Suspended():
+            case Finished() | Failed() | Suspended() | Cancelled() | Done():
                 self._pass_points_on()
                 self._job = None
             case Progress():
@@ -236,8 +257,8 @@ class Worker:
 
     def _pass_points_on(self) -> None:
         if self._points and self._job is not None:
-            self._say(Progress(*attempt_of(self._job), self._points))
+            self._say(Progress(self._job.attempt, self._points))
             self._points = []
 
     def _say(self, report: Report) -> None:
-        self._transport.send(LEADER, msgspec.msgpack.encode(report))
+        self.transport.send(LEADER, msgspec.msgpack.encode(report))

@@ -18,7 +18,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -231,12 +231,24 @@ def made(folder: Path) -> Path:
 
 def reached(run_folder: Path, trial: int) -> int:
     """Find the resource of a trial's newest whole checkpoint; 0 without one."""
+    found = all_whole(run_folder, trial)
+    return found[-1].resource if found else 0
+
+
+def newest(run_folder: Path, trial: int) -> Path | None:
+    """Find the folder of a trial's newest whole checkpoint; None without one."""
+    found = all_whole(run_folder, trial)
+    return trial_folder(run_folder, trial) / found[-1].name if found else None
+
+
+def all_whole(run_folder: Path, trial: int) -> list[Checkpoint]:
+    """List the whole checkpoints of a trial, whichever attempt has written them; newest last."""
     folder = trial_folder(run_folder, trial)
     try:
         found = [parsed(path.name) for path in folder.iterdir() if is_folder(path)]
     except OSError:
-        return 0
-    return max((each.resource for each in found if each is not None), default=0)
+        return []
+    return sorted(each for each in found if each is not None)
 
 
 def discard(run_folder: Path, trial: int) -> None:
@@ -246,10 +258,10 @@ def discard(run_folder: Path, trial: int) -> None:
         remove(trial_folder(run_folder, trial))
 
 
-def discard_all_but(run_folder: Path, trial: int | None) -> Iterator[None]:
-    """Remove the checkpoints of all trials but one, which may take its time."""
-    everything = run_folder / "checkpoints"
+def discard_all_but(run_folder: Path, trials: Collection[int]) -> Iterator[None]:
+    """Remove the checkpoints of all trials but some, which may take its time."""
+    everything, kept = run_folder / "checkpoints", set(map(str, trials))
     for folder in everything.iterdir() if is_folder(everything) else ():
-        if folder.name != str(trial):
+        if folder.name not in kept:
             remove(folder)
             yield

@@ -18,18 +18,26 @@ KILL_AFTER_S = 2.0
 END_S = ORDER_S + KILL_AFTER_S
 """How long it may take, all in all, until it is killed."""
 
+GROUP_S = 0.3
+"""How long it may take where its group has come to nothing: the others' ranks wait for it."""
+
 START_S = 60.0
 """The least that a child has for loading the objective: a file system may be slow."""
 
 TAKEN = "killed by the kernel: the machine, or its control group, is out of memory"
 
 LOST_WORKER = re.compile(
-    "BrokenProcessPool|BrokenExecutor|TerminatedWorkerError|killed by signal|SIGKILL|exit code:? -9"
+    "BrokenProcessPool|BrokenExecutor|TerminatedWorkerError|killed by signal|SIGKILL|"
+    "exit code:? (-9|9|137)\\b|signal:? 9\\b",
+    re.IGNORECASE,
 )
-"""What is said by who has lost a process of its own, of pools, data loaders and subprocesses."""
+"""What is said by who has lost a process of its own: pools, data loaders, shells, launchers."""
+
+MAY_LOSE = (FailureKind.EXCEPTION, FailureKind.CRASH, FailureKind.EXIT)
+"""What an objective may report of itself, having lost one."""
 
 
-class Ending(NamedTuple):
+class ChildEnding(NamedTuple):
     """Why a child is being ended, and when TERM and KILL are due."""
 
     kind: FailureKind
@@ -37,15 +45,16 @@ class Ending(NamedTuple):
     term_at: float
     kill_at: float
 
-    def said(self, error: str) -> "Ending":
+    def said(self, error: str) -> "ChildEnding":
         """Add what the objective says of it, whose cause this is."""
         return self._replace(error=f"{self.error}; it said: {gist(error)}")
 
 
-def ending(kind: FailureKind, error: str, now: float) -> Ending:
-    """Begin to end a child."""
-    term_at = now if kind is FailureKind.MEMORY else now + ORDER_S
-    return Ending(kind, error, term_at, term_at + KILL_AFTER_S)
+def ending(kind: FailureKind, error: str, now: float, *, of_group: bool = False) -> ChildEnding:
+    """Begin to end a child: fast where it is `of_group`, which has come to nothing as a whole."""
+    order_s, kill_after_s = (GROUP_S / 2, GROUP_S / 2) if of_group else (ORDER_S, KILL_AFTER_S)
+    term_at = now if kind is FailureKind.MEMORY else now + order_s
+    return ChildEnding(kind, error, term_at, term_at + kill_after_s)
 
 
 def cause(code: int, *, taken: bool) -> tuple[FailureKind, str]:
@@ -59,8 +68,8 @@ def cause(code: int, *, taken: bool) -> tuple[FailureKind, str]:
 
 def explain(report: Failed, is_taken: Callable[[], bool]) -> Failed:
     """Say why an objective has failed that has lost a process of its own to the kernel."""
-    excepts = report.kind is FailureKind.EXCEPTION
-    if excepts and LOST_WORKER.search(report.error) is not None and is_taken():
+    may_have_lost = report.kind in MAY_LOSE
+    if may_have_lost and LOST_WORKER.search(report.error) is not None and is_taken():
         error = f"what it had started was {TAKEN}; it said: {gist(report.error)}"
         return msgspec.structs.replace(report, kind=FailureKind.MEMORY, error=error)
     return report

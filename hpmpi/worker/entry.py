@@ -8,9 +8,10 @@ import os
 import signal
 
 from hpmpi.errors import HpmpiError
+from hpmpi.guard import guard
 from hpmpi.transports import LEADER, Transport, launched, local
 from hpmpi.worker import spawn
-from hpmpi.worker.agent import Worker
+from hpmpi.worker.agent import Agent
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 """What asks for a drain. Rank 0 alone decides when to leave."""
@@ -32,15 +33,31 @@ def is_local() -> bool:
 
 def serve() -> int:
     """Be a worker rank; return the exit code."""
+    agent = meet()
+    return BAD_INPUT if agent is None else agent.serve()
+
+
+def serve_script() -> int:
+    """Be a worker rank in one run after the other, as a script has them; return the exit code."""
+    agent = meet()
+    if agent is None:
+        return BAD_INPUT
+    while (code := agent.serve()) == 0 and agent.welcomed:
+        guard.tell_of_no_run()
+        agent = Agent(agent.transport)
+    return code
+
+
+def meet() -> Agent | None:
+    """Meet the other ranks; None where they do not form one world, as rank 0 says."""
     for number in SIGNALS:
         # No SIG_IGN: the child would inherit it.
         signal.signal(number, lambda *_: None)
     forked = spawn.fork()
     try:
-        transport = local.join() or join_mpi()
+        return Agent(local.join() or join_mpi(), forked)
     except HpmpiError:
-        return BAD_INPUT
-    return Worker(transport, forked).serve()
+        return None
 
 
 def join_mpi() -> Transport:

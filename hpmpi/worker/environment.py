@@ -7,6 +7,7 @@ then starts here, whatever MPI that is of. For srun, which needs an allocation, 
 import os
 from collections.abc import Mapping
 
+from hpmpi.model.usage import Provision
 from hpmpi.transports import resources, unlaunched
 from hpmpi.transports.resources import Share
 
@@ -22,6 +23,13 @@ def environment(share: Share, gpus_per_trial: int | None) -> dict[str, str]:
     allocation = os.environ.get("SLURM_JOB_ID")
     number = {ALLOCATION: allocation} if allocation else {}
     return {**number, **divided(unallocated(unlaunched()), share, gpus_per_trial)}
+
+
+def provision(share: Share, gpus_per_trial: int | None) -> Provision:
+    """Say what a rank has for a trial, and its node for all."""
+    chosen = resources.variables(share, gpus_per_trial)
+    seen = {name: resources.devices(said) for name, said in chosen.items()} or share.visible
+    return Provision(share.threads, resources.number_of(seen), resources.node_bytes())
 
 
 def divided(env: Mapping[str, str], share: Share, gpus_per_trial: int | None) -> dict[str, str]:

@@ -10,7 +10,9 @@ temporary files and of the attempt's own. It is not looked for in the text: libr
 advice after what went wrong, notes and groups of errors come last, and the root of a chain first.
 """
 
+import contextlib
 import re
+import sys
 import traceback
 from collections.abc import Iterator
 from itertools import islice
@@ -41,20 +43,36 @@ attempt, times of day."""
 REMOTE = "RemoteTraceback"
 """How the causes are called that are no errors, but the text of one in another process."""
 
+PACKAGE = Path(__file__).parents[1]
+"""All that is in it is ours, but for the objectives that need no code."""
+
 Errors = traceback.TracebackException
 
 
 def describe(error: BaseException) -> str:
-    """Describe an error: its summary, then Python's traceback without the lines that are ours."""
+    """Describe an error: its summary, then the end of its traceback."""
     if isinstance(error, ObjectiveError):
         return str(error)
+    seen = errors_of(error)
+    text, said = "".join(seen.format()).strip(), summary(seen)
+    return writable(said if text == said else f"{said}\n\n{text[-MOST_CHARACTERS:]}")
+
+
+def told(error: BaseException) -> str:
+    """Describe an error, which is printed whole where this process prints."""
+    text = str(error) if isinstance(error, ObjectiveError) else "".join(errors_of(error).format())
+    with contextlib.suppress(Exception):  # whatever the objective has put in its place
+        sys.stderr.write(f"{writable(text).rstrip()}\n")
+        sys.stderr.flush()
+    return describe(error)
+
+
+def errors_of(error: BaseException) -> Errors:
+    """Take an error as Python tells it, without the lines that are ours."""
     trace = error.__traceback__
     while trace is not None and is_ours(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
-    seen = Errors(type(error), error, trace, compact=True)
-    text = "".join(seen.format()).strip()
-    said = summary(seen)
-    return writable(said if text == said else f"{said}\n\n{text[-MOST_CHARACTERS:]}")
+    return Errors(type(error), error, trace, compact=True)
 
 
 def summary(error: Errors) -> str:
@@ -64,9 +82,14 @@ def summary(error: Errors) -> str:
     if root is not None:
         link = "because of" if error.__cause__ is not None else "while handling"
         said = f"{said}; {link} {line(root)}"
+    return lasting(said)[:MOST_OF_A_SUMMARY]
+
+
+def lasting(said: str) -> str:
+    """Leave out of what was said what is of one process or moment."""
     for passing, instead in PASSING:
         said = passing.sub(instead, said)
-    return said[:MOST_OF_A_SUMMARY]
+    return said
 
 
 def line(error: Errors) -> str:
@@ -111,7 +134,9 @@ def parts_of(error: Errors) -> Iterator[Errors]:
 
 def is_ours(file: str) -> bool:
     """Tell the lines between the user's code and us, the import system's included."""
-    return Path(file).parent == Path(__file__).parent or file.startswith("<frozen ")
+    path = Path(file)
+    is_inside = PACKAGE in path.parents and PACKAGE / "trainables" not in path.parents
+    return is_inside or file.startswith("<frozen ")
 
 
 def writable(text: str) -> str:

@@ -2,6 +2,8 @@
 
     trial.start, trial.stop     the resource already spent, and to reach
     trial.report, .checkpoint   what it has come to on the way
+    trial.folder                what else it leaves
+    trial.index, trial.size     which member of its group it is, of how many
 
 When the run drains, the objective is to leave by Suspend, which `checkpoint` raises.
 """
@@ -14,14 +16,16 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from hpmpi.data.mapped import data_in
 from hpmpi.model.messages import Assign, Point, Welcome
 from hpmpi.storage.files import remove
+from hpmpi.worker.baseline import number_of
 from hpmpi.worker.checkpoints import Checkpoints, trial_path
+from hpmpi.worker.group import ALONE, Group, Told
 from hpmpi.worker.metrics import all_numbers
 
 Publish = Callable[[Point], None]
@@ -86,12 +90,7 @@ class SuspendRequest:
 class Trial:
     """What an objective is given beside its configuration.
 
-    `start`: the resource already spent, 0 without a checkpoint; `stop`: the resource to reach;
-    `previous`: the folder of the trial's newest checkpoint, or None; `seed`: 32 bits, the same for
-    every attempt at this trial; `args`: the study's `[objective_args]`, a copy of this trial's own;
-    `origin`: the folder of the study file; `data`: the arrays of `[data]` by name, read-only, or
-    None; `deadline_s`: seconds left before the allocation ends, None where that is not known;
-    `folder`: one of this attempt's own.
+    docs/objective.md has a table of all of it.
 
     It may be used in threads and forked processes of the objective, but not after the objective has
     ended: what is reported then is dropped.
@@ -106,18 +105,25 @@ class Trial:
         drains: Drains,
         *,
         request: SuspendRequest,
+        group: Group,
     ) -> None:
-        """Take over the trial's newest checkpoint."""
-        self.number = order.trial
+        """Take over the trial's newest checkpoint, or hear which one the first member has."""
+        self.number = number_of(order)
+        self.rung = order.attempt.rung
+        self.attempt = order.attempt
         self.seed = order.seed
         self.data = data_in(welcome.data)
         self.stop = order.resource
+        self.max_resource = welcome.max_resource
         self._ends_at = None if order.deadline_s is None else time.monotonic() + order.deadline_s
-        self.previous = checkpoints.claim(heard_of=order.saved, limit=order.resource)
-        self.start = checkpoints.newest.resource if checkpoints.newest else 0
         self._welcome = welcome
         self._order = order
         self._checkpoints = checkpoints
+        self.group = group
+        self.index, self.size = group.index, group.size
+        start, previous = group.agree("start", 0, self._claim)
+        self.start = int(start or 0)
+        self.previous = None if previous is None else Path(str(previous))
         self._publish = publish
         self._drains = drains
         self._request = request
@@ -126,6 +132,12 @@ class Trial:
         self._speaking = threading.RLock()
         self._saved_at = time.monotonic()
         self._save_took_s = 0.0
+
+    def _claim(self) -> Told:
+        limit = self._order.resource
+        previous = self._checkpoints.claim(heard_of=self._order.saved, limit=limit)
+        newest = self._checkpoints.newest
+        return newest.resource if newest else 0, None if previous is None else str(previous)
 
     @functools.cached_property
     def args(self) -> dict[str, Any]:
@@ -138,27 +150,31 @@ class Trial:
         return Path(self._welcome.origin)
 
     @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts of all members of the group, in their order."""
+        return self.group.hosts or (os.uname().nodename,)
+
+    @property
     def deadline_s(self) -> float | None:
         """How many seconds are left before the allocation ends; None where that is not known."""
         return None if self._ends_at is None else self._ends_at - time.monotonic()
 
     @functools.cached_property
     def folder(self) -> Path:
-        """A folder in the run folder that no other attempt has, made when it is first asked for.
+        """A folder in the run folder that is this trial's, made when it is first asked for.
 
-        It stays at the end, as the logs do, unless it is empty.
+        All attempts at it have the same, at all rungs, and nobody removes it.
         """
-        attempt = f"{self._order.rung}.{self._order.attempt}"
-        folder = Path(self._welcome.folder, TRIALS, str(self.number), attempt)
-        remove(folder)  # of an attempt that the journal has lost
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+        self._home.mkdir(parents=True, exist_ok=True)
+        return self._home
 
     def report(self, resource: int, /, **metrics: object) -> None:
         """Add a point to the learning curve; what is no number is left out.
 
-        Raises ObjectiveError where that is the studied metric.
+        Raises ObjectiveError where that is the studied metric. Only the first member's counts.
         """
+        if not self.group.leads:
+            return
         point = Point(int(resource), all_numbers(metrics, self._welcome.metric))
         with self._speaking:
             if not self._ended:
@@ -167,29 +183,55 @@ class Trial:
     def should_save(self, resource: int) -> bool:
         """Tell whether now is the time for a checkpoint.
 
-        That is at the end, when the run drains, and now and then between.
+        That is at the end, when the run drains, and now and then between. All members of a group
+        must ask, and hear the same.
         """
+        (due,) = self.group.agree("should_save", resource, lambda: (self.is_due(resource),))
+        return bool(due)
+
+    def is_due(self, resource: int) -> bool:
+        """Tell whether it is time for a checkpoint, as far as this member knows."""
         pause_s = max(SAVE_PAUSE_S, self._save_took_s / SAVE_SHARE)
         due = resource >= self.stop or time.monotonic() - self._saved_at >= pause_s
-        return due or self._asked()
+        return due or self.drains()
 
     @contextmanager
     def checkpoint(self, resource: int) -> Iterator[Path]:
         """Give a folder to save the model in; it counts, as a whole, once the block has ended.
 
-        When the run drains, the job ends there: the trial goes on from this checkpoint later.
+        When the run drains, the job ends there: the trial goes on from this checkpoint later. Only
+        the first member's counts; what another writes is removed.
         """
+        with self._save(resource) if self.group.leads else unkept() as folder:
+            yield folder
+        leaves_at = lambda: (self._leaves_at(resource),)  # noqa: E731 - it is asked by who decides
+        (at,) = self.group.agree("checkpoint", resource, leaves_at)
+        if at is not None:
+            self._request.make(self._number)
+            raise Suspend(int(at))
+
+    @contextmanager
+    def _save(self, resource: int) -> Iterator[Path]:
+        """Give a folder that is a checkpoint once the block has ended; the job goes on."""
         began_at = time.monotonic()
         with self._checkpoints.save(int(resource)) as folder:
             yield folder
         self._saved_at = time.monotonic()
         self._save_took_s = self._saved_at - began_at
+
+    def _leaves_at(self, resource: int) -> int | None:
+        """Tell at which checkpoint the job ends, where the run drains."""
         newest = self._checkpoints.newest
         if newest is None or newest.resource < resource:  # there was no room for it
-            return
-        if self._request.is_made(self._number) or (newest.resource < self.stop and self._asked()):
-            self._request.make(self._number)
-            raise Suspend(newest.resource)
+            return None
+        drains = newest.resource < self.stop and self.drains()
+        return newest.resource if drains or self._request.is_made(self._number) else None
+
+    def suspend(self) -> NoReturn:
+        """Leave the job of a run that drains, for the trial's newest checkpoint, if it has one."""
+        newest = self._checkpoints.newest
+        self._request.make(self._number)
+        raise Suspend(newest.resource if newest else 0)
 
     def end(self) -> bool:
         """Have no more to do with the job from now on; true if its objective was to leave it."""
@@ -197,48 +239,77 @@ class Trial:
             self._ended = True
         return self._request.is_made(self._number)
 
-    def _asked(self) -> bool:
+    @contextmanager
+    def working_folder(self) -> Iterator[Path]:
+        """Give a folder that no other attempt has, of any trial; it stays, unless it is empty."""
+        _, rung, number = self._order.attempt
+        part = f".{self.index}" if self.index else ""
+        folder, had_home = self._home / f"{rung}.{number}{part}", self._home.exists()
+        remove(folder)  # of an attempt that the journal has lost
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            with suppress(OSError):  # there is something in it
+                folder.rmdir()
+                if not had_home and "folder" not in vars(self):  # nobody has asked for that
+                    self._home.rmdir()
+
+    @functools.cached_property
+    def _home(self) -> Path:
+        return Path(self._welcome.folder, TRIALS, str(self.number))
+
+    def drains(self) -> bool:
         """Look whether the run drains."""
         with self._speaking:
             return not self._ended and self._drains()
 
 
 @contextmanager
+def unkept() -> Iterator[Path]:
+    """Give a folder that is removed at the end of the block."""
+    import tempfile  # noqa: PLC0415 - rarely needed, and loads a lot
+
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+@contextmanager
 def working_folder(trial: Trial, *, own: bool) -> Iterator[None]:
-    """Have a job done in the folder of its attempt, or where this process is; put that back."""
+    """Have a job done in a folder of its attempt, or where this process is; put that back."""
     before = None
     with suppress(OSError):  # it is gone, and was when all began
         before = os.getcwd()  # noqa: PTH109 - it is done for each job
-    if own:
-        os.chdir(trial.folder)
-    try:
-        yield
-    finally:
-        if before is not None:
-            with suppress(OSError):
-                os.chdir(before)
-        if own:
-            with suppress(OSError):  # there is something in it
-                trial.folder.rmdir()
-                trial.folder.parent.rmdir()
+    with trial.working_folder() if own else nullcontext() as folder:
+        if folder is not None:
+            os.chdir(folder)
+        try:
+            yield
+        finally:
+            if before is not None:
+                with suppress(OSError):
+                    os.chdir(before)
 
 
-def open_trial(
+def open_trial(  # noqa: PLR0913 - all that an attempt is made of
     welcome: Welcome,
     order: Assign,
     publish: Publish,
     drains: Drains,
+    *,
     request: SuspendRequest | None = None,
+    group: Group = ALONE,
 ) -> tuple[Trial, Checkpoints]:
     """Make the handle for an attempt, and what keeps its checkpoints.
 
-    `request` is that of the process, for who makes more than one attempt in it.
+    `request` is that of the process, for who makes more than one attempt in it; `group`: its own.
     """
     checkpoints = Checkpoints(
-        trial_path(welcome.folder, order.trial),
-        order.rung,
-        order.attempt,
+        trial_path(welcome.folder, number_of(order)),
+        order.attempt.rung,
+        order.attempt.number,
         keep_all=welcome.keep_all,
     )
     request = request or SuspendRequest()
-    return Trial(welcome, order, checkpoints, publish, drains, request=request), checkpoints
+    trial = Trial(welcome, order, checkpoints, publish, drains, request=request, group=group)
+    return trial, checkpoints

@@ -1,51 +1,73 @@
 """The life of a child, process after process: a state machine without clock or process.
 
-    event --handle--> commands    orders, reports, Started, HungUp, Tick, Died --> Send, PassOn, Act
+    event --handle--> commands    as child_events.py has them
 
-    NEW --Started--> LOADING --Ready--> IDLE --Assign--> BUSY --its answer--> IDLE
-     ^                  |                 |                |
-     |                  +-----------------+----------------+
+    NEW --ChildStarted--> LOADING --Ready--> IDLE --Assign--> BUSY --its answer--> IDLE
+     ^                       |                |                |
+     |                       +----------------+----------------+
      |                                    | has to end: hung up on, and interrupted if at work
      |                                    v
      |                                 ENDING --ORDER_S--> PRESSED, by TERM --KILL_AFTER_S--> KILL
      |
-     +-- Died, in whatever state: another is to be started; or OVER, where none is to follow
+     +-- Died, or Unborn, whenever: another is to be started; or OVER, where none is to follow
 
 A process has to end that hangs up, or writes rubbish (CRASH); that loads or works for too long
-(TIME), or has too much memory (MEMORY: TERM comes at once); whose job may have spoilt it, or that
-has done one where the next wants a fresh process (EXIT). None follows one that was retired or that
-says it is Unfit, nor the last of MAX_CRASHES in a row that never came to Ready.
+(TIME), or has too much memory (MEMORY: TERM comes at once); whose job is cancelled or may have
+spoilt it, or that has done one where the next wants a fresh process (EXIT). None follows one that
+was retired or that says it is Unfit, nor the last of MAX_CRASHES in a row that never came to Ready.
+
+The baseline has a process that does nothing else: it is told another Welcome, and ends when its job
+is done. The rank's own is another: it is not Ready, nor Unfit, nor has crashed, where this is.
 
 Rules:
 
 - A job is given to one process, or waits for the next one where this one has to end.
-- A job has one answer: the first that its process says, or, in its name, why that died. What is
-  said of any other attempt is from something that another job has left running, and is dropped.
+- A job has one answer: the first that its process says, or, in its name, why that died; it can be
+  cancelled up to then. What is said of any other attempt is from something that another job has
+  left running, and is dropped.
 - What a process says while it is ended is no answer: its pool's workers may have died of our TERM,
-  and what is told then comes after the cause.
+  and what is told then comes after the cause. Where its job is cancelled, that is the answer.
 - It has died when all of its family are gone: only then is there room for the next.
 """
 
+import math
 from enum import Enum, auto
-from typing import NamedTuple
 
 from hpmpi.model.messages import (
     OUTPUT,
+    Agreed,
     Answer,
     Assign,
+    Cancel,
+    Cancelled,
+    Done,
     Failed,
     FailureKind,
     Finished,
     Progress,
     Ready,
-    Report,
+    Relay,
     Retire,
     Save,
     Suspended,
     Unfit,
     Welcome,
 )
-from hpmpi.worker.ending import Ending, cause, ending, over_memory, over_time
+from hpmpi.worker.baseline import is_baseline, welcome_to_baseline
+from hpmpi.worker.child_events import (
+    Act,
+    ChildStarted,
+    ChildTick,
+    Command,
+    Died,
+    Event,
+    HungUp,
+    PassOn,
+    Send,
+    Unborn,
+)
+from hpmpi.worker.ending import ChildEnding, cause, ending, over_memory, over_time
+from hpmpi.worker.pmi import has_world
 
 MAX_CRASHES = 3
 """How many processes may end in a row while they load the objective."""
@@ -69,62 +91,6 @@ ALIVE = (LOADING, IDLE, BUSY)
 """Where a process does not have to end."""
 
 
-# -- events, beside what the rank orders and the process reports ----------------------------------
-
-
-class Started(NamedTuple):
-    """There is a process; where there can't be, that is Unfit."""
-
-
-class HungUp(NamedTuple):
-    """The process says no more, or `rubbish`."""
-
-    rubbish: bool
-
-
-class Tick(NamedTuple):
-    """Time passed, and nothing is left to be heard; `used_mb`: its memory, if that was measured."""
-
-    used_mb: float = 0.0
-
-
-class Died(NamedTuple):
-    """All of its family are gone; `taken`: the kernel killed somebody; `output`: its last words."""
-
-    code: int
-    taken: bool
-    output: str
-
-
-Event = Assign | Save | Retire | Report | Started | HungUp | Tick | Died
-
-# -- commands -------------------------------------------------------------------------------------
-
-
-class Send(NamedTuple):
-    """Send the process an order."""
-
-    order: Welcome | Assign | Save
-
-
-class PassOn(NamedTuple):
-    """Pass a report on to the rank."""
-
-    report: Report
-
-
-class Act(Enum):
-    """Do something to the process."""
-
-    HANG_UP = "say no more to it"
-    INTERRUPT = "send TERM to it alone"
-    TERM = "send TERM to its family"
-    KILL = "kill its family"
-
-
-Command = Send | PassOn | Act
-
-
 class Lifecycle:
     """What a rank knows of its child; times are those of one monotonic clock, in seconds."""
 
@@ -135,28 +101,48 @@ class Lifecycle:
         self._host = host
         self._job: Assign | None = None  # what the process has been given, and not answered
         self._next: Assign | None = None  # what the next process will be given
-        self._saves = self._used = self._last = False
-        self._loads = 0
+        self._saves = self._used = self._last = self._cancelled = False
+        self._ready = self._of_baseline = False
+        self._in_world = self._in_group = False
+        self._words: list[Agreed] = []  # for what the next process will be given
+        self._crashes = 0
         self._began_at = 0.0
-        self._ending: Ending | None = None
+        self._ends_at = math.inf
+        self._ending: ChildEnding | None = None
+
+    @property
+    def next_job(self) -> Assign | None:
+        """What the next process will be given, if it waits for it."""
+        return self._next
+
+    @property
+    def next_of_baseline(self) -> bool:
+        """Whether the next process is to call the baseline, and not the objective."""
+        return is_baseline(self._next)
 
     def handle(self, event: Event, now: float) -> list[Command]:  # noqa: C901, PLR0912 - a table
         """Take note of what happens; return what is to be done, in this order."""
         match event, self.state:
             case Assign() as order, _:
                 return self._assign(order, now)
-            case (Finished() | Failed() | Suspended()) as answer, _:
+            case (Finished() | Failed() | Suspended() | Done()) as answer, _:
                 return self._answer(answer, now)
             case Progress() as points, _:
                 return [PassOn(points)] if self._is_given(points) else []
-            case Tick(used_mb), State.LOADING | State.BUSY:
+            case Agreed() as word, _:
+                return self._agree(word)
+            case Cancel() as order, _:
+                return self._cancel(order, now)
+            case ChildTick(used_mb), State.LOADING | State.BUSY:
                 return self._limit(used_mb, now)
-            case Tick(), State.ENDING | State.PRESSED:
+            case ChildTick(), State.ENDING | State.PRESSED:
                 return self._press(now)
             case Save(), _:
                 return self._save()
-            case Started(), State.NEW:
+            case ChildStarted(), State.NEW:
                 return self._load(now)
+            case Unborn(), _:
+                return self._await_another()
             case Ready() as ready, State.LOADING:
                 return self._settle(ready, now)
             case Unfit() as unfit, State.NEW | State.LOADING:
@@ -173,24 +159,45 @@ class Lifecycle:
 
     def _load(self, now: float) -> list[Command]:
         self.state, self._began_at = LOADING, now
-        self._loads += 1
-        self._used, self._ending = False, None
+        self._of_baseline = self.next_of_baseline
+        self._ready = self._used = False
+        self._ending = None
         self._job, self._next = self._next, None
-        orders: list[Command] = [Send(self._welcome)]
+        welcome = welcome_to_baseline(self._welcome) if self._of_baseline else self._welcome
+        orders: list[Command] = [Send(welcome)]
+        self._in_world = has_world(self._welcome, self._job)
         if self._job is not None:
-            orders.append(Send(self._job))
+            orders += [Send(self._job), *map(Send, self._words)]
             orders += [Send(Save())] if self._saves else []
         return orders
 
+    def _await_another(self) -> list[Command]:
+        """Have another process started in the place of one that never was, for the same job."""
+        self.state = OVER if self._last else NEW
+        self._job, self._next = None, self._job or self._next
+        cancelled, self._cancelled = self._cancelled, False
+        if cancelled and self._next is not None:
+            attempt, self._next = self._next.attempt, None
+            return [PassOn(Cancelled(attempt))]
+        return []
+
     def _settle(self, ready: Ready, now: float) -> list[Command]:
         self.state = IDLE if self._job is None else BUSY
-        self._loads, self._began_at = 0, now
+        self._ready, self._began_at = True, now
+        if self._of_baseline:
+            return []
+        self._crashes = 0
         return [PassOn(ready)]
 
     def _refuse(self, unfit: Unfit, now: float) -> list[Command]:
+        job = self._job or self._next
         if self.state is LOADING:
             self.state = IDLE  # nothing is there to interrupt: it ends by itself
-        return [PassOn(unfit), *self._retire(now)]
+        if job is None or not is_baseline(job):
+            return [PassOn(unfit), *self._retire(now)]
+        self._job = self._next = None
+        failed = Failed(job.attempt, FailureKind.EXCEPTION, unfit.error)
+        return [PassOn(failed), *self._end(FailureKind.EXIT, "", now)]
 
     def _retire(self, now: float) -> list[Command]:
         self._last = True
@@ -201,8 +208,14 @@ class Lifecycle:
     def _assign(self, order: Assign, now: float) -> list[Command]:
         assert self._job is None, "a child does one job at a time"
         assert self._next is None, "one job at a time waits for the next process"
-        self._saves = False
-        ends = self._end(FailureKind.EXIT, "", now) if order.fresh and self._used else []
+        self._saves, self._words, self._ends_at = False, [], math.inf
+        self._in_group = order.member is not None and len(order.member.ranks) > 1
+        unsuited = (
+            is_baseline(order) is not self._of_baseline
+            or (order.fresh and self._used)
+            or has_world(self._welcome, order)
+        )
+        ends = self._end(FailureKind.EXIT, "", now) if unsuited else []
         if self.state not in ALIVE:
             self._next = order
             return ends
@@ -223,27 +236,62 @@ class Lifecycle:
             self._ending = self._ending.said(failed.error) if failed else self._ending
             return []
         self._job, self._used, self.state = None, True, IDLE
-        ends = self._end(FailureKind.EXIT, "", now) if failed and failed.spoils else []
+        spoilt = self._of_baseline or self._in_world or (failed is not None and failed.spoils)
+        of_group = failed is not None and self._in_group
+        ends = self._end(FailureKind.EXIT, "", now, of_group=of_group) if spoilt else []
         return [PassOn(answer), *ends]
 
+    def _agree(self, word: Agreed) -> list[Command]:
+        """Pass on what the first member has decided: the process's word, or one for it."""
+        given = self._job is not None and self._job.attempt == word.attempt
+        order = self._job if given else self._next
+        if order is None or order.member is None or order.attempt != word.attempt:
+            return []
+        if order.member.leads:
+            return [PassOn(Relay(order.member.ranks[1:], word))]
+        if not given or not self._ready:  # it may never come to be
+            self._words.append(word)
+        return [Send(word)] if given and self._ending is None else []
+
+    def _cancel(self, order: Cancel, now: float) -> list[Command]:
+        attempt = order.attempt
+        if self._last or self.state is OVER:
+            return []  # nobody waits for an answer
+        if self._next is not None and self._next.attempt == attempt:
+            self._next = None
+            return [PassOn(Cancelled(attempt))]
+        if self._job is None or self._job.attempt != attempt:
+            return []  # it has been answered
+        if order.grace_s:
+            self._ends_at = now + order.grace_s
+            return []
+        self._cancelled = True
+        return self._end(FailureKind.EXIT, "", now, of_group=self._in_group)
+
     def _is_given(self, report: Answer | Progress) -> bool:
-        """Tell whether it is the job in work that a report is of."""
-        return self._job is not None and attempt_of(report) == attempt_of(self._job)
+        """Tell whether it is the job in work that a report is of, and somebody waits for it."""
+        job = None if self._cancelled else self._job
+        return job is not None and report.attempt == job.attempt
 
     def _limit(self, used_mb: float, now: float) -> list[Command]:
+        if now >= self._ends_at and self._job is not None:
+            return self._cancel(Cancel(self._job.attempt), now)
         spent_s, loaded = now - self._began_at, self.state is BUSY
         if overrun := over_time(spent_s, self._welcome.time_s, loaded=loaded):
-            return self._end(FailureKind.TIME, overrun, now)
+            return self._end(FailureKind.TIME, overrun, now, of_group=self._in_group)
         if loaded and (overrun := over_memory(used_mb, self._welcome.memory_mb)):
             return self._end(FailureKind.MEMORY, overrun, now)
         return []
 
-    def _end(self, kind: FailureKind, error: str, now: float) -> list[Command]:
+    def _end(
+        self, kind: FailureKind, error: str, now: float, *, of_group: bool = False
+    ) -> list[Command]:
         """Have a process end, unless it has to already, or there is none."""
         if self.state not in ALIVE:
             return []
         interrupt = [Act.INTERRUPT] if self.state is not IDLE else []
-        self.state, self._ending = ENDING, ending(kind, error, now)
+        self.state = ENDING
+        self._ending = ending(kind, error, now, of_group=of_group)
         return [Act.HANG_UP, *(self._press(now) or interrupt)]
 
     def _press(self, now: float) -> list[Command]:
@@ -260,19 +308,27 @@ class Lifecycle:
         if self._ending is not None:
             kind, error = self._ending.kind, self._ending.error
         error = f"{error}{OUTPUT}\n{died.output}" if died.output else error
-        job, self._job = self._job, None
         self.state = OVER
         if self._last:
             return []
-        failed = job and Failed(*attempt_of(job), kind, error, self._used)
-        commands: list[Command] = [PassOn(failed)] if failed else []
-        if self._loads >= MAX_CRASHES:
+        commands = self._last_word(kind, error)
+        self._crashes += not (self._ready or self._of_baseline or self._is_unwanted())
+        if self._crashes >= MAX_CRASHES:
             said = f"while the objective was loaded: {error}"
             return [*commands, PassOn(Unfit(self._host, said))]
         self.state = NEW
         return commands
 
+    def _last_word(self, kind: FailureKind, error: str) -> list[Command]:
+        """Answer in the name of a process that has died at work."""
+        job, self._job = self._job, None
+        cancelled, self._cancelled = self._cancelled, False
+        if job is None:
+            return []
+        if cancelled:
+            return [PassOn(Cancelled(job.attempt))]
+        return [PassOn(Failed(job.attempt, kind, error, self._used))]
 
-def attempt_of(it: Assign | Answer | Progress) -> tuple[int, int, int]:
-    """Name the attempt that something is of."""
-    return it.trial, it.rung, it.attempt
+    def _is_unwanted(self) -> bool:
+        """Tell whether the process has to end, and has done nothing wrong."""
+        return self._ending is not None and self._ending.kind is FailureKind.EXIT

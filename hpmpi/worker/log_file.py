@@ -21,7 +21,10 @@ CUT = b"\n[... hpmpi has cut %d MB from here ...]\n"
 
 
 class Output:
-    """A file that is appended to; `mark` says where the next job's output begins."""
+    """A file that is appended to, with a line in front of what each attempt prints.
+
+    `mark` says where the output of the next job begins.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open it; raises OSError, also for a symbolic link, which might lead anywhere."""
@@ -30,6 +33,7 @@ class Output:
         self._descriptor = os.open(path, flags, 0o666)
         self._appending = os.open(path, flags | os.O_APPEND)
         self._marked = 0
+        self._heading, self._headed_at = b"", 0
         self.mark()
 
     def fileno(self) -> int:
@@ -40,13 +44,22 @@ class Output:
         """Have the next job's output begin here."""
         self._marked = self._size()
 
+    def head(self, heading: bytes) -> None:
+        """Write a line in front of what is printed from now on: an attempt begins."""
+        self._heading, self._headed_at = heading, self._size()
+        with contextlib.suppress(OSError):
+            last = os.pread(self._descriptor, 1, max(0, self._headed_at - 1))
+            os.write(self._appending, heading if last in (b"", b"\n") else b"\n" + heading)
+
     def tail(self) -> str:
         """Return the end of what was printed since the mark."""
         start = max(self._marked, self._size() - TAIL_BYTES)
+        if start > self._headed_at:
+            start = max(start, self._headed_at + len(self._heading))
         tail = b""
         with contextlib.suppress(OSError):
             tail = os.pread(self._descriptor, TAIL_BYTES, start)
-        return tail.decode(errors="replace").strip()
+        return tail.replace(self._heading, b"").decode(errors="replace").strip()
 
     def trim(self) -> None:
         """Keep only the end of a file that has become too large."""
@@ -68,8 +81,11 @@ class Output:
 
     def _trim(self, start: int) -> None:
         """Copy the end to the beginning, with what comes meanwhile; cut the rest."""
-        written = os.pwrite(self._descriptor, CUT % (start >> 20), 0)
+        is_headed = self._headed_at >= start  # else all that is left is of one attempt
+        cut = CUT % (start >> 20)
+        written = os.pwrite(self._descriptor, cut if is_headed else self._heading + cut, 0)
         self._marked = written + max(0, self._marked - start)
+        self._headed_at = written + self._headed_at - start if is_headed else 0
         while chunk := os.pread(self._descriptor, KEPT_BYTES, start):
             written += os.pwrite(self._descriptor, chunk, written)
             start += len(chunk)

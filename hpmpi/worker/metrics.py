@@ -1,6 +1,6 @@
 """What an objective returns or reports: a number, or numbers by metric.
 
-The studied metric must be there and be a number. What else is none is left out, and that is said
+The studied metrics must be there and be numbers. What else is none is left out, and that is said
 once: objectives written for other tools return a status, the configuration, lists for later.
 """
 
@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 
 from hpmpi.errors import ObjectiveError
-from hpmpi.model.trial import Metrics
+from hpmpi.model.trial import Metrics, Studied, names_of
 from hpmpi.worker.error_text import writable
 
 MOST_METRICS = 10_000
@@ -30,28 +30,36 @@ SHORT.maxlevel = 1
 SHORT.maxstring = SHORT.maxother = MOST_CHARACTERS
 
 
-def check(returned: object, metric: str | None) -> Metrics:
+def check(returned: object, metric: Studied) -> Metrics:
     """Turn what an objective returned into metrics; raises ObjectiveError where it is none.
 
     >>> check(0.5, None), check({"accuracy": 1}, "accuracy")
     ({'loss': 0.5}, {'accuracy': 1.0})
     """
-    values = returned if isinstance(returned, Mapping) else {metric or "loss": returned}
-    if (metric or "loss") not in values:
+    studied = names_of(metric)
+    several = len(studied) > 1
+    if several and not isinstance(returned, Mapping):
+        raise ObjectiveError(
+            f"the objective returned {SHORT.repr(returned)}, and the study has several metrics: "
+            f"return a dictionary that has {', '.join(map(repr, studied))}"
+        )
+    values = returned if isinstance(returned, Mapping) else {studied[0]: returned}
+    if lacking := [name for name in studied if name not in values]:
         there_is = ", ".join(map(repr, islice(values, 20)))[:MOST_CHARACTERS] or "nothing at all"
         raise ObjectiveError(
-            f"the objective returned no {metric or 'loss'!r} but {there_is}; "
-            "set `metric` in the study to one of its keys"
+            f"the objective returned no {lacking[0]!r} but {there_is}; "
+            f"set `metric` in the study to {'some' if several else 'one'} of its keys"
         )
     return all_numbers(values, metric)
 
 
-def all_numbers(values: Mapping[Any, object], metric: str | None) -> Metrics:
+def all_numbers(values: Mapping[Any, object], metric: Studied) -> Metrics:
     """Turn metrics into floats by name, and leave out what is no number, which is said once.
 
-    So is what has too long a name. Raises ObjectiveError where it is the studied `metric` that is
-    no number, or there are too many.
+    So is what has too long a name. Raises ObjectiveError where it is a studied `metric` that is no
+    number, or there are too many.
     """
+    studied = names_of(metric)
     if len(values) > MOST_METRICS:
         raise ObjectiveError(f"{len(values)} metrics are too many: return {MOST_METRICS} at most")
     found: Metrics = {}
@@ -59,7 +67,7 @@ def all_numbers(values: Mapping[Any, object], metric: str | None) -> Metrics:
         name, as_float = writable(str(key)), number(value)
         if as_float is not None and len(name) <= MOST_CHARACTERS:
             found[name] = as_float
-        elif key == (metric or "loss"):
+        elif key in studied:
             raise ObjectiveError(no_number(name, value))
         else:
             leave_out(name, value)

@@ -1,8 +1,6 @@
-"""The user's function: what it may be, and how it is called.
+"""The user's function: how it is found, and what it may be.
 
-    def train(config, trial): ...      or      def train(config): ...
-
-It may be anything that can be called so, or a class, whose one instance can.
+It may be anything that can be called as calling.py has it, or a class, whose one instance can.
 """
 
 import copy
@@ -15,14 +13,8 @@ from typing import Any
 from hpmpi.data.mapped import data_in
 from hpmpi.errors import ObjectiveError
 from hpmpi.model.messages import Welcome
-from hpmpi.model.trial import Config
 from hpmpi.study import references
-from hpmpi.worker.handle import Trial
-
-Function = Callable[[Config, Trial], Any]
-
-MOST_CHARACTERS = 200
-"""How much is told of what an objective takes."""
+from hpmpi.worker.calling import Function, called, signature_of, takes
 
 UNFINISHED = {
     inspect.iscoroutinefunction: "is async, and nobody would await it: name a function that does, "
@@ -42,10 +34,15 @@ MOST_OF_NOTE = 300
 
 def prepare(welcome: Welcome) -> tuple[Function, tuple[str, ...]]:
     """Load the objective of a study, have it look at the study, if it does so; and its notes."""
-    function = made(load(welcome.objective, Path(welcome.origin)))
-    data = data_in(welcome.data)
-    notes = (*(data.notes if data is not None else []), *check_study(function, welcome))
-    return called_with_both(function), notes
+    found = find(welcome)
+    function, data = called(found, welcome.hyperparameters), data_in(welcome.data)
+    notes = (*(data.notes if data is not None else []), *check_study(found, welcome))
+    return function, notes
+
+
+def find(welcome: Welcome) -> Callable[..., Any]:
+    """Import the objective of a study, and make its instance where it is a class."""
+    return made(load(welcome.objective, Path(welcome.origin)))
 
 
 def load(reference: str, origin: Path) -> Callable[..., Any]:
@@ -65,8 +62,9 @@ def check_study(function: Callable[..., Any], welcome: Welcome) -> list[str]:
     """Have an objective look at the study once, if it can: what it raises ends the run.
 
     It can where it has an attribute `check_study`, which takes `[objective_args]`, the folder of
-    the study file, the name of the metric, and the data, None without `[data]`; and, where it has a
-    parameter `examples`, some configurations. If it returns texts, people are told them.
+    the study file, the name of the metric (the list of them, where the study has one), and the
+    data, None without `[data]`; and, where it has a parameter `examples`, some configurations. If
+    it returns texts, people are told them.
     """
     look = getattr(function, "check_study", None)
     if not callable(look):
@@ -104,44 +102,3 @@ def made(found: Callable[..., Any]) -> Callable[..., Any]:
         if kind(found) or kind(called):
             raise ObjectiveError(f"the objective {advice}")
     return found
-
-
-def called_with_both(function: Callable[..., Any]) -> Function:
-    """Let an objective be called with the trial, which it gets if it takes two arguments.
-
-    A default of its own is left alone. Raises ObjectiveError for one that can't be called so.
-    """
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except ValueError:  # some that are written in C don't tell
-        return lambda config, _: function(config)
-    positional = [
-        each
-        for each in parameters
-        if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
-    ]
-    takes_both = any(each.kind is each.VAR_POSITIONAL for each in parameters) or any(
-        each.default is each.empty or each.name == "trial" for each in positional[1:2]
-    )
-    if not takes(function, *["config", "trial"][: 1 + takes_both]):
-        raise ObjectiveError(
-            f"the objective takes {signature_of(function)}: it must take a configuration, or a "
-            "configuration and a trial, as in def train(config, trial)"
-        )
-    return function if takes_both else lambda config, _: function(config)
-
-
-def takes(function: Callable[..., Any], *arguments: object) -> bool:
-    """Tell whether something can be called with these arguments, or does not say."""
-    try:
-        inspect.signature(function).bind(*arguments)
-    except ValueError:
-        return True
-    except TypeError:
-        return False
-    return True
-
-
-def signature_of(function: Callable[..., Any]) -> str:
-    """Write what something is called with, for people."""
-    return str(inspect.signature(function))[:MOST_CHARACTERS]

@@ -11,8 +11,7 @@ Rules:
 
 - While a job is in work, nothing but Save is sent here, and that is looked for without being read:
   an objective may ask in threads and processes of its own, and what is read is missed by others.
-- An answer is the last word on its attempt: what the objective has left running reports no more.
-- Where a drain's Suspend was raised the answer is Suspended, whatever the objective did with it.
+  But members of a group, other than the first, are told what that has decided.
 """
 
 import io
@@ -23,35 +22,27 @@ import socket
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
 from types import FrameType
-from typing import NamedTuple
 
 import msgspec
 
-from hpmpi.errors import ObjectiveError
 from hpmpi.guard import process_tree
 from hpmpi.model.messages import (
-    Answer,
+    Agreed,
     Assign,
     Failed,
-    FailureKind,
-    Finished,
     Order,
-    Point,
-    Progress,
     Ready,
     Report,
     Save,
-    Suspended,
     Unfit,
     Welcome,
 )
-from hpmpi.model.trial import Metrics
+from hpmpi.model.trial import AttemptId
 from hpmpi.transports.framing import Frames
-from hpmpi.worker import handle, objective
-from hpmpi.worker.error_text import describe
-from hpmpi.worker.metrics import check
+from hpmpi.worker.attempts import AttemptEnded, AttemptRunner
+from hpmpi.worker.error_text import told
+from hpmpi.worker.group import Voice
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM)
 """What a batch system may send to all processes of a run, and an objective may send to its own."""
@@ -64,10 +55,6 @@ HUNG_UP = getattr(select, "POLLRDHUP", select.POLLHUP)
 """Says that the other end has finished, even where something that it said is unread."""
 
 
-class Ended(SystemExit):
-    """The rank wants this process to end: its job is over its limits, or the run is over."""
-
-
 class Performer:
     """The child's side of a connection with its rank."""
 
@@ -76,23 +63,45 @@ class Performer:
         self._frames = frames
         self._decoder = msgspec.msgpack.Decoder(Order)
         self._orders: deque[Order] = deque()
-        self._attempts: Attempts | None = None
-        self._speaking = threading.Lock()
+        self._words: dict[tuple[AttemptId, str, int], Agreed] = {}
+        self._attempts: AttemptRunner | None = None
+        self._speaking, self._hearing = threading.Lock(), threading.Lock()
+        self._voice = Voice(self._say, self._hear)
+        self._is_told = False
 
     def perform(self) -> None:
         """Load the objective, then do what is asked until the rank hangs up."""
         while messages := self._frames.wait():
-            self._orders += map(self._decoder.decode, messages)
+            self._take_in(messages)
             while self._orders:
                 if not self._obey(self._orders.popleft()):
                     return
+
+    def _take_in(self, messages: list[bytes]) -> None:
+        for order in map(self._decoder.decode, messages):
+            if isinstance(order, Agreed):
+                self._words[order.attempt, order.topic, order.number] = order
+            else:
+                self._orders.append(order)
+
+    def _hear(self, attempt: AttemptId, topic: str, number: int) -> Agreed:
+        """Wait for a word of the first member; a rank that hangs up ends the attempt."""
+        with self._hearing:
+            while (attempt, topic, number) not in self._words:
+                messages = self._frames.wait()
+                if not messages:
+                    raise AttemptEnded
+                self._take_in(messages)
+            return self._words.pop((attempt, topic, number))
 
     def _obey(self, order: Order) -> bool:
         """Follow an order; false if this process is to end."""
         match order:
             case Assign():
                 assert self._attempts is not None, "a child is welcomed before its first job"
-                answer = self._attempts.make(order, self._say, self._drains)
+                self._is_told = order.member is not None and not order.member.leads
+                answer = self._attempts.make(order, self._say, self._drains, self._voice)
+                self._words.clear()
                 self._say(answer)
                 return not (isinstance(answer, Failed) and answer.spoils)
             case Welcome():
@@ -105,17 +114,24 @@ class Performer:
     def _load(self, welcome: Welcome) -> bool:
         host = os.uname().nodename
         try:
-            self._attempts = Attempts(welcome)
-        except Ended:
+            self._attempts = AttemptRunner(welcome)
+        except AttemptEnded:
             raise
         except BaseException as error:  # noqa: BLE001 - the user's module
-            self._say(Unfit(host, describe(error)))
+            self._say(Unfit(host, told(error)))
             return False
         self._say(Ready(host, os.getpid(), self._attempts.notes))
         return True
 
     def _drains(self) -> bool:
-        """Look whether the rank has asked for a checkpoint: nothing else is said during a job."""
+        """Look whether the rank has asked for a checkpoint: nothing else is said during a job.
+
+        But to a member of a group that is told what another decides.
+        """
+        if self._is_told:
+            with self._hearing:
+                self._take_in(self._frames.receive())
+            return bool(self._orders)
         return bool(self._orders) or self._frames.unheard
 
     def _say(self, report: Report) -> None:
@@ -125,78 +141,11 @@ class Performer:
             self._frames.drain()
 
 
-class Mishap(NamedTuple):
-    """Why an attempt came to nothing."""
-
-    kind: FailureKind
-    error: str
-
-
-class Attempts:
-    """One attempt after the other, in one process.
-
-    After each, the process goes back to the folder that it began in, and a timer that was set is
-    stopped: it would go off in the middle of another job. What modules have in memory stays, and
-    so do the environment, the import path and the handlers of signals, on which modules rely that
-    were imported meanwhile. Who must have none of it asks for another process.
-    """
-
-    def __init__(self, welcome: Welcome) -> None:
-        """Load the objective, and keep its `notes`; whatever the user's module raises comes out."""
-        self._welcome = welcome
-        self._function, self.notes = objective.prepare(welcome)
-        self._request = handle.SuspendRequest()
-        self._used = False
-        self._timed = signal.getitimer(signal.ITIMER_REAL)[0] > 0.0
-
-    def make(self, order: Assign, say: Callable[[Progress], None], drains: handle.Drains) -> Answer:
-        """Make an attempt; whatever the objective does, but to end the process, is an answer."""
-        job = (order.trial, order.rung, order.attempt)
-        used, self._used = self._used, True
-
-        def publish(point: Point) -> None:
-            say(Progress(*job, [point]))
-
-        try:
-            trial, checkpoints = handle.open_trial(
-                self._welcome, order, publish, drains, self._request
-            )
-        except BaseException as error:  # noqa: BLE001 - a file system
-            return Failed(*job, FailureKind.EXCEPTION, describe(error), used)
-        came = self._call(order, trial)
-        if not self._timed:
-            signal.setitimer(signal.ITIMER_REAL, 0.0)
-        suspended = trial.end()
-        newest = checkpoints.look() if suspended else checkpoints.newest
-        saved = newest.resource if newest else 0
-        if suspended:  # and it may have caught what told it so, in any of its processes
-            return Suspended(*job, saved)
-        if isinstance(came, Mishap):
-            return Failed(*job, came.kind, came.error, used)
-        return Finished(*job, came, saved)
-
-    def _call(self, order: Assign, trial: handle.Trial) -> Metrics | Mishap:
-        pid = os.getpid()
-        try:
-            with handle.working_folder(trial, own=self._welcome.own_folder):
-                return check(self._function(order.config, trial), self._welcome.metric)
-        except ObjectiveError as error:
-            return Mishap(FailureKind.BAD_VALUE, str(error))
-        except Ended:
-            raise
-        except SystemExit as error:
-            return Mishap(FailureKind.EXIT, f"the objective called exit({error.code!r})")
-        except BaseException as error:  # noqa: BLE001 - the user's objective
-            return Mishap(FailureKind.EXCEPTION, describe(error))
-        finally:
-            if os.getpid() != pid:  # the objective forked and came back twice: one has to answer
-                os._exit(1)
-
-
-def leave_signals_to_the_rank(wire: socket.socket | None = None) -> None:
+def leave_signals_to_the_rank() -> None:
     """Install handlers that do nothing: a batch system signals all processes of a run.
 
-    Rank 0 alone decides what follows. But TERM raises Ended in the job where the rank has hung up.
+    Rank 0 alone decides what follows. But TERM raises AttemptEnded in the job where the rank has
+    hung up that this process is `heard_by`.
 
     What the objective forks is as it would be without this: pools end their workers by TERM. What
     it starts, too: handlers end with a process's program, and only what is ignored stays so.
@@ -215,14 +164,18 @@ def leave_signals_to_the_rank(wire: socket.socket | None = None) -> None:
         release()
 
     def heed(_number: int, _frame: FrameType | None) -> None:
-        if wire is not None and is_hung_up(wire):
-            raise Ended
+        if any(map(is_hung_up, heard_by)):
+            raise AttemptEnded
 
     for number in (*ENDINGS, *NOTICES):
         if signal.getsignal(number) != signal.SIG_IGN:  # by nohup, say
             signal.signal(number, heed if number == signal.SIGTERM else lambda *_: None)
-    # AttemptId meanwhile: one that comes to what was just forked is for that, and would be lost.
+    # Held meanwhile: one that comes to what was just forked is for that, and would be lost.
     os.register_at_fork(before=hold, after_in_parent=release, after_in_child=reset)
+
+
+heard_by: list[socket.socket] = []
+"""The connection with the rank whose child this process is, if it is one's."""
 
 
 def is_hung_up(wire: socket.socket) -> bool:
@@ -240,7 +193,9 @@ def main(descriptor: str) -> None:
     process_tree.die_with_parent()
     unbuffer()
     wire = socket.socket(fileno=int(descriptor))
-    leave_signals_to_the_rank(wire)
+    wire.set_inheritable(False)  # what an objective starts would hold its end
+    heard_by[:] = [wire]
+    leave_signals_to_the_rank()
     perform(wire)
 
 

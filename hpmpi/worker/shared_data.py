@@ -19,6 +19,7 @@ import msgspec
 
 from hpmpi.data import mapped, scratch
 from hpmpi.model.messages import Assign, Failed, Report, Unfit, Welcome
+from hpmpi.model.trial import DATA, AttemptId
 from hpmpi.storage import files
 from hpmpi.study.data_table import Source
 from hpmpi.transports import resources
@@ -98,7 +99,7 @@ class SharedData:
         if self._reader is None:
             self._reader = Child(self._task(home), self._output, Share())
             self._reader.start(now)
-            self._reader.assign(Assign(0, 0, 1, 1, {}, seed=0), now)
+            self._reader.assign(Assign(AttemptId(DATA, 0, 1), 1, {}, seed=0), now)
         for report in self._reader.poll(now):
             if isinstance(report, Failed | Unfit):
                 error = f"data.source = {self._source.source!r}: {report.error}"

@@ -40,7 +40,7 @@ class Piece(NamedTuple):
     write: Callable[[Path], object]
 
 
-class Task(msgspec.Struct, frozen=True):
+class ReadTask(msgspec.Struct, frozen=True):
     """What the reading process is told: the source, and where the data may lie."""
 
     source: Source
@@ -52,7 +52,7 @@ def lay_down(_config: object, trial: Trial) -> float:
 
     Called as an objective is, so that whatever happens to it is a report. Raises ObjectiveError.
     """
-    task = msgspec.convert(trial.args, Task)
+    task = msgspec.convert(trial.args, ReadTask)
     folders = [Path(room) for room in task.rooms]
     mapped.sweep(folders)
     pieces = list(read(task.source, trial.origin))

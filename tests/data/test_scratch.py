@@ -11,6 +11,7 @@ import pytest
 
 from hpmpi.data import mapped, scratch
 from hpmpi.data.scratch import ScratchFolders, enter, places, prefix, sweep
+from hpmpi.transports import control_groups
 
 STAY = """
 import sys, time
@@ -67,6 +68,24 @@ def test_what_a_killed_process_has_left_is_swept_and_no_live_ones(tmp_path: Path
     process.wait()
     mine = ScratchFolders([str(tmp_path)], "next")
     assert names(tmp_path) == [f"{prefix()}next"]
+    mine.leave()
+    assert names(tmp_path) == []
+
+
+def test_a_folder_that_another_rank_sweeps_before_it_is_locked_is_made_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sweeps = iter([tmp_path])
+    looks = scratch.is_ours
+
+    def swept_meanwhile(folder: Path) -> bool:
+        for parent in sweeps:
+            sweep(parent)
+        return looks(folder)
+
+    monkeypatch.setattr(scratch, "is_ours", swept_meanwhile)
+    mine = enter(tmp_path, "run")
+    assert mine.folder.is_dir()
     mine.leave()
     assert names(tmp_path) == []
 
@@ -205,7 +224,8 @@ def test_a_control_group_limits_the_memory(monkeypatch: pytest.MonkeyPatch) -> N
         "/sys/fs/cgroup/slurm/memory.current": "300000",
         "/sys/fs/cgroup/slurm/memory.stat": "anon 7\ninactive_file 50000\n",
     }
-    monkeypatch.setattr(scratch, "text_of", lambda path: told.get(str(path), ""))
+    for reader in (scratch, control_groups):
+        monkeypatch.setattr(reader, "text_of", lambda path: told.get(str(path), ""))
     assert scratch.free_memory() == 750_000
     told["/proc/self/cgroup"] = "4:memory:/slurm/job\n"
     told["/sys/fs/cgroup/memory/slurm/job/memory.limit_in_bytes"] = "600000"

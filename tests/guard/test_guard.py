@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.guard import guard
+from hpmpi.guard import guard, guarded_process
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="guards are for Linux")
 
@@ -23,6 +23,7 @@ GUARD = """
 import os, sys
 from hpmpi.guard import guard
 guard.HEALTHY_LOOK_S = 0.5
+guard.GRACE_S = float(os.environ.get("GRACE_S", guard.GRACE_S))
 code = guard.watch()
 if code is not None:
     os._exit(code)
@@ -50,6 +51,9 @@ if os.fork() == 0:
     breed(2)
 """
 LIMIT_S = 20
+LOOK_S = 0.5
+GRACE_S = 2.0
+"""Of a guard whose rank is told to go on, which is to be held to it soon."""
 
 
 @dataclass
@@ -64,6 +68,12 @@ class Launched:
         assert self.process.stdout is not None
         return int(self.process.stdout.readline())
 
+    def tell(self) -> None:
+        """Have the rank go on that waits for a line."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
     def end(self) -> tuple[int, str]:
         """Wait for its end: its exit code, and what it told the launcher."""
         said = self.wire.recv(100)
@@ -73,16 +83,25 @@ class Launched:
 
 
 @contextlib.contextmanager
-def launched(code: str, folder: Path, *words: str, rank: int = 1) -> Iterator[Launched]:
-    """Start a guard with `code` as its rank."""
+def launched(
+    code: str, folder: Path, *words: str, rank: int = 1, told: bool = False
+) -> Iterator[Launched]:
+    """Start a guard with `code` as its rank, which may be `told` to go on."""
     here, there = socket.socketpair()
     here.settimeout(LIMIT_S)
     env = environment(rank) | {"PMI_FD": str(there.fileno())}
+    if told:
+        env["GRACE_S"] = str(GRACE_S)
     command = [sys.executable, "-c", GUARD, code, str(folder), *words]
     with (
         here,
         subprocess.Popen(
-            command, env=env, pass_fds=[there.fileno()], stdout=subprocess.PIPE, text=True
+            command,
+            env=env,
+            pass_fds=[there.fileno()],
+            stdin=subprocess.PIPE if told else None,
+            stdout=subprocess.PIPE,
+            text=True,
         ) as process,
     ):
         there.close()
@@ -110,6 +129,13 @@ def sleeps(pid: int) -> int:
     """Count how often a process has let others have its core."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("voluntary_ctxt")).split()[1])
+
+
+def await_looks(pid: int, looks: float) -> None:
+    """Wait until the guard of a rank has looked so often."""
+    before = sleeps(parent(pid))
+    while sleeps(parent(pid)) < before + looks:
+        time.sleep(LOOK_S / 5)
 
 
 def await_death(pid: int) -> None:
@@ -271,6 +297,36 @@ def test_a_hung_rank_does_not_hold_up_the_end(tmp_path: Path) -> None:
         await_death(rank)
 
 
+def test_a_rank_between_two_runs_is_left_alone_and_then_held_to_the_next(tmp_path: Path) -> None:
+    say(tmp_path, "this running")
+    code = (
+        TOLD + READY + "sys.stdin.readline()\n"
+        "guard.tell_of_no_run()\n" + READY + "sys.stdin.readline()\n"
+        "guard.tell_guard(Path(sys.argv[1]) / 'status', 'next')\n" + READY + "signal.pause()\n"
+    )
+    with launched(code, tmp_path, told=True) as rank:
+        front = rank.hear()
+        await_looks(front, 1)
+        say(tmp_path, "this complete")
+        await_looks(front, 1)  # it knows that the run is over
+        rank.tell()
+        rank.hear()
+        await_looks(front, 2 * GRACE_S / LOOK_S)
+        say(tmp_path, "next running")
+        rank.tell()
+        rank.hear()
+        await_looks(front, 2 * GRACE_S / LOOK_S)
+        say(tmp_path, "next complete")
+        assert rank.end() == (0, "cmd=finalize")
+
+
+def test_a_rank_that_dies_between_two_runs_ends_all(tmp_path: Path) -> None:
+    say(tmp_path, "this complete")
+    code = TOLD + "guard.tell_of_no_run()\nos._exit(9)\n"
+    with launched(code, tmp_path) as rank:
+        assert rank.end() == (9, "cmd=abort exitcode=9")
+
+
 def test_a_rank_that_was_stopped_may_go_on(tmp_path: Path) -> None:
     say(tmp_path, "this running")
     leave = "signal.signal(signal.SIGUSR1, lambda *_: os._exit(0))\n"
@@ -282,7 +338,7 @@ def test_a_rank_that_was_stopped_may_go_on(tmp_path: Path) -> None:
         assert it.end() == (0, "cmd=finalize")
 
 
-@pytest.mark.parametrize("number", sorted(guard.FORWARDED))
+@pytest.mark.parametrize("number", sorted(guarded_process.FORWARDED))
 def test_signals_reach_the_rank(tmp_path: Path, number: int) -> None:
     handle = f"signal.signal({number}, lambda number, _: os._exit(number))\n"
     with launched(f"{UNTOLD}{handle}{READY}signal.pause()", tmp_path, rank=0) as it:

@@ -243,7 +243,8 @@ def test_what_hides_ends_with_local_ranks_when_rank_0_is_killed(
 
 def test_what_a_killed_local_rank_leaves_ends_during_the_run(tmp_path: Path) -> None:
     study = run_of(tmp_path, epoch_s=1000.0)
-    process = study.start(study.command("--workers", "2", "--set", "limits.grace_s=0"))
+    sets = ("--set", "limits.grace_s=0", "--set", "run.start=spawn")
+    process = study.start(study.command("--workers", "2", *sets))
     study.until(lambda: len(hidden(study)) == 8, process)
     victim = study.ranks()[1]
     its = [pid for pid in hidden(study) if stems_from(pid, victim)]
@@ -264,3 +265,10 @@ def stems_from(pid: int, ancestor: int) -> bool:
     while pid > 1 and pid != ancestor:
         pid = parent_of(pid)
     return pid == ancestor
+
+
+def test_who_has_ended_tidies_up_no_more() -> None:
+    tracker = [sys.executable, "-c", "", process_tree.TIDIERS[0].decode()]
+    process = subprocess.Popen(tracker)
+    process.wait()
+    assert not process_tree.tidies(process.pid)

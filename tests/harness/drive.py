@@ -12,8 +12,9 @@ from typing import TypeVar
 import msgspec
 import pytest
 
-from hpmpi.model.messages import Assign, Failed, Finished, Report, Welcome
-from hpmpi.model.trial import Value
+from hpmpi.model.messages import Assign, Failed, Finished, Measured, Report, Welcome
+from hpmpi.model.trial import AttemptId, Value
+from hpmpi.model.usage import Usage
 from hpmpi.transports.resources import Share
 from hpmpi.worker.supervisor import Child
 
@@ -41,14 +42,15 @@ def welcome(folder: Path, objective: str = "square", **changes: object) -> Welco
 
 def order(number: int = 0, resource: int = 1, attempt: int = 1, **config: Value) -> Assign:
     """Give the job of a trial at rung 0."""
-    return Assign(number, 0, attempt, resource, config, seed=number)
+    return Assign(AttemptId(number, 0, attempt), resource, config, seed=number)
 
 
 class Listener:
-    """What was heard and not yet asked for."""
+    """What was heard and not yet asked for; `usage` is what the last answer said of that."""
 
     def __init__(self) -> None:
         """Hear nothing so far."""
+        self.usage: Usage | None = None
         self.passed: list[Report] = []
         self._heard: deque[Report] = deque()
 
@@ -57,11 +59,13 @@ class Listener:
         raise NotImplementedError
 
     def until(self, *kinds: type[Kind]) -> Kind:
-        """Return the next report of these kinds; the others are `passed`."""
+        """Return the next report of these kinds, without its usage; the others are `passed`."""
         gives_up_at = time.monotonic() + LIMIT_S
         while time.monotonic() < gives_up_at:
             while self._heard:
                 report = self._heard.popleft()
+                if isinstance(report, Measured):
+                    self.usage, report = report.usage, msgspec.structs.replace(report, usage=None)
                 if isinstance(report, kinds):
                     return report
                 self.passed.append(report)
@@ -107,10 +111,11 @@ class ChildRig(Listener):
     def do(self, **config: Value) -> Answer:
         """Have a job done, well or badly."""
         self._attempts += 1
-        self.assign(Assign(0, 0, self._attempts, 1, config, seed=0))
+        attempt = AttemptId(0, 0, self._attempts)
+        self.assign(Assign(attempt, 1, config, seed=0))
         answer = self.until(Finished, Failed)
         assert isinstance(answer, Finished | Failed)
-        assert answer.attempt == self._attempts
+        assert answer.attempt == attempt
         return answer
 
     def await_output(self, text: str) -> None:
@@ -140,7 +145,12 @@ class ChildRig(Listener):
 def pid_of(child: Child) -> int:
     """Return the process id, also that of its group and session."""
     assert child._process is not None, "only a child that was started has a pid"
-    return child._process.head.pid
+    hold = child._process.hold
+    gives_up_at = time.monotonic() + LIMIT_S
+    while hold.pid == 0 and hold.poll() is None:  # it is to be forked
+        assert time.monotonic() < gives_up_at, "no child has come"
+        time.sleep(0.01)
+    return hold.pid
 
 
 @contextlib.contextmanager

@@ -8,6 +8,9 @@ import msgspec
 
 PLAIN = (str, bytes, int, float, bool, type(None))
 
+PASSING = {"awaits", "raised", "_calls", "_raises", "_is_over"}
+"""What is of an event, or of a start, and is not gone on with."""
+
 
 def insides(it: Any) -> Any:
     """Write an object as plain data: its attributes, and theirs, but no functions or iterators."""
@@ -29,4 +32,4 @@ def insides(it: Any) -> Any:
         case _ if callable(it) or not hasattr(it, "__dict__"):
             return None
         case _:
-            return {name: insides(value) for name, value in vars(it).items() if name != "awaits"}
+            return {name: insides(value) for name, value in vars(it).items() if name not in PASSING}

@@ -1,51 +1,75 @@
 """The books of a study as an auditor keeps them: simple, slow, and all of it from what was said.
 
-The ledger hears each event before the master does, and is shown each command as it is performed. It
-works out by brute force what may be done, and asserts that nothing else is. It knows the rules that
-the docstrings promise, and nothing of how the master keeps them.
+The ledger hears each event before the master does, and is shown what comes of it as that is done:
+the entry first, then the orders, then the discards. It works out by brute force what may be done,
+and asserts that nothing else is. It knows the rules that the docstrings promise, and nothing of how
+the master keeps them. What happened is in the event; what was decided, it derives itself.
 """
 
 import math
 
 import msgspec
 
-from hpmpi.master.blame import ALIKE, MAX_LOSSES
+from hpmpi.master.blame import ALIKE, MAX_LOSSES, NO_WORD
+from hpmpi.master.incumbent import BestFront
 from hpmpi.master.master import LEAVE_S, NO_TIME, NOTHING_FITS, Master
 from hpmpi.master.shield import RAISED
 from hpmpi.master.time_left import NEWEST
-from hpmpi.model.events import Drain, Due, Event, Heard, Interrupted, Tick
+from hpmpi.model.events import Drain, Due, Event, Heard, Interrupted, Silent, Tick
 from hpmpi.model.messages import (
+    Answer,
     Assign,
     Beat,
+    Cancel,
     Failed,
     FailureKind,
     Finished,
     Outcome,
+    Progress,
+    Ready,
     Save,
     Suspended,
+    Unfit,
 )
 from hpmpi.model.records import (
     Assigned,
     Back,
+    Chosen,
     Deadline,
     Decision,
     Draining,
     Ended,
+    Entry,
     Failure,
-    Joined,
     Late,
-    Lost,
-    Refused,
+    Parted,
+    Quarantined,
+    Released,
     Result,
     Started,
+    Stopped,
+    Suggestion,
     Suspension,
 )
-from hpmpi.model.trial import WORST, AttemptId, Config, JobKey
-from tests.harness.build import Study
+from hpmpi.model.trial import BASELINE, WORST, AttemptId, Config, JobKey, Metrics
+from tests.harness import choices
+from tests.harness.build import MIN_TRIALS, TOP_K, Study, goes_too_far
+from tests.harness.papers import Paper, Vizier
+
+FACTS = (Ready, Unfit, Progress)
+"""Reports that are written down, whatever comes of them."""
+
+BASELINE_JOB = JobKey(BASELINE, 0)
+
+STOPPING = {"median", "stopping"}
+"""Who stops trials in the middle of a job."""
+
+DROPPING = {"sha", "top"}
+"""Who knows of trials that they will not go on, though they have not come to the top."""
 
 
-class Entry(msgspec.Struct):
-    """A job that was ever handed out; without a loss it is open."""
+class JobEntry(msgspec.Struct):
+    """A job that was ever handed out, or the baseline; without a loss it is open."""
 
     attempts: int = 0
     failures: int = 0
@@ -55,6 +79,7 @@ class Entry(msgspec.Struct):
     holder: int | None = None
     interrupted: int | None = None
     begun_at: float = 0.0
+    starts: dict[int, int] = {}
     loss: float | None = None
 
     @property
@@ -64,19 +89,32 @@ class Entry(msgspec.Struct):
 
 
 class RankEntry(msgspec.Struct):
-    """A rank; `heard_at` is when it last gave a sign of life, if it is known, or was excused."""
+    """A rank; `heard_at` is when it last gave a sign of life, if it is known, or was excused.
+
+    `failed`: the jobs that it has failed since its last result, but for those that are to blame.
+    """
 
     heard_at: float
     known: bool = False
     ready: bool = False
     unfit: bool = False
     lost: bool = False
+    aside: bool = False
+    on_trial: bool = False
+    host: str = ""
+    is_new: bool = False
+    failed: set[JobKey] = set()
     held: AttemptId | None = None
+
+    @property
+    def able(self) -> bool:
+        """Whether it works, or may come to."""
+        return not (self.unfit or self.lost or self.aside)
 
     @property
     def idle(self) -> bool:
         """Whether it may be given work."""
-        return self.ready and not self.unfit and not self.lost and self.held is None
+        return self.ready and self.able and self.held is None
 
 
 class Ledger:
@@ -85,25 +123,42 @@ class Ledger:
     def __init__(self, study: Study) -> None:
         """Open the books."""
         self.study = study
-        self.resources = study.scheduler().rungs
+        self.resources = study.ladder
         self.ranks: dict[int, RankEntry] = {}
-        self.jobs: dict[JobKey, Entry] = {}
-        self.rungs: list[list[tuple[float, int, int]]] = [[] for _ in self.resources]
+        self.jobs: dict[JobKey, JobEntry] = {}
+        if study.baseline is not None:
+            self.jobs[BASELINE_JOB] = JobEntry()
+        self.rungs: list[list[choices.Result]] = [[] for _ in self.resources]
         self.best: tuple[int, float, int, int] | None = None
         self.discarded: set[int] = set()
+        self.outcome: Outcome | None = None
         self._configs: list[Config] = []
+        self._brackets: dict[int, int] = {}
+        self._dropped: set[int] = set()
+        self._raised = self._is_out = False
+        self._stopped: set[int] = set()
+        self._pasha = Paper(self.resources)
+        self._vizier = Vizier(study.low, MIN_TRIALS, study.high)
+        self._is_poor = False
         self._seeds: dict[int, int] = {}
         self._saved: dict[int, int] = {}
-        self._owed: Assigned | None = None
+        self._owed: list[Assigned] = []
+        self._owed_cancels: set[tuple[int, AttemptId]] = set()
+        self._cancelled: set[tuple[int, AttemptId]] = set()
+        self._owed_saves: set[int] = set()
+        self._owes_beat: int | None = None
         self._event: Event = Tick()
         self._now = -math.inf
         self._arrivals = 0
         self._least: list[float] = [WORST for _ in self.resources]
         self._succeeded = False
         self._given_up: list[str] = []
-        self.deadline: Deadline | None = None
+        self.told_at = math.inf
+        self.drains_at: float | None = None
         self._due: Due | None = None
         self._saves = False
+        self._spent = 0
+        self._came: list[tuple[bool, int, float]] = []
         self._took_s: list[list[float]] = [[] for _ in self.resources]
         self._drained_at: float | None = None
         self._drains = 0
@@ -120,44 +175,131 @@ class Ledger:
             for entry in self.ranks.values():
                 entry.heard_at = now
         self._event, self._now = event, now
+        if isinstance(event, Tick) and (silent := tuple(self._overdue())):
+            self._event = Silent(silent)
         match event:
             case Drain():
                 self._drains += 1
-            case Due():
-                self._due = event
-            case Interrupted():
-                pass
             case Heard(rank, report):
-                self.ranks[rank].heard_at = now
-                self.ranks[rank].known = True
-                self._held_before = self.ranks[rank].held
-                if isinstance(report, Finished | Failed | Suspended):
-                    attempt = AttemptId(JobKey(report.trial, report.rung), report.attempt)
-                    if self.ranks[rank].held == attempt:
-                        self.ranks[rank].held = None
+                self._hear_of(rank, report)
+            case _:
+                pass
 
-    def record(self, decision: Decision) -> None:
-        """Check a decision, and enter it."""
-        if isinstance(decision, Started):
-            self._start(decision)
+    def _hear_of(self, rank: int, report: object) -> None:
+        entry = self.ranks[rank]
+        entry.heard_at, entry.known = self._now, True
+        self._held_before = entry.held
+        match report:
+            case Ready(host=host):
+                entry.ready = entry.is_new = True
+                entry.host = host
+            case Unfit():
+                entry.unfit = True
+                self._acquit(rank)
+            case Beat():
+                self._owes_beat = rank
+            case _ if isinstance(report, Answer) and entry.held == report.attempt:
+                entry.held = None
+            case _:
+                pass
+
+    def enter(self, entry: Entry | None) -> None:
+        """Check what is to be written, and that all of it follows from what happened."""
+        if entry is None:
+            assert not self._is_fact(), "what happened is written"
             return
-        assert self._owed is None, "an order follows its decision at once"
-        assert decision.at == self._now
-        if isinstance(decision, Assigned | Result | Failure | Suspension | Late):
-            self._record_attempt(decision)
+        assert self._is_fact() or entry.decisions or entry.suggested or entry.raised, "it says much"
+        assert entry.at == self._now
+        self._recognise(entry.event)
+        assert entry.raised is None or not self._raised, "who has raised is not called again"
+        self._raised |= entry.raised is not None
+        self._note(entry.suggested)
+        self._lose(entry.event)
+        self._judge(entry.event)
+        for decision in entry.decisions:
+            assert self.outcome is None, "nothing is decided after the end"
+            self._decide(decision)
+        assert not self._is_poor, "who is worse than the median is stopped"
+        if entry.raised is not None:
+            self._answer_for(entry)
+
+    def _judge(self, event: Event) -> None:
+        """Tell whether a job is to be stopped by what it has reported."""
+        match event:
+            case Heard(report=Progress(attempt=attempt, points=points)) if (
+                self.study.method == "median" and attempt.trial != BASELINE
+            ):
+                entry = self.jobs[attempt.job]
+                if entry.loss is None and entry.attempts == attempt.number:
+                    goal = self.study.goal
+                    seen = [(it.resource, goal.signed(it.metrics[goal.metric])) for it in points]
+                    self._is_poor = self._vizier.stops(attempt.trial, seen)
+            case _:
+                pass
+
+    def _recognise(self, event: Event) -> None:
+        """Check that an entry has the event as it was; a Tick tells who is silent, in any order."""
+        if isinstance(event, Silent) and isinstance(self._event, Silent):
+            assert sorted(event.ranks) == list(self._event.ranks), "silence alone is a loss"
+            self._event = event
+        assert repr(event) == repr(self._event)
+
+    def _is_fact(self) -> bool:
+        match self._event:
+            case Silent() | Interrupted() | Drain():
+                return True
+            case Heard(_, report):
+                return isinstance(report, FACTS)
+            case _:
+                return False
+
+    def _note(self, suggested: tuple[Suggestion, ...]) -> None:
+        for trial, config, _ in suggested:
+            assert trial == len(self._configs), "each trial is suggested once, in order"
+            assert not self._is_out, "who has no other is not asked again"
+            if config is None:
+                self._is_out = True
+            else:
+                self._configs.append(config)
+
+    def _lose(self, event: Event) -> None:
+        """Have silent ranks be lost; what becomes of their jobs is decided."""
+        if not isinstance(event, Silent):
             return
+        for rank in event.ranks:
+            self.ranks[rank].lost = True
+            self._acquit(rank)
+            self._asked_to_save.discard(rank)
+
+    def _answer_for(self, entry: Entry) -> None:
+        """See that a run drains when the code of others has raised, or ends otherwise."""
+        assert entry.raised is not None
+        assert entry.raised.call > 0
+        assert entry.raised.why.startswith(RAISED)
+        assert self._drained_at is not None or self.outcome is not None
+
+    def _decide(self, decision: Decision) -> None:
         match decision:
-            case Joined() | Refused() | Lost() | Back():
-                self._hear_of(decision)
+            case Back():
+                self._back(decision)
             case Deadline():
                 self._learn_end(decision)
-            case Draining(why=why):
-                self._begin_to_drain(why)
+            case Draining():
+                self._begin_to_drain(decision.why)
             case Ended():
-                for entry in self._open().values():
-                    entry.holder = None
+                self._end(decision)
+            case Quarantined(rank=rank):
+                self._put_aside(self.ranks[rank])
+            case Released(rank=rank, on_trial=on_trial):
+                self._release(self.ranks[rank], on_trial=on_trial)
+            case Chosen() | Parted():
+                raise AssertionError("all jobs take one rank")
+            case _:
+                self._decide_on_attempt(decision)
 
-    def _record_attempt(self, decision: Assigned | Result | Failure | Suspension | Late) -> None:
+    def _decide_on_attempt(
+        self, decision: Assigned | Result | Failure | Suspension | Late | Stopped
+    ) -> None:
         match decision:
             case Assigned():
                 self._assign(decision)
@@ -169,37 +311,42 @@ class Ledger:
                 self._suspension(decision)
             case Late():
                 self._late(decision)
+            case Stopped():
+                self._stop(decision)
 
     def _reopen(self) -> None:
         for entry in self._open().values():
             entry.interrupted = None
 
-    def tell(self, rank: int, order: Assign | Beat | Save) -> None:
+    def tell(self, rank: int, order: Assign | Cancel | Beat | Save) -> None:
         """Check an order."""
         assert not self.ranks[rank].lost, "a lost rank is told nothing"
-        if isinstance(order, Beat):
-            assert self._event == Heard(rank, Beat()), "a beat answers a beat"
-            return
-        if isinstance(order, Save):
-            assert self._drained_at is not None
-            assert rank in self._holders(), "only who has a job is asked for a checkpoint"
-            assert rank not in self._asked_to_save, "and is asked once"
-            self._asked_to_save.add(rank)
-            return
-        assert self._drained_at is None, "a drain starts nothing new"
-        owed, self._owed = self._owed, None
-        assert owed is not None, "a decision precedes its order"
-        assert (order.trial, order.rung, order.attempt, rank) == (
-            owed.trial,
-            owed.rung,
-            owed.attempt,
-            owed.rank,
-        )
-        assert order.resource == owed.resource == self.resources[order.rung]
-        assert order.config == self._configs[order.trial]
-        assert order.seed == self._seeds.setdefault(order.trial, order.seed)
-        assert order.saved == self._saved.get(order.trial, 0)
-        assert order.fresh == (self.jobs[JobKey(order.trial, order.rung)].failures > 0)
+        match order:
+            case Beat():
+                assert self._owes_beat == rank, "a beat answers a beat"
+                self._owes_beat = None
+            case Save():
+                assert rank in self._owed_saves, "only who has a job is asked to save, and once"
+                self._owed_saves.remove(rank)
+                self._asked_to_save.add(rank)
+            case Cancel(attempt):
+                assert self.ranks[rank].held == attempt, "only who has an attempt can end it"
+                assert self.jobs[attempt.job].loss is not None, "an open job is waited for"
+                assert (rank, attempt) not in self._cancelled, "it is cancelled once"
+                self._cancelled.add((rank, attempt))
+                self._owed_cancels.discard((rank, attempt))
+            case Assign():
+                self._order(rank, order)
+
+    def _order(self, rank: int, order: Assign) -> None:
+        assert self._owed, "a decision precedes its order"
+        owed = self._owed.pop(0)
+        assert (order.attempt, order.resource, rank) == (owed.attempt, owed.resource, owed.rank)
+        trial = order.attempt.trial
+        assert order.config == ({} if trial == BASELINE else self._configs[trial])
+        assert order.seed == self._seeds.setdefault(trial, order.seed)
+        assert order.saved == self._saved.get(trial, 0)
+        assert order.fresh == (self.jobs[order.attempt.job].failures > 0)
         assert order.deadline_s == (self._due and self._due.ends_at - self._now)
 
     def discard(self, trial: int) -> None:
@@ -208,14 +355,21 @@ class Ledger:
         assert trial not in self.discarded, "a trial is discarded once"
         self.discarded.add(trial)
 
-    def leave(self, outcome: Outcome) -> None:
+    def _end(self, ended: Ended) -> None:
         """Check that the end is the one that was to come."""
+        self.outcome = ended.outcome
+        self._judge_end(ended.outcome)
+        self._owed_cancels.clear()  # all are told to stop
+        for entry in self._open().values():
+            entry.holder = None
+
+    def _judge_end(self, outcome: Outcome) -> None:
         ranks = self.ranks.values()
         match outcome:
             case Outcome.DRAINED:
                 assert self._drained_at is not None, "that a run drains is recorded"
                 assert self._winding_up_is_over()
-                assert not self.exhausted, "what is complete is not called drained"
+                assert not self._is_complete, "what is complete is not called drained"
             case Outcome.UNFIT:
                 assert self._drained_at is not None or all(rank.unfit for rank in ranks)
             case Outcome.DESERTED:
@@ -224,18 +378,19 @@ class Ledger:
             case Outcome.FAILED:
                 assert self._hopeless(), "as long as there is hope, it goes on"
                 assert not self._holders(), "who is in work may succeed"
-                assert not self.exhausted
+                assert not self._is_complete
             case Outcome.COMPLETE:
-                assert self._over() or self.exhausted, "there may be more when there is time"
+                assert self._over() or self._has_ended(), "there may be more when there is time"
 
     # -- what must be so between events -----------------------------------------------------------
 
     def compare(self, master: Master) -> None:
         """Assert that the master is where these books say."""
-        assert self._owed is None, "a decision is followed by its order"
+        assert not self._owed, "a decision is followed by its order"
+        assert not self._owed_cancels, "what nobody waits for is cancelled"
         if master.jobs.scheduler.error is None:  # who raises says no more what is over
             assert self.discarded == self._superfluous()
-        assert master.jobs.trials == len(self._configs)
+        assert master.jobs.trials == len(self._brackets)
         self._compare_incumbent(master)
         self._compare_jobs(master)
         self._compare_ranks(master)
@@ -246,18 +401,21 @@ class Ledger:
         `awaits`: whether the searcher has no answer yet.
         """
         assert not self._over()
-        assert self._due == (self.deadline and Due(self.deadline.ends_at, self.deadline.epoch_s))
+        assert not self._enough() or self._holders(), "where it is enough, only who works may end"
+        assert self._owes_beat is None, "a beat is answered"
+        assert not isinstance(self._event, Due) or self._due == self._event, "an end is noticed"
         assert self._drained_at is not None or not self._drains, "who asks for a drain gets one"
         if self._drained_at is not None:
             assert not self._winding_up_is_over(), "a drain comes to its end"
-            assert self._asked_to_save >= self._holders(), "who has a job is asked to save"
+            assert not self._owed_saves, "who has a job is asked to save"
+            assert self._asked_to_save >= self._holders()
         else:
             assert not self._no_time(), "a drain begins in time"
             idle = [number for number, rank in self.ranks.items() if rank.idle]
             self._compare_idle(idle, awaits=awaits)
-        if isinstance(self._event, Tick):
-            missed = [rank for rank, it in self.ranks.items() if not it.lost and self._silent(rank)]
-            assert missed == [], "silence is noticed"
+        if isinstance(self._event, Tick | Silent):
+            assert self._overdue() == [], "silence is noticed"
+            assert any(rank.able for rank in self.ranks.values()), "somebody is left to work"
             assert not all(rank.unfit or rank.lost for rank in self.ranks.values())
 
     def _is_full(self) -> bool:
@@ -269,16 +427,19 @@ class Ledger:
     def _compare_idle(self, idle: list[int], *, awaits: bool) -> None:
         if not idle or self._is_full():
             return
-        if self._hopeless() and not self.exhausted:
+        if self._enough():
+            return
+        if self._hopeless() and not self._is_complete:
             assert self._holders(), "where nobody is in work who may succeed, it is over"
             return
         waiting = any(self._waiting_for(rank) for rank in idle)
         assert not waiting, "no rank is idle while work waits that it may be given"
-        following = self._next(self._rungs())
         if awaits:
+            following = self._next(self._rungs(), self._limit)
             assert following is not None, "an answer is awaited only where there is a question"
-            assert following.rung == 0, "who can be promoted waits for no thought"
+            assert following.trial not in self._brackets, "who can go on waits for no thought"
             return
+        following = self._next(self._rungs())
         assert following is None, "no rank is idle while there is work to ask for"
         fits = any(key.rung < self._rungs() for key in self._open())
         assert self._holders() or fits, "nothing is left that there is time for, so it is over"
@@ -291,11 +452,27 @@ class Ledger:
     @property
     def exhausted(self) -> bool:
         """Whether no job is open and none can be."""
-        return not self._open() and self._next(len(self.rungs)) is None
+        return not self._open() and self._next(self._count_rungs) is None
+
+    @property
+    def _is_complete(self) -> bool:
+        """Whether that is known without asking the searcher."""
+        if self._enough():
+            return True
+        return not self._open() and self._next(self._count_rungs, self._limit) is None
+
+    @property
+    def _limit(self) -> float:
+        """How many trials there can be, for all that is known without asking the searcher."""
+        return math.inf if self.study.limit is None else self.study.limit
 
     def _compare_incumbent(self, master: Master) -> None:
-        found = master.jobs.incumbent
-        assert (found and (-found.rung, found.loss, found.trial)) == self.incumbent
+        best = master.jobs.best
+        if isinstance(best, BestFront):
+            assert best.members.keys() == self._best_ones()
+        else:
+            found = best.incumbent
+            assert (found and (-found.rung, found.loss, found.trial)) == self.incumbent
 
     def _compare_jobs(self, master: Master) -> None:
         entries = self._open()
@@ -313,7 +490,7 @@ class Ledger:
             assert (key in master.jobs.waiting) == (holder is None), "in one place"
             assert (key in master.jobs.interrupted) == (entry.interrupted is not None)
             if entry.holder is not None:
-                assert self.ranks[entry.holder].held == AttemptId(key, entry.attempts)
+                assert self.ranks[entry.holder].held == AttemptId(*key, entry.attempts)
         assert master.jobs.waiting.keys() <= entries.keys()
 
     def _compare_ranks(self, master: Master) -> None:
@@ -321,22 +498,26 @@ class Ledger:
         assert workers.keys() == self.ranks.keys()
         for rank, entry in self.ranks.items():
             found = workers[rank]
-            assert (found.ready, found.unfit, found.lost, found.held) == (
+            assert (found.ready, found.unfit, found.lost, found.aside, found.held) == (
                 entry.ready,
                 entry.unfit,
                 entry.lost,
+                entry.aside,
                 entry.held,
             )
             assert (rank in master.roster.idle) == entry.idle
 
     # -- the decisions ----------------------------------------------------------------------------
 
-    def _start(self, started: Started) -> None:
-        self._owed, self._event, self._now = None, Tick(), -math.inf
+    def start(self, started: Started) -> None:
+        """Enter a start: fresh ranks, and what was in work until then is interrupted."""
+        self._owed, self._event, self._now = [], Tick(), -math.inf
+        self._owed_cancels, self._cancelled, self._owed_saves = set(), set(), set()
+        self._owes_beat = self.outcome = self.drains_at = self._due = None
         self.ranks = {rank: RankEntry(started.at) for rank in range(1, started.ranks + 1)}
         self._drained_at, self._drains, self._asked_to_save = None, 0, set()
-        self.deadline = self._due = None
         self._given_up = []
+        self._raised = self._is_out = False
         for entry in self._open().values():
             entry.failed_on = set()
             if entry.holder is not None:
@@ -345,169 +526,274 @@ class Ledger:
         self.discarded = self._superfluous()
 
     def _assign(self, assigned: Assigned) -> None:
-        self._owed = assigned
-        key = JobKey(assigned.trial, assigned.rung)
+        assert self._drained_at is None, "a drain starts nothing new"
+        assert not self._enough(), "nothing is begun where it is enough"
+        self._owed.append(assigned)
+        trial, key = assigned.attempt.trial, assigned.attempt.job
         if waiting := self._waiting_for(assigned.rank):
             assert key in waiting, "work that waits goes first"
+            assert key == BASELINE_JOB or not self._baseline_is_first(), "the baseline goes first"
         else:
             assert key == self._next(self._rungs()), "no other job is as good"
-            self.jobs[key] = Entry()
+            self.jobs[key] = JobEntry()
+            bracket = key.rung if self.study.method == "hyperband" else 0
+            self._brackets.setdefault(trial, bracket)
+        assert assigned.bracket == self._brackets.get(trial, 0), "a trial has one bracket"
         assert key.rung < self._rungs(), "what can't be done in time is not begun"
         assert not self._is_full(), "no more are in work than may be"
-        assert not self._hopeless() or self.exhausted, "nothing is begun without hope"
-        if assigned.attempt == 1 and assigned.rung == 0:
-            assert assigned.config is not None
-            self._configs.append(assigned.config)
-        else:
-            assert assigned.config is None, "a configuration is written once"
+        assert not self._hopeless() or self._is_complete, "nothing is begun without hope"
+        assert trial == BASELINE or trial < len(self._configs), "what is begun was suggested"
+        resource = self.study.baseline if trial == BASELINE else self.resources[key.rung]
+        assert assigned.resource == resource
         entry = self.jobs[key]
         entry.attempts += 1
-        assert assigned.attempt == entry.attempts, "attempts grow by one"
+        assert assigned.attempt.number == entry.attempts, "attempts grow by one"
         assert entry.loss is None, "only an open job is handed out"
         assert entry.holder is None, "a job has one holder"
-        assert assigned.trial not in self.discarded
+        assert trial not in self.discarded
         assert self.ranks[assigned.rank].idle, "only an idle rank is given work"
-        self.ranks[assigned.rank].held = AttemptId(key, assigned.attempt)
-        entry.holder, entry.begun_at = assigned.rank, assigned.at
+        self.ranks[assigned.rank].held = assigned.attempt
+        entry.holder, entry.begun_at = assigned.rank, self._now
+        entry.starts[entry.attempts] = self._saved.get(trial, 0)
 
     def _result(self, result: Result) -> None:
         assert isinstance(self._event, Heard)
-        report = self._event.report
+        rank, report = self._event.rank, self._event.report
         assert isinstance(report, Finished)
-        assert (result.trial, result.rung, result.attempt, result.rank) == (
-            report.trial,
-            report.rung,
-            report.attempt,
-            self._event.rank,
-        )
-        assert (result.metrics, result.saved) == (report.metrics, report.saved)
-        assert result.resource == self.resources[result.rung]
+        assert report.attempt == result.attempt
+        trial, key = result.attempt.trial, result.attempt.job
+        self._saved[trial] = max(report.saved, self._saved.get(trial, 0))
+        entry = self.jobs[key]
+        newest = (entry.holder, entry.attempts) == (rank, result.attempt.number)
+        self._believe(rank)
+        if trial == BASELINE:
+            self._close(key, WORST)
+            assert result.over == ()
+            return
+        if newest:
+            self._took_s[key.rung].append(self._now - entry.begun_at)
+        self._saves = self._saves or report.saved > 0
         loss = self._loss(report)
-        entry = self.jobs[JobKey(result.trial, result.rung)]
-        if (entry.holder, entry.attempts) == (result.rank, result.attempt):
-            self._took_s[result.rung].append(result.at - entry.begun_at)
-        self._saves = self._saves or result.saved > 0
-        self._saved[result.trial] = max(result.saved, self._saved.get(result.trial, 0))
-        self._close(JobKey(result.trial, result.rung), loss)
-        self._least[result.rung] = min(self._least[result.rung], loss)
+        self._spend(result.attempt, self.resources[key.rung])
+        self._count(key, loss)
+        self._close(key, loss, report.metrics)
+        self._check_over(result.over, key, loss)
+        self._least[key.rung] = min(self._least[key.rung], loss)
         self._succeeded = True
         if loss < WORST:
-            place = (-result.rung, loss, self._arrivals, result.trial)
+            place = (-key.rung, loss, self._arrivals, trial)
             self.best = place if self.best is None else min(self.best, place)
 
+    def _check_over(self, over: tuple[int, ...], key: JobKey, loss: float) -> None:
+        if self._raised:  # who has raised says nothing more
+            assert set(over) <= {key.trial}
+        else:
+            is_over = key.rung == len(self.rungs) - 1 or loss == WORST
+            assert key.trial in over or not is_over
+            if self.study.method not in DROPPING:
+                assert over == ((key.trial,) if is_over else ())
+            self._dropped |= set(over)
+
     def _failure(self, failure: Failure) -> None:
-        key = JobKey(failure.trial, failure.rung)
+        key, number = failure.attempt.job, failure.attempt.number
         entry = self.jobs[key]
         assert entry.loss is None, "only an open job fails"
         charged = isinstance(self._event, Interrupted)
-        holder = entry.interrupted if charged else entry.holder
-        assert (holder, entry.attempts) == (failure.rank, failure.attempt), "the newest one"
+        rank = entry.interrupted if charged else entry.holder
+        assert rank is not None, "only what is held fails"
+        assert number == entry.attempts, "the newest one"
         entry.holder = entry.interrupted = None
-        if failure.kind is FailureKind.LOST:
-            assert charged or self.ranks[failure.rank].lost
-            assert not charged or not self._has_got_on(failure.trial), "who gets on is no killer"
-            entry.lost.add(failure.attempt)
+        kind, error, used = self._mishap(rank, failure.attempt)
+        assert failure.kind is kind
+        if kind is FailureKind.LOST:
+            assert not charged or not self._has_got_on(key.trial), "who gets on is no killer"
+            entry.lost.add(number)
             last = len(entry.lost) == MAX_LOSSES
         else:
-            assert isinstance(self._event, Heard)
             entry.failures += 1
-            entry.failed_on.add(failure.rank)
+            entry.failed_on.add(rank)
+            is_held_against = self.study.quarantine and kind is not FailureKind.BAD_VALUE
+            if is_held_against and not self.ranks[rank].unfit:
+                self.ranks[rank].failed.add(key)
             last = entry.failures == self.study.failures
-        if failure.kind in {FailureKind.EXCEPTION, FailureKind.BAD_VALUE}:
-            said = failure.error.splitlines()[0]
-            last = last or (said == entry.said and not failure.used)
+        if kind in {FailureKind.EXCEPTION, FailureKind.BAD_VALUE}:
+            said = error.splitlines()[0]
+            last = last or (said == entry.said and not used)
             entry.said = said
-        last = last or failure.kind is FailureKind.BAD_VALUE
+        last = last or kind is FailureKind.BAD_VALUE
         assert failure.final == last
         if last:
-            no_result = failure.kind is FailureKind.BAD_VALUE
-            said = "" if no_result else failure.error.splitlines()[-1]
-            self._given_up.append(f"{failure.kind} {said}")
-            self._close(key, WORST)
+            self._give_up(failure, error)
+        else:
+            assert failure.over == ()
 
-    def _hear_of(self, decision: Joined | Refused | Lost | Back) -> None:
-        """Enter what became of a rank."""
-        match decision:
-            case Joined(rank=rank):
-                self.ranks[rank].ready = True
-            case Refused(rank=rank):
-                self.ranks[rank].unfit = True
-            case Lost(rank=rank):
-                assert not self.ranks[rank].lost, "a rank is lost once"
-                assert self._silent(rank), "only silence makes a rank lost"
-                self.ranks[rank].lost = True
-                self._asked_to_save.discard(rank)
-            case Back(rank=rank, held=held):
-                assert self.ranks[rank].lost, "only a lost rank comes back"
-                self._take_back(rank, held)
-                assert isinstance(self._event, Heard)
-                assert self._event.rank == rank
-                self.ranks[rank].lost = False
+    def _give_up(self, failure: Failure, error: str) -> None:
+        key = failure.attempt.job
+        self._close(key, WORST)
+        if key == BASELINE_JOB:
+            assert failure.over == ()
+            return
+        self._check_over(failure.over, key, WORST)
+        no_result = failure.kind is FailureKind.BAD_VALUE
+        said = "" if no_result else error.splitlines()[-1]
+        self._given_up.append(f"{failure.kind} {said}")
+
+    def _mishap(self, rank: int, attempt: AttemptId) -> tuple[FailureKind, str, bool]:
+        """Say what the event has made of the attempt that a rank had."""
+        match self._event:
+            case Heard(speaker, Failed() as report):
+                assert (speaker, report.attempt) == (rank, attempt)
+                assert report.kind is not FailureKind.LOST
+                return report.kind, report.error, report.used
+            case Heard(speaker, Unfit() as report):
+                assert speaker == rank
+                return FailureKind.CRASH, report.error, False
+            case Silent(ranks):
+                assert rank in ranks
+                return FailureKind.LOST, f"rank {rank} was silent for too long", False
+            case Interrupted():
+                return FailureKind.LOST, NO_WORD, False
+        raise AssertionError(f"nothing fails by {self._event}")
 
     def _begin_to_drain(self, why: str) -> None:
         assert self._drained_at is None, "a drain begins once"
         self._drained_at = self._now
+        self._owed_saves = self._holders()
         if why == NO_TIME:
             assert self._no_time()
         elif why.startswith(RAISED):
-            pass
+            assert self._raised
         elif why == NOTHING_FITS:
             assert not self._holders()
             assert not any(key.rung < self._rungs() for key in self._open())
             assert self._next(self._rungs()) is None
-            assert not self.exhausted, "what is complete does not drain"
+            assert not self._is_complete, "what is complete does not drain"
         else:
             assert self._event == Drain(why)
 
     def _learn_end(self, deadline: Deadline) -> None:
-        assert self._event == Due(deadline.ends_at, deadline.epoch_s)
-        before = self.deadline and Due(self.deadline.ends_at, self.deadline.epoch_s)
-        assert before != self._event, "what is known is not recorded"
-        assert deadline.drains_at == deadline.ends_at - (self.study.grace_s + LEAVE_S)
-        self.deadline = deadline
+        assert isinstance(self._event, Due)
+        assert self._due != self._event, "what is known is not decided again"
+        assert deadline.drains_at == self._event.ends_at - (self.study.grace_s + LEAVE_S)
+        self._due, self.drains_at, self.told_at = self._event, deadline.drains_at, self._now
 
     def _suspension(self, suspension: Suspension) -> None:
-        key = JobKey(suspension.trial, suspension.rung)
+        trial, key = suspension.attempt.trial, suspension.attempt.job
         entry = self.jobs[key]
-        holder = entry.holder
-        if isinstance(self._event, Interrupted):
-            assert self._has_got_on(key.trial)
-            assert suspension.saved == self._event.saved[key.trial]
-            holder = entry.interrupted
-        else:
-            assert self._event == Heard(
-                suspension.rank, Suspended(*key, suspension.attempt, suspension.saved)
-            )
         assert entry.loss is None, "only an open job is suspended"
-        assert (holder, entry.attempts) == (suspension.rank, suspension.attempt)
-        entry.interrupted = None
-        self._saved[key.trial] = max(suspension.saved, self._saved.get(key.trial, 0))
-        entry.holder = None
-        self._saves = True
+        assert suspension.attempt.number == entry.attempts
+        if isinstance(self._event, Interrupted):
+            assert entry.interrupted is not None
+            assert self._has_got_on(trial)
+            assert suspension.saved == self._event.saved[trial]
+        else:
+            assert entry.holder is not None
+            report = Suspended(suspension.attempt, suspension.saved)
+            assert self._event == Heard(entry.holder, report)
+        entry.holder = entry.interrupted = None
+        self._spend(suspension.attempt, suspension.saved)
+        self._saved[trial] = max(suspension.saved, self._saved.get(trial, 0))
+        self._saves = self._saves or trial != BASELINE
 
     def _late(self, late: Late) -> None:
-        held = AttemptId(JobKey(late.trial, late.rung), late.attempt)
         assert isinstance(self._event, Heard)
-        assert isinstance(self._event.report, Finished | Failed | Suspended)
-        assert self._held_before == held, "only who had an attempt can answer it too late"
-        entry = self.jobs[held.job]
-        newest = (entry.holder, entry.attempts) == (late.rank, late.attempt)
+        assert isinstance(self._event.report, Answer)
+        assert self._held_before == late.attempt == self._event.report.attempt
+        entry = self.jobs[late.attempt.job]
+        newest = (entry.holder, entry.attempts) == (self._event.rank, late.attempt.number)
         assert entry.loss is not None or not newest, "the newest attempt counts"
 
-    def _take_back(self, rank: int, held: AttemptId | None) -> None:
-        assert held == self._held_before
-        entry = Entry(loss=WORST) if held is None else self.jobs[held.job]
-        if held is not None:
-            entry.lost.discard(held.attempt)
-        if held is not None and entry.loss is None and entry.holder is None:
-            entry.holder = rank if entry.attempts == held.attempt else None
+    def _stop(self, stopped: Stopped) -> None:
+        assert self.study.method in STOPPING, "nobody else stops what is in work"
+        assert isinstance(self._event, Heard)
+        report = self._event.report
+        assert isinstance(report, Progress)
+        assert report.attempt.job == stopped.attempt.job
+        is_median = self.study.method == "median"
+        assert self._is_poor if is_median else goes_too_far(report.points)
+        self._is_poor = False
+        trial, entry = stopped.attempt.trial, self.jobs[stopped.attempt.job]
+        assert trial != BASELINE, "nobody judges the baseline"
+        assert stopped.over == (trial,)
+        entry.holder = None
+        self._stopped.add(trial)
+        self._count(stopped.attempt.job, WORST)
+        self._end_job(stopped.attempt.job, WORST)
 
-    def _close(self, key: JobKey, loss: float) -> None:
+    def _put_aside(self, rank: RankEntry) -> None:
+        assert not rank.aside
+        assert len(rank.failed) >= self.study.quarantine > 0
+        rank.aside = rank.on_trial = True
+        assert any(it.able for it in self.ranks.values()), "somebody is left to work"
+
+    def _release(self, rank: RankEntry, *, on_trial: bool) -> None:
+        """Check that a rank is put aside, or was and has shown by now that it works."""
+        assert rank.on_trial
+        assert rank.aside or not on_trial
+        rank.aside, rank.on_trial = False, on_trial
+
+    def _believe(self, rank: int) -> None:
+        """Blame the jobs that a rank had failed, now that it has a result."""
+        to_blame, self.ranks[rank].failed = self.ranks[rank].failed, set()
+        self.ranks[rank].is_new = False
+        for it in self.ranks.values():
+            it.failed = it.failed - to_blame
+
+    def _acquit(self, rank: int) -> None:
+        """Hold nothing against a rank any more: it works, or is not there."""
+        self.ranks[rank].failed = set()
+        self.ranks[rank].aside = self.ranks[rank].on_trial = self.ranks[rank].is_new = False
+
+    def _back(self, back: Back) -> None:
+        rank, held = back.rank, back.held
+        assert isinstance(self._event, Heard)
+        assert self._event.rank == rank
+        assert self.ranks[rank].lost, "only a lost rank comes back"
+        self.ranks[rank].lost = False
+        assert held == self._held_before
+        if held is None:
+            return
+        entry = self.jobs[held.job]
+        entry.lost.discard(held.number)
+        if entry.loss is None and entry.holder is None:
+            entry.holder = rank if entry.attempts == held.number else None
+        if entry.loss is not None and self.ranks[rank].held == held:
+            self._cancelled.discard((rank, held))
+            self._owed_cancels.add((rank, held))
+        if self._drained_at is not None and entry.holder == rank and self.ranks[rank].held:
+            self._owed_saves.add(rank)
+
+    def _close(self, key: JobKey, loss: float, metrics: Metrics | None = None) -> None:
+        self._end_job(key, loss)
+        if key == BASELINE_JOB:
+            return
+        self._arrivals += 1
+        several = self.study.several and loss < WORST and metrics is not None
+        ranked = (loss, metrics["bytes"]) if several and metrics else loss
+        self.rungs[key.rung].append((ranked, self._arrivals, key.trial))
+        if self.study.method == "pasha":
+            self._pasha.came(key.trial, key.rung, loss)
+        if self.study.method == "median":
+            self._vizier.end(key.trial, loss)
+
+    @property
+    def _count_rungs(self) -> int:
+        """How many rungs there are by now."""
+        grown = self._pasha.top + 1 if self.study.method == "pasha" else len(self.rungs)
+        return min(grown, len(self.rungs))
+
+    def _end_job(self, key: JobKey, loss: float) -> None:
+        """Close a job; whoever has another attempt at it is to be told."""
         entry = self.jobs[key]
         assert entry.loss is None, "the first result counts, and no other"
         entry.loss, entry.holder = loss, None
-        self._arrivals += 1
-        self.rungs[key.rung].append((loss, self._arrivals, key.trial))
+        for rank, it in self.ranks.items():
+            if it.held is not None and it.held.job == key and not it.lost and not it.unfit:
+                self._owed_cancels.add((rank, it.held))
+
+    def _baseline_is_first(self) -> bool:
+        entry = self.jobs.get(BASELINE_JOB)
+        return entry is not None and entry.attempts == 0
 
     def _has_got_on(self, trial: int) -> bool:
         """Whether a trial of an interrupted job has saved more than was known."""
@@ -517,53 +803,66 @@ class Ledger:
     # -- brute force ------------------------------------------------------------------------------
 
     def _loss(self, report: Finished) -> float:
-        value = report.metrics[self.study.goal.metric]
-        if math.isnan(value) or math.isinf(value):
+        if not all(map(math.isfinite, report.metrics.values())):
             return WORST
+        value = report.metrics[self.study.goal.metric]
         return value if self.study.mode == "min" else -value
 
-    def _next(self, rungs: int) -> JobKey | None:
-        """Algorithm 2 as it stands in the paper: sort each rung, from the top down."""
-        for rung in reversed(range(rungs - 1)):
-            results = sorted(self.rungs[rung])
-            for loss, _, trial in results[: len(results) // self.study.eta]:
-                if loss < WORST and JobKey(trial, rung + 1) not in self.jobs:
-                    return JobKey(trial, rung + 1)
-        trials = len(self._configs)
-        limit = self.study.limit
-        return JobKey(trials, 0) if rungs and (limit is None or trials < limit) else None
+    def _next(self, rungs: int, limit: float | None = None) -> JobKey | None:
+        """Tell which job the paper has next."""
+        limit = self.study.most_trials if limit is None else limit
+        may_start = limit is None or len(self._brackets) < limit
+        eta = self.study.eta
+        past = choices.Past(self.jobs, self.rungs, self._brackets, eta, rungs, may_start)
+        match self.study.method:
+            case "hyperband":
+                return choices.hyperband(past)
+            case "sha":
+                return choices.sha(past)
+            case "top":
+                return choices.top(past, TOP_K)
+            case method:
+                return choices.asha(past, delay=method == "delayed")
 
     def _rungs(self) -> int:
         """Count the lowest rungs of which most jobs would be done before the drain."""
-        if self.deadline is None or self._saves:
-            return len(self.rungs)
-        left_s = self.deadline.drains_at - self._now
-        for rung, took_s in enumerate(self._took_s):
+        if self.drains_at is None or self._saves:
+            return self._count_rungs
+        left_s = self.drains_at - self._now
+        for rung, took_s in enumerate(self._took_s[: self._count_rungs]):
             newest = took_s[-NEWEST:]
             if newest and sum(took > left_s for took in newest) >= len(newest) / 2:
                 return rung
-        return len(self.rungs)
+        return self._count_rungs
 
     def _no_time(self) -> bool:
-        return self.deadline is not None and self._now >= self.deadline.drains_at
+        return self.drains_at is not None and self._now >= self.drains_at
 
-    def _open(self) -> dict[JobKey, Entry]:
+    def _open(self) -> dict[JobKey, JobEntry]:
         return {key: entry for key, entry in self.jobs.items() if entry.loss is None}
 
     def _waiting_for(self, rank: int) -> set[JobKey]:
         """Find the jobs that wait, and that this rank may be given."""
-        able = [it for it in self.ranks.values() if not it.lost and not it.unfit]
+        able = {number: it for number, it in self.ranks.items() if it.able}
+        bad = {it.host for it in self.ranks.values() if it.failed}
+        doubted = {n for n, it in able.items() if it.failed or (it.is_new and it.host in bad)}
         entries = self._open()
         waiting = {
             key
             for key, entry in entries.items()
             if entry.holder is None
             and key.rung < self._rungs()
-            and (rank not in entry.failed_on or len(entry.failed_on) >= len(able))
+            and rank not in self._unsuited(entry, doubted, len(able))
         }
         sound = {key for key in waiting if not entries[key].suspected}
         watched = any(it.suspected and it.holder is not None for it in entries.values())
         return sound or (set() if watched else waiting)
+
+    def _unsuited(self, entry: JobEntry, doubted: set[int], able: int) -> set[int]:
+        """Find the ranks that are not to try again what has failed."""
+        failed_on = entry.failed_on
+        all_of_them = failed_on | doubted if failed_on else set()
+        return next((it for it in (all_of_them, failed_on) if len(it) < able), set())
 
     def _holders(self) -> set[int]:
         return {entry.holder for entry in self._open().values() if entry.holder is not None}
@@ -571,7 +870,7 @@ class Ledger:
     def _winding_up_is_over(self) -> bool:
         """Whether a drain has nothing to wait for any more, now."""
         assert self._drained_at is not None
-        ends_at = math.inf if self.deadline is None else self.deadline.ends_at
+        ends_at = math.inf if self._due is None else self._due.ends_at
         late = self._now >= min(self._drained_at + self.study.grace_s, ends_at - LEAVE_S)
         return late or not self._holders() or self._drains > 1
 
@@ -583,22 +882,74 @@ class Ledger:
             for loss, _, trial in results
             if rung == top or loss == WORST
         }
-        return over - {self.best[3]} if self.best else over
+        over |= self._stopped | self._dropped
+        return over - self._best_ones()
 
-    def _silent(self, rank: int) -> bool:
-        entry = self.ranks[rank]
-        limit_s = self.study.patience_s if entry.known else self.study.start_s
-        return self._now - entry.heard_at > limit_s
+    def _best_ones(self) -> set[int]:
+        """Name who is best: of several metrics, whom nobody beats at the highest rung reached."""
+        if self.best is None or not self.study.several:
+            return set() if self.best is None else {self.best[3]}
+        results = [it for it in self.rungs[-self.best[0]] if it[0] != WORST]
+        return {
+            trial
+            for losses, _, trial in results
+            if not any(choices.beats(other, losses) for other, _, _ in results)
+        }
+
+    def _overdue(self) -> list[int]:
+        """List who is not lost, and was not heard for too long."""
+        return [
+            rank
+            for rank, it in self.ranks.items()
+            if not it.lost
+            and self._now - it.heard_at
+            > (self.study.patience_s if it.known else self.study.start_s)
+        ]
 
     def _hopeless(self) -> bool:
         """Whether trials enough were given up for the same reason, and none has succeeded."""
         alike = max((self._given_up.count(it) for it in self._given_up), default=0)
         return not self._succeeded and alike >= ALIKE
 
+    def _spend(self, attempt: AttemptId, reached: int) -> None:
+        """Count what an attempt has trained."""
+        if attempt.trial != BASELINE:
+            self._spent += max(0, reached - self.jobs[attempt.job].starts[attempt.number])
+
+    def _count(self, key: JobKey, loss: float) -> None:
+        """Note what came of a job, and whether its trial had come to nothing before."""
+        closed = [it for it, entry in self.jobs.items() if entry.loss is not None]
+        self._came.append((key.trial not in {it.trial for it in closed}, key.rung, loss))
+
+    def _enough(self) -> bool:
+        """Whether all of the resource is spent, or nothing better has come for too long."""
+        most = self.study.max_resource_total
+        return (most is not None and self._spent >= most) or self._is_flat()
+
+    def _is_flat(self) -> bool:
+        if self.study.plateau is None:
+            return False
+        trials, epsilon = self.study.plateau
+        firsts = [place for place, (is_first, _, _) in enumerate(self._came) if is_first]
+        if len(firsts) < trials:
+            return False
+        before, now = (
+            min((loss for _, rung, loss in came if rung == self._count_rungs - 1), default=WORST)
+            for came in (self._came[: firsts[-trials]], self._came)
+        )
+        return before < WORST and before - now <= epsilon
+
+    def _has_ended(self) -> bool:
+        """Whether nothing is left, or it is enough and who is in work has had the time to end."""
+        if not self._enough():
+            return self.exhausted
+        drained = self._drained_at is not None and self._winding_up_is_over()
+        return not self._holders() or drained
+
     def _over(self) -> bool:
         """Whether the time is up or the target reached, now."""
         time_s, target_loss = self.study.time_s, self.study.target_loss
-        counts_from = self.study.target_resource or self.resources[-1]
+        counts_from = self.study.target_resource or self.resources[self._count_rungs - 1]
         for resource, least in zip(self.resources, self._least, strict=True):
             if target_loss is not None and resource >= counts_from and least <= target_loss:
                 return True

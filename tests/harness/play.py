@@ -1,27 +1,18 @@
-"""What happens to a master and what it wants done, as the lines of a play.
+"""What happens to a master, and what comes of it, as the lines of a play.
 
 > 3.000 rank 2: finished trial 0 rung 0 attempt 1 loss 0.5
-record result trial 0 rung 0 attempt 1 rank 2 loss 0.5
-record assigned trial 2 rung 0 attempt 1 rank 2
+decided result trial 0 rung 0 attempt 1
+decided assigned trial 2 rung 0 attempt 1 rank 2
 tell rank 2: train trial 2 rung 0 attempt 1 to 1
 """
 
-from hpmpi.model.events import (
-    Command,
-    Discard,
-    Drain,
-    Due,
-    Event,
-    Heard,
-    Interrupted,
-    Leave,
-    Record,
-    Tell,
-    Tick,
-)
+from hpmpi.master.reaction import Reaction
+from hpmpi.model.events import Drain, Due, Event, Heard, Interrupted, Learnt, Silent, Tell, Tick
 from hpmpi.model.messages import (
     Assign,
     Beat,
+    Cancel,
+    Cancelled,
     Failed,
     FailureKind,
     Finished,
@@ -37,31 +28,18 @@ from hpmpi.model.messages import (
 from hpmpi.model.records import (
     Assigned,
     Back,
+    Chosen,
     Deadline,
     Decision,
     Draining,
+    Ended,
+    Entry,
     Failure,
-    Joined,
-    Late,
-    Lost,
-    Refused,
-    Result,
+    Quarantined,
+    Released,
     Suspension,
 )
-from hpmpi.model.trial import Metrics
-
-Attempt = (
-    Assign
-    | Assigned
-    | Failed
-    | Failure
-    | Finished
-    | Late
-    | Progress
-    | Result
-    | Suspended
-    | Suspension
-)
+from hpmpi.model.trial import AttemptId, Metrics
 
 
 def event_line(event: Event, now: float) -> str:
@@ -71,10 +49,14 @@ def event_line(event: Event, now: float) -> str:
             return f"> {now:.3f} rank {rank}: {report_words(report)}"
         case Tick():
             return f"> {now:.3f} tick"
+        case Silent(ranks):
+            return f"> {now:.3f} silent {' '.join(map(str, ranks))}"
         case Drain(why):
             return f"> {now:.3f} drain {why}"
         case Due(ends_at):
             return f"> {now:.3f} due {ends_at:.3f}"
+        case Learnt(observations):
+            return f"> {now:.3f} learnt {len(observations)}"
         case Interrupted(saved):
             known = "".join(f" trial {trial} saved {at}" for trial, at in saved.items())
             return f"> {now:.3f} interrupted{known}"
@@ -84,35 +66,41 @@ def read_event(line: str) -> tuple[Event, float]:
     """Read what `event_line` wrote."""
     arrow, now, what, *rest = line.split()
     assert arrow == ">", f"no event: {line}"
+    return _event(what, rest), float(now)
+
+
+def _event(what: str, rest: list[str]) -> Event:
     match what:
         case "rank":
             rank, *words = rest
-            return Heard(int(rank.rstrip(":")), read_report(words)), float(now)
+            return Heard(int(rank.rstrip(":")), read_report(words))
         case "tick":
-            return Tick(), float(now)
+            return Tick()
+        case "silent":
+            return Silent(tuple(map(int, rest)))
         case "drain":
-            return Drain(" ".join(rest)), float(now)
+            return Drain(" ".join(rest))
         case "due":  # the study began in 1970
-            return Due(float(rest[0]), float(rest[0])), float(now)
+            return Due(float(rest[0]), float(rest[0]))
         case "interrupted":
-            return Interrupted(
-                dict(zip(map(int, rest[1::4]), map(int, rest[3::4]), strict=True))
-            ), float(now)
-    raise AssertionError(f"no event: {line}")
+            return Interrupted(dict(zip(map(int, rest[1::4]), map(int, rest[3::4]), strict=True)))
+    raise AssertionError(f"no event: {what}")
 
 
 def report_words(report: Report) -> str:
     """Write a report; where it comes from and what went wrong is not told."""
     match report:
-        case Finished(metrics=metrics, saved=saved):
-            return f"finished {attempt(report)}{numbers(metrics)}{saved_words(saved)}"
-        case Failed(kind=kind, error=error, used=used):
+        case Finished(attempt, metrics, saved):
+            return f"finished {attempt}{numbers(metrics)}{saved_words(saved)}"
+        case Failed(attempt, kind, error, used):
             says = "" if error == "error" else f" says {error}"
-            return f"failed {attempt(report)} kind {kind.name}{says}{' used 1' if used else ''}"
-        case Suspended(saved=saved):
-            return f"suspended {attempt(report)}{saved_words(saved)}"
-        case Progress(points=[Point(resource, metrics)]):
-            return f"progress {attempt(report)} resource {resource}{numbers(metrics)}"
+            return f"failed {attempt} kind {kind.name}{says}{' used 1' if used else ''}"
+        case Suspended(attempt, saved):
+            return f"suspended {attempt}{saved_words(saved)}"
+        case Cancelled(attempt):
+            return f"cancelled {attempt}"
+        case Progress(attempt, [Point(resource, metrics)]):
+            return f"progress {attempt} resource {resource}{numbers(metrics)}"
         case _:
             return type(report).__name__.lower()
 
@@ -121,7 +109,7 @@ def read_report(words: list[str]) -> Report:
     """Read what `report_words` wrote."""
     what, *rest = words
     fields = dict(zip(rest[::2], rest[1::2], strict=True))
-    trial, rung, tried = (int(fields.pop(name, 0)) for name in ("trial", "rung", "attempt"))
+    attempt = AttemptId(*(int(fields.pop(name, 0)) for name in ("trial", "rung", "attempt")))
     match what:
         case "ready":
             return Ready("host", 0)
@@ -131,68 +119,88 @@ def read_report(words: list[str]) -> Report:
             return Beat()
         case "goodbye":
             return Goodbye()
+        case "cancelled":
+            return Cancelled(attempt)
         case "failed":
             kind, says = FailureKind[fields["kind"]], fields.get("says", "error")
-            return Failed(trial, rung, tried, kind, says, used="used" in fields)
+            return Failed(attempt, kind, says, used="used" in fields)
         case "suspended":
-            return Suspended(trial, rung, tried, int(fields["saved"]))
+            return Suspended(attempt, int(fields["saved"]))
         case "finished":
             saved = int(fields.pop("saved", 0))
-            return Finished(trial, rung, tried, read_numbers(fields), saved)
+            return Finished(attempt, read_numbers(fields), saved)
         case "progress":
             resource = int(fields.pop("resource"))
-            return Progress(trial, rung, tried, [Point(resource, read_numbers(fields))])
+            return Progress(attempt, [Point(resource, read_numbers(fields))])
     raise AssertionError(f"no report: {words}")
 
 
-def command_line(command: Command) -> str:
-    """Write a command."""
-    match command:
-        case Tell(rank, Assign() as order):
+def reaction_lines(reaction: Reaction) -> list[str]:
+    """Write what comes of an event."""
+    return [
+        *([] if reaction.entry is None else entry_lines(reaction.entry)),
+        *map(order_line, reaction.orders),
+        *map(discard_line, reaction.discards),
+    ]
+
+
+def entry_lines(entry: Entry) -> list[str]:
+    """Write who was silent, and what was decided."""
+    silent = entry.event.ranks if isinstance(entry.event, Silent) else ()
+    return [
+        *(f"silent rank {rank}" for rank in silent),
+        *(f"decided {decision_words(decision)}" for decision in entry.decisions),
+    ]
+
+
+def order_line(tell: Tell) -> str:
+    """Write what a rank is told."""
+    return f"tell rank {tell.rank}: {order_words(tell.order)}"
+
+
+def order_words(order: Assign | Cancel | Beat | Save) -> str:
+    """Write an order."""
+    match order:
+        case Assign(attempt, resource):
             start = f" from {order.saved}" if order.saved else ""
             left = "" if order.deadline_s is None else f", {order.deadline_s:g} s left"
             afresh = ", afresh" if order.fresh else ""
-            work = f"train {attempt(order)}{start} to {order.resource}{left}{afresh}"
-            return f"tell rank {rank}: {work}"
-        case Tell(rank, Beat() | Save() as order):
-            return f"tell rank {rank}: {type(order).__name__.lower()}"
-        case Record(decision):
-            return f"record {decision_words(decision)}"
-        case Discard(trial):
-            return f"discard trial {trial}"
-        case Leave(outcome):
-            return f"leave {outcome.value}"
-    raise AssertionError(f"no command: {command}")
+            return f"train {attempt}{start} to {resource}{left}{afresh}"
+        case Cancel(attempt):
+            return f"cancel {attempt}"
+        case Beat() | Save():
+            return type(order).__name__.lower()
+
+
+def discard_line(trial: int) -> str:
+    """Write whose checkpoints nobody needs."""
+    return f"discard trial {trial}"
 
 
 def decision_words(decision: Decision) -> str:
-    """Write a decision; when it was taken is known from the event."""
+    """Write a decision; what follows from the event is known from it."""
     match decision:
-        case Joined(rank=rank) | Refused(rank=rank) | Lost(rank=rank) | Back(rank=rank):
+        case Back(rank) | Quarantined(rank):
             return f"{type(decision).__name__.lower()} rank {rank}"
-        case Assigned(rank=rank):
-            return f"assigned {attempt(decision)} rank {rank}"
-        case Result(rank=rank, metrics=metrics, saved=saved):
-            result = f"{attempt(decision)} rank {rank}{numbers(metrics)}{saved_words(saved)}"
-            return f"result {result}"
-        case Failure(rank=rank, kind=kind, final=final):
+        case Released(rank, on_trial):
+            return f"released rank {rank}{' on trial' if on_trial else ''}"
+        case Assigned(attempt, rank=rank):
+            return f"assigned {attempt} rank {rank}"
+        case Failure(attempt, kind, final):
             last = ", given up" if final else ""
-            return f"failure {attempt(decision)} rank {rank} kind {kind.name}{last}"
-        case Late(rank=rank):
-            return f"late {attempt(decision)} rank {rank}"
-        case Suspension(rank=rank, saved=saved):
-            return f"suspension {attempt(decision)} rank {rank}{saved_words(saved)}"
-        case Deadline(ends_at=ends_at, drains_at=drains_at):
-            return f"deadline at {ends_at:g}, drains at {drains_at:g}"
-        case Draining(why=why):
+            return f"failure {attempt} kind {kind.name}{last}"
+        case Suspension(attempt, saved):
+            return f"suspension {attempt}{saved_words(saved)}"
+        case Deadline(drains_at):
+            return f"deadline, drains at {drains_at:g}"
+        case Draining(why):
             return f"draining: {why}"
+        case Ended(outcome):
+            return f"ended {outcome.value}"
+        case Chosen(trial, rung):
+            return f"chosen trial {trial} rung {rung}"
         case _:
-            return type(decision).__name__.lower()
-
-
-def attempt(it: Attempt) -> str:
-    """Name an attempt."""
-    return f"trial {it.trial} rung {it.rung} attempt {it.attempt}"
+            return f"{type(decision).__name__.lower()} {decision.attempt}"
 
 
 def numbers(metrics: Metrics) -> str:

@@ -6,10 +6,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import takewhile
 from pathlib import Path
 
-from hpmpi.model.records import Assigned, Decision, Joined, Result
-from hpmpi.storage import run_folder
+import psutil
+
+from hpmpi.model.messages import Ready
+from hpmpi.transports.local import VARIABLE
+from tests.harness.run_journal import RunJournal
+from tests.harness.torture_faults import SERVING, rank_of
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -60,13 +65,13 @@ checkpoint_s = 0.3
 """
 
 
-class Study:
+class Study(RunJournal):
     """A study in a folder of its own, and the run that it becomes."""
 
     def __init__(self, folder: Path, epoch_s: float = 0.02) -> None:
         """Write the files."""
+        super().__init__(folder / "out")
         self.folder = folder
-        self.out = folder / "out"
         self.log = folder / "epochs.log"
         self.file = folder / "mine.toml"
         (folder / "train.py").write_text(OBJECTIVE)
@@ -90,16 +95,6 @@ class Study:
         """Start it and wait for its end."""
         return finish(self.start(command))
 
-    @property
-    def decisions(self) -> list[Decision]:
-        """What the journal says by now."""
-        return run_folder.read(self.out).decisions
-
-    @property
-    def results(self) -> list[tuple[int, int]]:
-        """The (trial, rung) of each result by now."""
-        return [(each.trial, each.rung) for each in self.decisions if isinstance(each, Result)]
-
     def until(self, reached: Callable[[], bool], process: subprocess.Popen[str]) -> None:
         """Wait until the run has come to something; it must not end before."""
         deadline = time.monotonic() + LIMIT_S
@@ -109,22 +104,10 @@ class Study:
             time.sleep(0.02)
 
     def ranks(self) -> dict[int, int]:
-        """Find the process of each worker rank: the parent of its child."""
-        children = {each.rank: each.pid for each in self.decisions if isinstance(each, Joined)}
-        return {rank: parent_of(pid) for rank, pid in children.items()}
-
-    def busy(self) -> list[int]:
-        """List the ranks that have a job by now."""
-        holders: dict[tuple[int, int], int] = {}
-        for each in self.decisions:
-            match each:
-                case Assigned(trial=trial, rung=rung, rank=rank):
-                    holders[trial, rung] = rank
-                case Result(trial=trial, rung=rung):
-                    holders.pop((trial, rung), None)
-                case _:
-                    pass
-        return sorted(set(holders.values()))
+        """Find the process of each worker rank that has been heard of."""
+        heard = dict(self.heard(Ready))
+        pids = [int(each.split()[0]) for each in processes_of(self.folder)]
+        return {rank: pid for pid in pids if (rank := rank_in(pid)) in heard}
 
     def left(self) -> list[str]:
         """List the processes of the run that outlive it by more than a moment."""
@@ -158,6 +141,19 @@ def mpirun(ranks: int) -> list[str]:
     """Say how to start ranks here: Open MPI will not start more than cores, or as root, unasked."""
     flags = ["--oversubscribe", "--allow-run-as-root", "--bind-to", "none"] if IS_OPEN_MPI else []
     return [str(MPIRUN), *flags, "-n", str(ranks)]
+
+
+def rank_in(pid: int) -> int | None:
+    """Tell which worker rank a process is; None where it is none."""
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        environ = process.environ()
+        rank = rank_of(environ)
+        above = takewhile(lambda each: rank_of(each.environ()) == rank, process.parents())
+        guards = 0 if VARIABLE in environ else 2
+        if rank and process.name() not in SERVING and len(list(above)) == guards:
+            return int(rank)
+    return None
 
 
 def parent_of(pid: int) -> int:

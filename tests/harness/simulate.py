@@ -6,11 +6,13 @@
 Ranks answer orders as real ones do, over messages that take their time and keep their order between
 two ranks, as MPI promises. A world says what goes wrong: ranks die, stop and come back; whole hosts
 die, and links are cut, some for good; messages crawl; objectives fail; rank 0 is killed between any
-two commands, to go on from what its journal holds, of which a power failure takes what was not
-synced; allocations end, which the master may have been told, and told otherwise since; one trial
-takes the whole run along whenever it is tried; searchers think for long, round otherwise after a
-restart, or raise until somebody mends them. The ledger checks all that is decided. A seed that
-fails once fails always: keep it in test_simulation.py.
+two of the things that it does, to go on from what its journal holds, of which a power failure takes
+what was not synced; allocations end, which the master may have been told, and told otherwise since;
+one trial takes the whole run along whenever it is tried; searchers think for long, round otherwise
+after a restart, or raise until somebody mends them; schedulers stop jobs in work. The ledger checks
+all that is decided; at each restart the journal alone must lead to where the master was; and in the
+end all of it is decided once more, from the journal. A seed that fails once fails always: keep it
+in test_simulation.py.
 """
 
 import argparse
@@ -21,46 +23,41 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 
 import msgspec
 
-from hpmpi.history.leaderboard import Leaderboard
-from hpmpi.model.events import (
-    Command,
-    Discard,
-    Drain,
-    Due,
-    Event,
-    Heard,
-    Interrupted,
-    Leave,
-    Record,
-    Tell,
-    Tick,
-)
+from hpmpi.master.master import Master
+from hpmpi.master.redo import redo
+from hpmpi.model.events import Drain, Due, Event, Heard, Interrupted, Silent, Tell, Tick
 from hpmpi.model.messages import (
     Assign,
     Beat,
+    Cancel,
+    Cancelled,
     Failed,
     FailureKind,
     Finished,
     Outcome,
+    Point,
+    Progress,
     Ready,
     Report,
     Save,
     Suspended,
     Unfit,
 )
-from hpmpi.model.records import Assigned, Decision, Ended, Lost, Started
-from hpmpi.model.trial import WORST
-from hpmpi.storage.journal import line_of
+from hpmpi.model.records import Decision, Ended, Entry, Line, Started
+from hpmpi.model.trial import BASELINE
+from hpmpi.storage.journal import rows_of, text_of
 from hpmpi.storage.run_folder import JOURNAL, Store, read
-from tests.harness.build import Elsewhere, draw_study
+from tests.harness.build import OTHERS, Elsewhere, Method, draw_study
 from tests.harness.insides import insides
 from tests.harness.ledger import Ledger
-from tests.harness.play import command_line, event_line
+from tests.harness.play import discard_line, entry_lines, event_line, order_line
+from tests.harness.rederive import rederive
 from tests.harness.shelf import checkpoint
 
 MOST_EVENTS = 20_000
@@ -69,8 +66,11 @@ CRAWL_PER_PATIENCE = 0.4
 """Beats, and how long a message takes at most, so that one that crawls seems no silence."""
 
 HOST_RANKS = 3
-FIRST_KILL = 80
-"""How many commands rank 0 lives for at most, where it is to be killed."""
+FIRST_KILL = 60
+"""How many things rank 0 does at most, where it is to be killed."""
+
+SCHEDULERS: tuple[Method, ...] = ("hyperband", "median", "pasha", "sha", "top")
+"""Each has a world of its own."""
 
 GO_ON = (Outcome.DRAINED, Outcome.FAILED)
 """After these, the same command is given again: by Slurm, or by who has mended the objective."""
@@ -104,7 +104,10 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     `thinks`: the share of new trials that rank 0 thinks long about; `later`: the share of times
     that the searcher, in a process of its own, has no answer yet; `killer`: whether a trial takes
     the run along; `cpus`: whether each start is on another processor; `raises`: whether the
-    searcher raises once.
+    searcher raises once; `curves`: the share of jobs that report on the way, and may be stopped;
+    `others`: whether trials are compared otherwise than by ASHA, by `method` if that is said;
+    `several`: whether by several metrics, of which some are no number; `quarantine`: how many
+    failures in a row put a rank aside, if any do.
     """
 
     dies: float = 0.0
@@ -126,13 +129,21 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     killer: bool = False
     cpus: bool = False
     raises: bool = False
+    curves: float = 0.0
+    others: bool = False
+    several: bool = False
+    quarantine: int = 0
+    method: Method | None = None
 
 
-WORLDS = {
+WORLDS: dict[str, World] = {
     "calm": World(),
     "crashes": World(dies=0.04),
     "freezes": World(stops=0.06, held_up=0.02),
     "failures": World(fails=0.3, no_number=0.2, unfit=0.05, black_holes=0.1, bare=0.3),
+    "quarantine": World(
+        quarantine=2, fails=0.3, unfit=0.05, black_holes=0.4, stops=0.03, dies=0.01, kills=1
+    ),
     "hosts": World(host_dies=0.004, link_cut=0.02),
     "crawling": World(crawls=0.2, fails=0.1),
     "restarts": World(kills=4),
@@ -143,6 +154,29 @@ WORLDS = {
     "killer": World(killer=True),
     "other CPU": World(cpus=True, kills=4),
     "raising": World(raises=True, kills=1),
+    "stopping": World(curves=0.7, stops=0.03, fails=0.1, kills=1),
+    "others": World(
+        others=True, dies=0.01, stops=0.03, fails=0.15, no_number=0.1, kills=2, allocations=2
+    ),
+    "others later": World(others=True, later=0.5, kills=2, powerless=0.3),
+    "metrics": World(several=True, dies=0.01, stops=0.03, fails=0.1, no_number=0.1, kills=2),
+    "other metrics": World(
+        several=True, others=True, later=0.1, no_number=0.1, kills=2, powerless=0.3, allocations=1
+    ),
+    **{
+        name: World(
+            method=name,
+            curves=0.7 if name == "median" else 0.0,
+            dies=0.01,
+            stops=0.03,
+            fails=0.1,
+            no_number=0.1,
+            later=0.2,
+            kills=2,
+            allocations=1,
+        )
+        for name in SCHEDULERS
+    },
     "everything": World(
         dies=0.02,
         stops=0.04,
@@ -158,6 +192,7 @@ WORLDS = {
         powerless=0.3,
         kills=3,
         allocations=3,
+        quarantine=3,
     ),
 }
 
@@ -179,13 +214,17 @@ class Simulation:
     ) -> None:
         """Draw the study; `folder` is for its store.
 
-        With `kill_at` rank 0 is killed once, at that command.
+        With `kill_at` rank 0 is killed once, instead of the thing with that number.
         """
         self.random = Random(seed)  # noqa: S311 - not for secrets
         self.world = world
-        self.study = draw_study(self.random, seed)
+        self.study = draw_study(self.random, seed, self._method(seed))
+        self.study = msgspec.structs.replace(self.study, quarantine=world.quarantine)
+        if world.several:
+            ends = {"target_loss": None, "plateau": None}  # which are of one metric
+            self.study = msgspec.structs.replace(self.study, several=True, **ends)
         self.now = 0.0
-        self.decisions: list[Decision] = []
+        self.lines: list[Line] = []
         self.ledger = Ledger(self.study)
         self.ranks: dict[int, Rank] = {}
         self.outcome: Outcome | None = None
@@ -195,20 +234,30 @@ class Simulation:
         self._kill_at = kill_at
         self._queuing = Random(f"{seed}/queue")  # noqa: S311 - not for secrets
         self.draw_process = Random(f"{seed}/process").random  # noqa: S311 - not for secrets
+        self.ways = Random(f"{seed}/ways")  # noqa: S311 - not for secrets
         self._allocations = world.allocations
         self._ends_at = math.inf
         self.saves = world.allocations == 0 or self._queuing.random() < 0.3
         self._moods = Random(f"{seed}/moods")  # noqa: S311 - not for secrets
-        self.killer = self._moods.randrange(self.study.limit or 1) if world.killer else None
+        self.killer = self._moods.randrange(self.study.most_trials or 1) if world.killer else None
         self._raises_at = self._moods.randint(1, 60) if world.raises else None
         self._starts = 0
-        self.commands = self.decisions_lost = self.forced = 0
-        self._commands_left = -1
-        self._safe: tuple[int, Ledger] | None = None
+        self.acts = self.lines_lost = self.forced = 0
+        self.killed_at_the_end = False
+        self._acts_left = -1
+        self._is_behind = True
+        self._safe: tuple[int, int, Ledger] | None = None
         self._resumes_at = 0.0
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._serial = 0
         self._start()
+
+    def _method(self, seed: int) -> Method:
+        if self.world.method is not None:
+            return self.world.method
+        if self.world.others:
+            return Random(f"{seed}/method").choice(OTHERS)  # noqa: S311 - not for secrets
+        return "stopping" if self.world.curves else "asha"
 
     def run(self) -> Outcome:
         """Let things happen until the study is over; raises AssertionError if a rule is broken."""
@@ -219,11 +268,9 @@ class Simulation:
                 happen()
             except Killed:
                 self._start_again()
-            if self.outcome in GO_ON or (self.outcome is Outcome.UNFIT and self._raises_at):
-                self._raises_at = None  # it is mended
-                self.outcome = None
+            if self._goes_on:
                 self._start_again()
-        os.close(self._store._journal)
+        os.close(self._store._journal._file)
         self._check_end()
         return self.outcome
 
@@ -239,16 +286,22 @@ class Simulation:
             return
         self._tell_story(event_line(event, self.now))
         self.ledger.hear(event, self.now)
-        for command in self.master.handle(event, self.now):
-            self.commands += 1
-            self._commands_left -= 1
-            if self._commands_left == 0:
-                self._tear(command)
-                raise Killed
-            self._tell_story(command_line(command))
-            self._perform(command)
-            if isinstance(command, Record) and isinstance(command.decision, Assigned):
-                self._think(command.decision)
+        self._is_behind = True
+        reaction = self.master.handle(event, self.now)
+        self._enter(reaction.entry)
+        if self.outcome is not None:
+            self.master.jobs.end(self.outcome)
+        self._is_behind = False
+        for rank, order in reaction.orders:
+            self._live()
+            self._tell_story(order_line(Tell(rank, order)))
+            self.ledger.tell(rank, order)
+            self.ranks[rank].send(order)
+        for trial in reaction.discards:
+            self._live()
+            self._tell_story(discard_line(trial))
+            self.ledger.discard(trial)
+        assert self.outcome is self.master.outcome
         self.ledger.compare(self.master)
         if self.outcome is None:
             self.ledger.compare_duties(awaits=self.master.jobs.scheduler.awaits)
@@ -256,35 +309,43 @@ class Simulation:
             checkpoint(self._store)
             self._secure()
 
-    def _perform(self, command: Command) -> None:
-        assert self.outcome is None, "nothing follows the end"
-        match command:
-            case Record(decision):
-                self._append(decision)
-                if self.world.powerless and self.random.random() < SYNCS:
-                    self._secure()
-                if isinstance(decision, Lost):
-                    self.ranks[decision.rank].check_silent()
-            case Tell(rank, order):
-                self.ledger.tell(rank, order)
-                self.ranks[rank].send(order)
-            case Discard(trial):
-                self.ledger.discard(trial)
-            case Leave(outcome):
-                self.ledger.leave(outcome)
-                ended = Ended(self.now, outcome, "")
-                self._append(ended)
-                self.master.jobs.redo(ended)
-                self.outcome = outcome
+    def _enter(self, entry: Entry | None) -> None:
+        if entry is None:
+            self.ledger.enter(None)
+            return
+        try:
+            self._live()
+        except Killed:
+            self._tear(entry)
+            raise
+        for line in entry_lines(entry):
+            self._tell_story(line)
+        self.ledger.enter(entry)
+        self._append(entry)
+        if self.world.powerless and self.random.random() < SYNCS:
+            self._secure()
+        if isinstance(entry.event, Silent):
+            for rank in entry.event.ranks:
+                self.ranks[rank].check_silent()
+        for _, config, _ in entry.suggested:
+            if config is not None:
+                self._think()
 
-    def _append(self, decision: Decision) -> None:
-        self.ledger.record(decision)
-        self._store.append(decision)
-        self.decisions.append(decision)
+    def _append(self, line: Line) -> None:
+        self._store.append(line)
+        self.lines.append(line)
+        self.outcome = outcome_of(line)
 
-    def _think(self, assigned: Assigned) -> None:
+    def _live(self) -> None:
+        """Do another thing, unless rank 0 is killed before."""
+        self.acts += 1
+        self._acts_left -= 1
+        if self._acts_left == 0:
+            raise Killed
+
+    def _think(self) -> None:
         """Hold the master up where it was a searcher's long thought that this came of."""
-        if assigned.config is not None and self._moods.random() < self.world.thinks:
+        if self._moods.random() < self.world.thinks:
             thinks_s = self._moods.uniform(0, LONGEST_THOUGHT * self.study.patience_s)
             self._resumes_at = self.now + thinks_s
 
@@ -296,62 +357,86 @@ class Simulation:
         self._tell_story("# all are killed")
         raise Killed
 
-    def _tear(self, command: Command) -> None:
+    def _tear(self, entry: Entry) -> None:
         """Leave half a line behind, as a kill may."""
-        if isinstance(command, Record) and self.random.random() < 0.5:
-            torn = line_of(command.decision)
-            os.write(self._store._journal, torn[: self.random.randrange(len(torn))])
+        if self.random.random() < 0.5:
+            torn = text_of(rows_of([entry], self._store.crc))
+            os.write(self._store._journal._file, torn[: self.random.randrange(len(torn))])
 
     def _secure(self) -> None:
         """Note what not even a power failure takes: what was synced by now."""
         if self.world.powerless:
-            self._safe = len(self.decisions), copy.deepcopy(self.ledger)
+            self._safe = len(self.lines), self._store.length, copy.deepcopy(self.ledger)
 
     def _start_again(self) -> None:
-        os.close(self._store._journal)
         if self._safe is not None and self.random.random() < self.world.powerless:
             self._lose_power(*self._safe)
-        self._start()
+        self.outcome = outcome_of(self.lines[-1])
+        if self.outcome is None or self._goes_on:
+            os.close(self._store._journal._file)
+            self._start()
+        else:
+            self.killed_at_the_end = True
 
-    def _lose_power(self, count: int, ledger: Ledger) -> None:
+    @property
+    def decisions(self) -> list[Decision]:
+        """All that was decided."""
+        return [it for line in self.lines if isinstance(line, Entry) for it in line.decisions]
+
+    @property
+    def events(self) -> list[Event]:
+        """All that happened, as far as it is written."""
+        return [line.event for line in self.lines if isinstance(line, Entry)]
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether the same command is given again."""
+        mended = self.outcome is Outcome.UNFIT and self._raises_at is not None
+        return self.outcome in GO_ON or mended
+
+    def _lose_power(self, count: int, length: int, ledger: Ledger) -> None:
         """Cut the journal somewhere within the first line that was not synced."""
-        self.decisions_lost += len(self.decisions) - count
-        self._tell_story(f"# power failure: {len(self.decisions) - count} decisions lost")
-        sizes = [len(line_of(decision)) for decision in self.decisions[: count + 1]]
-        torn = self.random.randrange(sizes[-1]) if len(sizes) > count else 0
-        os.truncate(self._folder / JOURNAL, sum(sizes[:count]) + torn)
-        del self.decisions[count:]
+        self.lines_lost += len(self.lines) - count
+        self._tell_story(f"# power failure: {len(self.lines) - count} lines lost")
+        unsynced = (self._folder / JOURNAL).read_bytes()[length:].partition(b"\n")[0]
+        torn = self.random.randrange(len(unsynced)) if unsynced else 0
+        os.truncate(self._folder / JOURNAL, length + torn)
+        del self.lines[count:]
         self.ledger = ledger
+        self._is_behind = True
 
     def _start(self) -> None:
         """Start the study, or start it again: fresh ranks, and what the store holds."""
         drains = self._kills > 0 and self._kill_at is None and self.random.random() < DRAINS
-        self._commands_left = -1
+        self._acts_left = -1
         if self._kills:
             self._kills -= 1
             if not drains:
-                self._commands_left = self._kill_at or self.random.randint(1, FIRST_KILL)
+                self._acts_left = self._kill_at or self.random.randint(1, FIRST_KILL)
+        if self.outcome is not None:
+            self.outcome, self._raises_at = None, None  # it is mended
         count = self.random.randint(1, 8)
         started = Started(self.now, "", "", "", count)
         self._tell_story(f"> {self.now:.3f} start ranks {count}")
         self._starts += 1
         cpu = self._starts if self.world.cpus else 0
-        searcher = Elsewhere(self.study.seed, cpu, self._raises_at, self._searcher_thinks)
-        self.master = self.study.master(count, self.now, searcher)
+        seed, most = self.study.seed, self.study.size
+        searcher = Elsewhere(seed, cpu, self._raises_at, self._searcher_thinks, most)
         saved = read(self._folder)
-        assert repr(saved.decisions) == repr(self.decisions), "a kill loses no decision"
+        assert repr(saved.lines) == repr(self.lines), "a kill loses no line"
         self._store = Store(self._folder, saved)
-        for decision in [*saved.decisions, started]:
-            self.master.jobs.redo(decision)
-        if self.master.jobs.scheduler.error is not None:  # nothing was written, and it is mended
+        again = self.study.master(count, self.now, searcher)
+        self._derive(again, started)
+        if again.jobs.scheduler.error is not None:  # nothing was written, and it is mended
             self._raises_at = None
-            os.close(self._store._journal)
+            os.close(self._store._journal._file)
             self._start()
             return
-        self._store.append(started)
-        self.decisions.append(started)
-        self.ledger.record(started)
+        self.master = again
+        self._append(started)
+        self.ledger.start(started)
         self.ledger.compare(self.master)
+        self._is_behind = False
         self._secure()
         self._queue.clear()
         self._resumes_at = self.now
@@ -369,6 +454,19 @@ class Simulation:
             if self.random.random() < 0.3:
                 again_at = drained_at + self.random.uniform(0, self.study.grace_s)
                 self.at(again_at, lambda: self.handle(Drain("another")))
+
+    def _derive(self, master: Master, started: Started) -> None:
+        """Bring a new master to where the journal ends: just where the one before was."""
+        for line in self.lines:
+            redo(master.jobs, line)
+        if not self._is_behind and not self._has_raised(master, self.master):
+            assert insides(master.jobs) == insides(self.master.jobs)
+        redo(master.jobs, started)
+
+    @staticmethod
+    def _has_raised(*masters: Master) -> bool:
+        """Tell whether the state of others' code is nowhere any more."""
+        return any(master.jobs.scheduler.error is not None for master in masters)
 
     def _begin(self) -> None:
         """Say first what is known of what the last start had in work, where it said nothing."""
@@ -400,8 +498,8 @@ class Simulation:
         """Kill all, unless it is another time by now that the allocation ends at."""
         if self.now < self._ends_at:
             return
-        known = self.ledger.deadline
-        in_time = known is not None and known.at <= known.drains_at
+        drains_at = self.ledger.drains_at
+        in_time = drains_at is not None and self.ledger.told_at <= drains_at
         assert self.world.held_up or not in_time, "who is told in time leaves in time"
         self._tell_story("# the allocation ends")
         self.forced += 1
@@ -431,16 +529,14 @@ class Simulation:
 
     def _check_end(self) -> None:
         """Assert that the journal alone leads to the same end."""
-        again = self.study.jobs()
-        board = Leaderboard(self.study.goal, len(again.scheduler.rungs) - 1)
-        for decision in read(self._folder).decisions:
-            again.redo(decision)
-            board.add(decision)
-        if self.master.jobs.scheduler.error is None:  # what has raised has no state
+        lines = read(self._folder).lines
+        assert repr(lines) == repr(self.lines)
+        rederive(self.study, lines)
+        if not self._is_behind and not self._has_raised(self.master):
+            again = self.study.jobs()
+            for line in lines:
+                redo(again, line)
             assert insides(again) == insides(self.master.jobs)
-        best = next((it for it in board.ranking() if it.loss < WORST), None)
-        assert best is board.incumbent
-        assert (best and (-best.rung, best.loss, best.trial)) == self.ledger.incumbent
 
     def _tell_story(self, line: str) -> None:
         if self._say is not None:
@@ -478,7 +574,7 @@ class Rank:
         """Hear nothing, and not be heard: what is sent meanwhile comes when the link does."""
         self._cut_until = max(self._cut_until, until)
 
-    def send(self, order: Assign | Beat | Save) -> None:
+    def send(self, order: Assign | Cancel | Beat | Save) -> None:
         """Have an order on its way to this rank."""
         self._got_at = self._arrival(self._got_at)
         self._later(self._got_at - self._simulation.now, lambda: self._get(order))
@@ -506,15 +602,19 @@ class Rank:
         patience_s = self._simulation.study.patience_s
         self._stopped_until = self._simulation.now + self._random.uniform(0, 3 * patience_s)
 
-    def _get(self, order: Assign | Beat | Save) -> None:
+    def _get(self, order: Assign | Cancel | Beat | Save) -> None:
         match order:
             case Assign():
                 assert self._job is None, "a rank is never given a job beside one it still has"
                 self._job = order
                 takes_s = self._random.uniform(0.2, 4) * order.resource**0.5
-                if order.trial == self._simulation.killer:
+                if order.attempt.trial == self._simulation.killer:
                     self._later(self._random.uniform(0, takes_s), self._simulation.kill)
                 self._later(takes_s, lambda: self._answer(order))
+                self._draw_curve(order, takes_s)
+            case Cancel(attempt) if self._job and self._job.attempt == attempt:
+                job = self._job
+                self._later(self._simulation.ways.uniform(0, 1), lambda: self._end(job))
             case Save() if self._job and self._simulation.saves and self._random.random() < 0.7:
                 job = self._job
                 self._later(self._random.uniform(0, 2), lambda: self._suspend(job))
@@ -525,14 +625,35 @@ class Rank:
         if self._job is job:
             self._job = None
             saved = self._random.randint(1, job.resource)
-            self._report(Suspended(job.trial, job.rung, job.attempt, saved))
+            self._report(Suspended(job.attempt, saved))
+
+    def _end(self, job: Assign) -> None:
+        """End the process that does a job."""
+        if self._job is job:
+            self._job, self._used = None, False
+            self._report(Cancelled(job.attempt))
+
+    def _draw_curve(self, order: Assign, takes_s: float) -> None:
+        """Report on the way, maybe."""
+        ways = self._simulation.ways
+        study = self._simulation.study
+        if study.method == "median":
+            for _ in range(3):
+                point = Point(ways.randint(1, order.resource), study.metrics(ways.random()))
+                self._later(ways.uniform(0, takes_s), partial(self._tell_point, order, point))
+        elif ways.random() < self._simulation.world.curves:
+            point = Point(order.resource, self._simulation.study.metrics(ways.random()))
+            self._later(ways.uniform(0, takes_s), lambda: self._tell_point(order, point))
+
+    def _tell_point(self, order: Assign, point: Point) -> None:
+        if self._job is order:
+            self._report(Progress(order.attempt, [point]))
 
     def _answer(self, order: Assign) -> None:
-        if self._job is not order:  # it was suspended
+        if self._job is not order:  # it was ended before
             return
         world, study = self._simulation.world, self._simulation.study
         self._job = None
-        key = (order.trial, order.rung, order.attempt)
         used, self._used = self._used and (self._is_bare or not order.fresh), True
         if self._is_black_hole or self._random.random() < world.fails:
             if self._random.random() < world.unfit:
@@ -540,15 +661,19 @@ class Rank:
             else:
                 kind = self._random.choice(FAILURES)
                 said = self._random.choice(["one", "another"])
-                self._report(failed := Failed(*key, kind, said, used))
+                self._report(failed := Failed(order.attempt, kind, said, used))
                 self._used = self._is_bare or not failed.spoils
             return
         # Few different losses: ties are frequent.
-        loss = round(abs(float(order.config["x"]) - 0.3) + 0.5 / order.resource, 1)
+        chosen = 0.5 if order.attempt.trial == BASELINE else float(order.config["x"])
+        loss = round(abs(chosen - 0.3) + 0.5 / order.resource, 1)
         if self._random.random() < world.no_number:
             loss = self._random.choice(LOSSES)
+        size = round(abs(chosen - 0.8), 1)
+        if loss in LOSSES and world.several and self._simulation.ways.random() < 0.5:
+            loss, size = 0.1, loss
         saved = self._random.choice([0, order.resource]) if self._simulation.saves else 0
-        self._report(Finished(*key, study.metrics(loss), saved))
+        self._report(Finished(order.attempt, study.metrics(loss, size), saved))
 
     def _report(self, report: Report) -> None:
         self._sent_at = self._arrival(self._sent_at)
@@ -572,6 +697,15 @@ class Rank:
                 happen()
 
         self._simulation.at(self._simulation.now + seconds, if_able)
+
+
+def outcome_of(line: Line) -> Outcome | None:
+    """Tell whether a start ends with a line, and how."""
+    match line:
+        case Entry(decisions=[*_, Ended(outcome)]):
+            return outcome
+        case _:
+            return None
 
 
 def simulate(

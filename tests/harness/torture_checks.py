@@ -8,7 +8,9 @@ from collections.abc import Iterator
 
 import h5py
 
-from hpmpi.model.records import Assigned, Decision, Failure, Lost, Result
+from hpmpi.model.messages import Finished
+from hpmpi.model.records import Assigned, Failure, Result
+from hpmpi.model.trial import JobKey
 from hpmpi.storage import run_folder
 from tests.harness.runs import ROOT
 from tests.harness.torture_objective import OURS
@@ -20,54 +22,54 @@ def check(study: Study) -> Iterator[str]:
     yield from (f"left running: {each}" for each in study.left())
     yield from (f"left in memory: {each}" for each in study.segments if each.exists())
     study.look()
-    decisions = study.decisions
-    yield from check_trials(study, decisions)
-    yield from check_results(decisions)
-    yield from check_tables(study, decisions)
+    yield from check_trials(study)
+    yield from check_results(study)
+    yield from check_tables(study)
     yield from check_replay(study)
 
 
-def check_trials(study: Study, decisions: list[Decision]) -> Iterator[str]:
+def check_trials(study: Study) -> Iterator[str]:
     """Demand of every trial, and no others, that it has one end in the lowest rung."""
-    started = {each.trial for each in decisions if isinstance(each, Assigned)}
+    started = {each.attempt.trial for each in study.decided(Assigned)}
     if started != set(range(study.max_trials)):
         yield f"{len(started)} trials were started, of {study.max_trials}"
-    closed = closings(decisions)
+    closed = closings(study)
     for trial in range(study.max_trials):
-        if closed[trial, 0] != 1:
-            yield f"trial {trial} has {closed[trial, 0]} results at rung 0"
+        if (count := closed[JobKey(trial, 0)]) != 1:
+            yield f"trial {trial} has {count} results at rung 0"
 
 
-def check_results(decisions: list[Decision]) -> Iterator[str]:
+def check_results(study: Study) -> Iterator[str]:
     """Demand of every job one result, of a model that was trained all the way."""
-    for job, count in closings(decisions).items():
+    for job, count in closings(study).items():
         if count > 1:
             yield f"job {job} has {count} results"
-    for each in decisions:
-        if isinstance(each, Result) and each.metrics["trained"] != each.resource:
-            yield f"{each} is of a model that was trained for something else"
-        if isinstance(each, Failure) and OURS in each.error:
-            yield f"trial {each.trial} rung {each.rung}: {each.error.splitlines()[-1]}"
+    resources = {each.attempt: each.resource for each in study.decided(Assigned)}
+    metrics = {finished.attempt: finished.metrics for _, finished in study.heard(Finished)}
+    for each in study.decided(Result):
+        if metrics[each.attempt]["trained"] != resources[each.attempt]:
+            yield f"{each.attempt}: its model was trained for something else"
+    for failed in study.history.failures:
+        if OURS in failed.error:
+            yield f"{failed.attempt}: {failed.error.splitlines()[-1]}"
 
 
-def closings(decisions: list[Decision]) -> Counter[tuple[int, int]]:
-    """Count how often each job, by trial and rung, had a result or was given up."""
-    return Counter(
-        (each.trial, each.rung)
-        for each in decisions
-        if isinstance(each, Result) or (isinstance(each, Failure) and each.final)
-    )
+def closings(study: Study) -> Counter[JobKey]:
+    """Count how often each job had a result or was given up."""
+    results = [each.attempt.job for each in study.decided(Result)]
+    given_up = [each.attempt.job for each in study.decided(Failure) if each.final]
+    return Counter([*results, *given_up])
 
 
-def check_tables(study: Study, decisions: list[Decision]) -> Iterator[str]:
+def check_tables(study: Study) -> Iterator[str]:
     """Compare the results file with the journal."""
     with h5py.File(study.out / run_folder.RESULTS) as file:
         told = {name: len(file[name]) for name in ("trials", "results", "failures", "decisions")}
     expected = {
         "trials": study.max_trials,
-        "results": sum(isinstance(each, Result) for each in decisions),
-        "failures": sum(isinstance(each, Failure) for each in decisions),
-        "decisions": len(decisions),
+        "results": len(study.results),
+        "failures": len(study.decided(Failure)),
+        "decisions": len(study.lines),
     }
     for name, count in expected.items():
         if told[name] != count:
@@ -85,8 +87,7 @@ def check_replay(study: Study) -> Iterator[str]:
 
 def figures(study: Study) -> Counter[str]:
     """Count what became of a study."""
-    decisions = study.decisions
-    failures = [each for each in decisions if isinstance(each, Failure)]
+    failures = study.decided(Failure)
     return Counter(
         {
             "studies": 1,
@@ -94,9 +95,9 @@ def figures(study: Study) -> Counter[str]:
             "tracebacks of those": study.tracebacks,
             "pieces of memory that MPI left of those": study.pieces,
             "trials": study.max_trials,
-            "results": sum(isinstance(each, Result) for each in decisions),
+            "results": len(study.results),
             "lost results": sum("were lost" in each for each in study.wrong),
-            "times that a rank was lost": sum(isinstance(each, Lost) for each in decisions),
+            "times that a rank was lost": len(study.lost),
             "jobs given up": sum(each.final for each in failures),
             **Counter(f"attempts that failed: {each.kind.value}" for each in failures),
         }

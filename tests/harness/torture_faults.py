@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import psutil
 
+from hpmpi.guard.process_tree import FORK_SERVER, KEEPER
 from hpmpi.transports.local import VARIABLE
 
 PATIENCE_S = 1.5
@@ -25,7 +26,13 @@ class Role(Enum):
     LEADERS_GUARD = "guard of rank 0"
     LEADER = "rank 0"
     RANK = "rank"
+    FORK_SERVER = "fork server"
+    KEEPER = "keeper"
     OBJECTIVE = "objective"
+
+
+SERVING = {FORK_SERVER.decode(): Role.FORK_SERVER, KEEPER.decode(): Role.KEEPER}
+"""What those call themselves who stand between ranks and their children."""
 
 
 class Fault(NamedTuple):
@@ -42,6 +49,9 @@ class Fault(NamedTuple):
 WOUNDS = [
     Fault("rank killed", Role.RANK, 4, SIGKILL),
     Fault("objective killed", Role.OBJECTIVE, 5, SIGKILL),
+    Fault("fork server killed", Role.FORK_SERVER, 3, SIGKILL),
+    Fault("fork server stopped for long", Role.FORK_SERVER, 1, SIGSTOP, SIGCONT, PATIENCE_S * 3),
+    Fault("keeper killed", Role.KEEPER, 2, SIGKILL),
     Fault("rank stopped briefly", Role.RANK, 4, SIGSTOP, SIGCONT, PATIENCE_S / 2),
     Fault("rank stopped for long", Role.RANK, 4, SIGSTOP, SIGCONT, PATIENCE_S * 3),
     Fault("rank 0 stopped briefly", Role.LEADER, 2, SIGSTOP, SIGCONT, PATIENCE_S / 2),
@@ -88,7 +98,9 @@ def members(launcher: int, role: Role) -> list[Member]:
 
 def member_of(process: psutil.Process, launcher: int) -> Member | None:
     """Tell what a process of a start is, by those above it; None where it is none of ours."""
-    if "hpmpi.worker.runner" in process.cmdline():
+    if process.name() in SERVING:
+        return Member(SERVING[process.name()], "", process)
+    if {"hpmpi.worker.runner", "hpmpi.worker.fork_server"} & {*process.cmdline()}:
         return Member(Role.OBJECTIVE, "", process)
     rank = rank_of(process.environ())
     if not rank:

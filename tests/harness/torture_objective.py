@@ -33,7 +33,7 @@ def train(config: Config, trial: Trial) -> dict[str, float]:
             TROUBLES[trouble][1](trial)
         if dice.random() < 0.1:
             trial.report(epoch + 1, loss=loss(config, trained))
-        if trial.should_save(epoch + 1) or dice.random() < 0.1:
+        if trial.should_save(epoch + 1) or (dice.random() < 0.1 and trial.size == 1):
             with trial.checkpoint(epoch + 1) as folder:
                 save(folder, trained)
     wild = float("nan") if trouble == "return NaN" else loss(config, trained)
@@ -50,8 +50,8 @@ def load(trial: Trial) -> int:
     below = trial.stop // ETA
     if trial.start < below:
         raise AssertionError(f"{OURS} starts at {trial.start}, and {below} was reached before")
-    if trial.previous is None:
-        return 0
+    if trial.previous is None or trial.index:  # the first may be done with it by now
+        return trial.start
     parts = [int((trial.previous / name).read_text()) for name in ("first", "second")]
     if parts != [trial.start, trial.start]:
         raise AssertionError(f"{OURS} starts at {trial.start}, and {parts} is in the checkpoint")
@@ -67,7 +67,8 @@ def save(folder: Path, trained: int) -> None:
 
 def tries(trial: Trial) -> int:
     """Count the attempts at this job, this one included."""
-    with (Path(str(trial.args["tries"])) / f"{trial.number}-{trial.stop}").open("ab") as file:
+    name = f"{trial.number}-{trial.stop}.{trial.index}"
+    with (Path(str(trial.args["tries"])) / name).open("ab") as file:
         file.write(b".")
         return file.tell()
 

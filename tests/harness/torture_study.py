@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,8 +15,8 @@ from signal import SIGSTOP, Signals
 
 import psutil
 
-from hpmpi.model.records import Decision, Joined, Started
 from hpmpi.storage import run_folder
+from tests.harness.run_journal import RunJournal
 from tests.harness.runs import ROOT, mpirun, processes_of
 from tests.harness.torture_faults import (
     DRAINS,
@@ -70,17 +71,17 @@ tries = "%(tries)s"
 """
 
 
-class Study:
+class Study(RunJournal):
     """A study in a folder of its own, through all of its starts."""
 
     def __init__(self, folder: Path, seed: int, options: argparse.Namespace) -> None:
         """Write the files."""
+        super().__init__(folder / "out")
         self.folder = folder
-        self.out = folder / "out"
         self.journal = self.out / run_folder.JOURNAL
         self.max_trials = options.trials
         self.raises_left = RAISES if seed % 2 else 0
-        self.starts = 0
+        self.begun = 0
         self.seen = b""
         self.segments: set[Path] = set()
         self.spoilt_segments: set[Path] = set()
@@ -90,6 +91,7 @@ class Study:
         self.wrong: list[str] = []
         self._workers = options.ranks - 1 if options.workers else None
         self._ranks = options.ranks
+        self._sizes = options.sizes
         self._file = folder / "study.toml"
         tries = folder / "tries"
         tries.mkdir(parents=True)
@@ -101,15 +103,16 @@ class Study:
 
     def start(self) -> "Start":
         """Start it, for the first time or again."""
-        self.starts += 1
+        self.begun += 1
         words = [sys.executable, "-m", "hpmpi", "run", str(self._file), "--out", str(self.out)]
         words += ["--set", f"stop.max_trials={self.max_trials}"]
+        words += ["--set", f"run.ranks_per_trial={self._sizes}"] if self._sizes else []
         if self._workers is not None:
             words += ["--workers", str(self._workers)]
         else:
             words = [*mpirun(self._ranks), *words]
-        before = last_start(self.decisions)
-        with (self.folder / f"start-{self.starts}.log").open("wb") as log:
+        before = self.newest_start()
+        with (self.folder / f"start-{self.begun}.log").open("wb") as log:
             process = subprocess.Popen(
                 words,
                 cwd=self.folder,
@@ -126,14 +129,14 @@ class Study:
         whole = text[: text.rfind(b"\n") + 1]
         if not whole.startswith(self.seen):
             lost = set(self.seen.splitlines()) - set(whole.splitlines())
-            self.wrong.append(f"start {self.starts}: {len(lost)} lines of the journal were lost")
+            self.wrong.append(f"start {self.begun}: {len(lost)} lines of the journal were lost")
         if b'"assigned"' in whole:  # a study that never began binds nobody
             self.seen = whole
 
-    @property
-    def decisions(self) -> list[Decision]:
-        """What the journal says by now."""
-        return run_folder.read(self.out).decisions
+    def newest_start(self) -> str | None:
+        """Name the newest start in the journal."""
+        starts = self.starts
+        return starts[-1].start if starts else None
 
     def left(self) -> list[str]:
         """List the processes of the study that outlive a start by more than a while."""
@@ -209,21 +212,15 @@ class Start:
 
     def joined(self) -> set[str]:
         """Name the ranks that have joined this start."""
-        decisions = self.study.decisions
-        if last_start(decisions) == self._before:
+        history = self.study.history
+        if not history.starts or history.starts[-1].start == self._before:
             return set()
-        ranks: set[str] = set()
-        for each in decisions:
-            if isinstance(each, Started):
-                ranks.clear()
-            elif isinstance(each, Joined):
-                ranks.add(str(each.rank))
-        return ranks
+        return {str(number) for number, rank in history.ranks.known.items() if rank.ready}
 
     def _outlives(self, member: Member) -> bool:
         """Whether MPI has come so far that the start goes on without this, or ends as it should."""
         match member.role:
-            case Role.OBJECTIVE:
+            case Role.OBJECTIVE | Role.FORK_SERVER | Role.KEEPER:
                 return True
             case Role.RANK:
                 return member.rank in self.joined()
@@ -251,19 +248,13 @@ class Start:
         suffered = ", ".join(fault.name for fault in self.suffered) or "nothing"
         # Before the ranks have met, MPI gives up as it likes, and no signal is heeded yet.
         if code not in expected and not self._spoilt:
-            yield f"start {self.study.starts} ended with {code} after: {suffered}"
-        log = self.study.folder / f"start-{self.study.starts}.log"
-        if "Traceback" in log.read_text(errors="replace"):
+            yield f"start {self.study.begun} ended with {code} after: {suffered}"
+        log = self.study.folder / f"start-{self.study.begun}.log"
+        if re.search("^Traceback", log.read_text(errors="replace"), re.MULTILINE):
             if self._spoilt:  # Open MPI tells the ranks, while they meet, of one that died
                 self.study.tracebacks += 1
             else:
                 yield f"there is a traceback in {log.name}"
-
-
-def last_start(decisions: list[Decision]) -> str | None:
-    """Name the newest start in a journal."""
-    starts = [each.start for each in decisions if isinstance(each, Started)]
-    return starts[-1] if starts else None
 
 
 def hung(start: Start) -> Iterator[str]:

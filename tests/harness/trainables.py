@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from hpmpi.model.messages import Assign, Point
-from hpmpi.model.trial import Config, Metrics
+from hpmpi.model.trial import AttemptId, Config, Metrics
 from hpmpi.study.schema import Table
 from hpmpi.trainables.scoring import COSTS
 from hpmpi.trainables.training import Trainable
@@ -28,7 +28,7 @@ def train(  # noqa: PLR0913 - a job has many sides
     """
     points: list[Point] = []
     told = welcome(folder, args={"dataset": "iris", **(args or {})})
-    order = Assign(7, 0, attempt, stop, config, seed)
+    order = Assign(AttemptId(7, 0, attempt), stop, config, seed)
     trial, _ = open_trial(told, order, points.append, never)
     metrics = model(config, trial)
     assert all(metrics.pop(name) >= 0 for name in COSTS)
@@ -39,7 +39,9 @@ def train(  # noqa: PLR0913 - a job has many sides
 def default(model: Trainable, folder: Path, args: Table | None = None) -> Metrics:
     """Call the baseline of a model."""
     told = welcome(folder, args={"dataset": "iris", **(args or {})})
-    trial, _ = open_trial(told, Assign(0, 0, 1, 9, {}, seed=0), list[Point]().append, never)
+    trial, _ = open_trial(
+        told, Assign(AttemptId(0, 0, 1), 9, {}, seed=0), list[Point]().append, never
+    )
     return model.default({}, trial)
 
 

@@ -11,75 +11,58 @@ import h5py
 import pytest
 
 from hpmpi.history import tables
-from hpmpi.history.leaderboard import Leaderboard
-from hpmpi.model.messages import FailureKind, Outcome
-from hpmpi.model.records import (
-    Assigned,
-    Back,
-    Decision,
-    Ended,
-    Failure,
-    Joined,
-    Late,
-    Lost,
-    Result,
-    Started,
-    Suspension,
-)
-from hpmpi.model.trial import Config, Goal, Metrics
+from hpmpi.model.messages import FailureKind, Outcome, Point
+from hpmpi.model.records import Line
+from hpmpi.model.trial import BASELINE, Config, Metrics
 from hpmpi.storage import results_file
 from hpmpi.study import toml
-from hpmpi.study.settings import parse
 from hpmpi.views import export
 from hpmpi.views.run_view import Summary, sum_up
-
-STUDY = """
-name = "tables"
-objective = "train.py:train"
-metric = "loss"
-[space]
-x = { type = "float", low = 0.0, high = 1.0 }
-"""
+from tests.harness.histories import (
+    assigned,
+    back,
+    ended,
+    exported,
+    failure,
+    history,
+    late,
+    lost,
+    progress,
+    ready,
+    result,
+    suspension,
+)
 
 MIXED: list[Any] = [
     {"rate": 1, "layers": [64, 32], "deep": True, "size": 3},
     {"rate": "auto", "layers": [64], "deep": False},
-    {"rate": None, "layers": {"name": "sgd", "momentum": [0.9, None]}, "size": 2**53},
+    {"layers": {"name": "sgd", "momentum": [0.9, "auto"]}, "size": 2**53},
     {"rate": 0.5, "layers": "none", "deep": True, "size": 0},
 ]
 """Configurations whose columns have values of several types, or not always one."""
 
 
-def run_of(configs: list[Config], metrics: Metrics | None = None) -> list[Decision]:
-    """Write the journal of a study whose trials all succeed, the first one best."""
-    decisions: list[Decision] = [
-        Started(0.0, "0.1", STUDY, "cafe", 1, (1,)),
-        Joined(0.0, 1, "n", 7),
-    ]
+def run_of(configs: list[Config], metrics: Metrics | None = None) -> list[Line]:
+    """Write the lines of a study whose trials all succeed, the first one best."""
+    lines: list[Line] = [ready(1)]
     for trial, config in enumerate(configs):
         told = {"loss": float(trial), **(metrics or {})}
-        decisions += [
-            Assigned(trial + 0.5, trial, 0, 1, 1, 1, config),
-            Result(trial + 1.0, trial, 0, 1, 1, 1, told),
-        ]
-    return [*decisions, Ended(len(configs) + 1.0, Outcome.COMPLETE, "complete")]
+        lines.append(assigned(trial, at=trial + 0.5, config=config))
+        lines.append(result(trial, told, at=trial + 1.0))
+    return [*lines, ended(Outcome.COMPLETE, at=len(configs) + 1.0)]
 
 
-def summary_of(decisions: list[Decision]) -> Summary:
-    return sum_up(parse(STUDY), decisions)
+def summary_of(lines: list[Line]) -> Summary:
+    return sum_up(history(*lines))
 
 
 def rows_of(summary: Summary) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(export.as_csv(summary))))
+    return list(csv.DictReader(io.StringIO(exported(summary, "csv"))))
 
 
-def written(folder: Path, decisions: list[Decision]) -> h5py.File:
-    """Write the tables of a journal into a file, and open it."""
-    board = Leaderboard(Goal("loss", "min"), 0)
-    for decision in decisions:
-        board.add(decision)
-    told = tables.tell(decisions, board)
-    results_file.write(folder / "run.h5", [], told, {})
+def written(folder: Path, lines: list[Line]) -> h5py.File:
+    """Write the tables of a run into a file, and open it."""
+    results_file.write(folder / "run.h5", [], tables.tell(history(*lines)), {})
     return h5py.File(folder / "run.h5")
 
 
@@ -94,7 +77,7 @@ def test_csv_has_each_value_as_it_was_given() -> None:
 
 
 def test_json_has_each_value_as_itself() -> None:
-    rows = json.loads(export.as_json(summary_of(run_of(MIXED))))
+    rows = json.loads(exported(summary_of(run_of(MIXED)), "json"))
     assert [row["config"] for row in rows] == MIXED
 
 
@@ -171,45 +154,86 @@ def test_columns_with_long_names_are_a_group_though_they_are_few(tmp_path: Path)
 
 
 def test_a_nul_hides_nothing_of_what_is_told_beside_it() -> None:
-    decisions = run_of([{"x": 1, "word": "a\0b"}])
-    failed = Failure(9.0, 0, 0, 1, 1, FailureKind.CRASH, "died\0 of \0it", final=True)
-    decisions[3:4] = [failed]
-    text = export.as_csv(summary_of(decisions))
+    lines = run_of([{"x": 1, "word": "a\0b"}])
+    lines[2] = failure(0, FailureKind.CRASH, "died\0 of \0it", final=True)
+    text = exported(summary_of(lines), "csv")
     assert "\0" not in text
     assert "died\\0 of \\0it" in text
     assert "a\\0b" in text
 
 
 def test_a_trial_that_failed_and_then_succeeded_has_no_error() -> None:
-    decisions = run_of([{"x": 1}, {"x": 2}])
-    failed = Failure(0.6, 0, 0, 1, 1, FailureKind.EXCEPTION, "ValueError: no")
-    again = Assigned(0.7, 0, 0, 2, 1, 1)
-    decisions[3:4] = [failed, again, Result(1.0, 0, 0, 2, 1, 1, {"loss": 0.0})]
-    summary = summary_of(decisions)
+    lines = run_of([{"x": 1}, {"x": 2}])
+    lines[2:3] = [failure(0), assigned(0, number=2), result(0, 0.0, number=2)]
+    summary = summary_of(lines)
     assert [row["error"] for row in rows_of(summary)] == ["", ""]
-    assert [row["error"] for row in json.loads(export.as_json(summary))] == [None, None]
+    assert [row["error"] for row in json.loads(exported(summary, "json"))] == [
+        None,
+        None,
+    ]
 
 
 def test_the_jobs_of_a_rank_are_all_that_it_has_answered_and_its_busy_seconds_all_that_took() -> (
     None
 ):
-    decisions: list[Decision] = [
-        Started(0.0, "0.1", STUDY, "cafe", 2, (1,)),
-        Joined(0.0, 1, "one", 7),
-        Joined(0.0, 2, "two", 8),
-        Assigned(1.0, 0, 0, 1, 1, 1, {"x": 1}),
-        Result(3.0, 0, 0, 1, 1, 1, {"loss": 1.0}),  # 2 s
-        Assigned(3.0, 1, 0, 1, 1, 1, {"x": 2}),
-        Failure(7.0, 1, 0, 1, 1, FailureKind.EXCEPTION, "no"),  # 4 s
-        Assigned(7.0, 1, 0, 2, 1, 2),
-        Lost(17.0, 2),
-        Failure(17.0, 1, 0, 2, 2, FailureKind.LOST, "silent"),  # 10 s, without an answer
-        Assigned(17.0, 1, 0, 3, 1, 1),
-        Suspension(25.0, 1, 0, 3, 1, 1),  # 8 s
-        Back(30.0, 2),
-        Late(37.0, 1, 0, 2, 2),  # 30 s since it was handed out
-    ]
-    told = tables.ranks(decisions)
-    assert told["jobs"] == [3, 1]
-    assert told["busy_s"] == [14.0, 30.0]
-    assert told["times_lost"] == [0, 1]
+    told = history(
+        ready(1),
+        ready(2),
+        assigned(0, at=1.0),
+        result(0, 1.0, at=3.0),  # 2 s
+        assigned(1, at=3.0),
+        failure(1, at=7.0),  # 4 s
+        assigned(1, number=2, rank=2, at=7.0),
+        lost(2, (1, 0, 2), at=17.0),  # 10 s, without an answer
+        assigned(1, number=3, at=17.0),
+        suspension(1, 1, number=3, at=25.0),  # 8 s
+        back(2, (1, 0, 2), at=30.0),
+        late(1, number=2, rank=2, at=37.0),  # 30 s since it was handed out
+        ready(3, at=40.0),
+    )
+    ranks = tables.ranks(told)
+    assert ranks["rank"] == [1, 2, 3]
+    assert ranks["host"] == ["node1", "node2", "node3"]
+    assert ranks["jobs"] == [3, 1, 0]
+    assert ranks["busy_s"] == [14.0, 30.0, 0.0]
+    assert ranks["times_lost"] == [0, 1, 0]
+
+
+def test_a_trial_has_the_bracket_that_it_began_in() -> None:
+    begun = assigned(0, 1, config={"x": 1}, bracket=2)
+    told = tables.trials(history(begun, result(0, 0.5, 1), assigned(1)))
+    assert told["bracket"] == [2, 0]
+
+
+def test_the_baseline_is_in_the_failures_and_in_no_other_table_of_trials() -> None:
+    tried = [ready(1), assigned(BASELINE), failure(BASELINE), assigned(BASELINE, number=2)]
+    told = tables.tell(history(*tried, result(BASELINE, 0.5, number=2)))
+    assert told["failures"]["trial"] == [BASELINE]
+    assert told["ranks"]["jobs"] == [2]
+    for name in ("trials", "results", "leaderboard", "curves"):
+        assert not any(told[name].values())
+
+
+def test_every_failure_has_what_it_said_and_where_it_was() -> None:
+    told = tables.failures(
+        history(
+            *(ready(1), ready(2), assigned(0), assigned(1, rank=2)),
+            failure(0, FailureKind.CRASH, "killed by SIGSEGV", at=5.0),
+            lost(2, (1, 0, 1), at=6.0),
+        )
+    )
+    assert told["kind"] == ["crash", "lost rank"]
+    assert told["error"] == ["killed by SIGSEGV", "rank 2 was silent for too long"]
+    assert (told["rank"], told["at"], told["final"]) == ([1, 2], [5.0, 6.0], [False, False])
+
+
+def test_curves_are_listed_by_trial_and_resource() -> None:
+    told = tables.curves(
+        history(
+            *(assigned(0), assigned(1)),
+            progress(1, Point(2, {"loss": 0.5}), Point(1, {"loss": 0.6})),
+            progress(0, Point(1, {"loss": 0.7, "more": 1.0})),
+        )
+    )
+    assert (told["trial"], told["resource"]) == ([0, 1, 1], [1, 1, 2])
+    assert (told["loss"], told["more"]) == ([0.7, 0.6, 0.5], [1.0, None, None])

@@ -20,10 +20,10 @@ from hpmpi.launch.launch import STUCK, Order
 from hpmpi.launch.watchdog import ASK_S, LEAVE_S, START_S, Watchdog
 from hpmpi.leader.run import DESERTED, NO_SUCCESS, TRY_AGAIN
 from hpmpi.model.messages import FailureKind
-from hpmpi.model.records import Ended, Failure, Started
+from hpmpi.model.records import Ended, Failure
 from hpmpi.storage import lock, run_folder
 from hpmpi.storage.lock import LEASE_S
-from hpmpi.storage.run_folder import Status
+from hpmpi.storage.run_folder import RunStatus
 from hpmpi.worker.entry import BAD_INPUT
 from tests.harness.drive import nobody_lives, pids_in
 from tests.harness.runs import IS_OPEN_MPI, MPIRUN, Study, finish, left, start
@@ -135,7 +135,7 @@ def go_on(study: Study, process: subprocess.Popen[str], starts: int) -> str:
     assert {trial for trial, rung in study.results if rung == 0} == set(range(12))
     assert len(study.results) == len(set(study.results))
     assert started(study) == starts, done.stderr
-    assert done.stdout.splitlines()[-1].startswith("best: trial ")
+    assert "\nbest: trial " in done.stdout
     return done.stderr
 
 
@@ -146,7 +146,7 @@ def until_busy(study: Study, process: subprocess.Popen[str]) -> None:
 
 def started(study: Study) -> int:
     """Count the starts."""
-    return sum(isinstance(each, Started) for each in study.decisions)
+    return len(study.starts)
 
 
 def leader(study: Study) -> int:
@@ -172,7 +172,8 @@ def test_a_study_runs_to_its_end_from_anywhere_and_then_only_tells(tmp_path: Pat
     study.out = tmp_path / "das Ergebnis"
     assert sum(rung == 0 for _, rung in study.results) == 5
     again = finish(start(command, tmp_path))
-    assert (again.returncode, again.stdout, again.stderr) == (0, done.stdout, "")
+    assert (again.returncode, again.stdout) == (0, done.stdout)
+    assert "nothing was run: it goes on with a higher stop.max_trials" in again.stderr
 
 
 def test_one_rank_leads_local_processes(study: Study) -> None:
@@ -200,7 +201,7 @@ def test_ranks_that_do_not_meet_are_no_run(study: Study) -> None:
     assert (done.returncode, done.stdout, study.left()) == (BAD_INPUT, "", []), done.stderr
     assert "4 ranks were started, and they do not know of each other" in done.stderr
     assert "no launcher here brings the ranks together" in done.stderr
-    assert study.decisions == []
+    assert study.lines == []
 
 
 HANGS = f"""#!/bin/sh
@@ -218,7 +219,7 @@ def test_a_launcher_that_has_nothing_to_wait_for_is_not_waited_for(study: Study)
     done = study.run([str(python), *launching(study)[1:]])
     assert (done.returncode, done.stdout, study.left()) == (STUCK, "", []), done.stderr
     assert done.stderr.count("what the launcher has started is gone") == MOST_BARREN
-    assert study.decisions == []
+    assert study.lines == []
 
 
 @real
@@ -299,7 +300,8 @@ def test_starts_that_bring_nothing_come_to_an_end(
     tmp_path: Path, objective: str, code: int
 ) -> None:
     study = of(objective, tmp_path)
-    done = study.run(launching(study, "-n", "2", "--set", "limits.patience_s=0.5"))
+    sets = ("--set", "limits.patience_s=0.5", "--set", "run.start=spawn")  # by its rank
+    done = study.run(launching(study, "-n", "2", *sets))
     assert (done.returncode, study.left()) == (code, []), done.stderr
     assert "4 starts in a row brought neither a result nor a checkpoint" in done.stderr
     assert done.stderr.count("starts 2 ranks") == started(study) == 4
@@ -310,8 +312,7 @@ def test_a_job_that_takes_the_run_along_is_given_up_and_the_study_goes_on(tmp_pa
     options = ("--set", "stop.max_trials=4", "--set", "limits.patience_s=0.5")
     done = study.run(launching(study, "-n", "3", *options))
     assert (done.returncode, study.left()) == (0, []), done.stderr
-    failures = [it for it in study.decisions if isinstance(it, Failure)]
-    given_up = [(it.trial, it.kind) for it in failures if it.final]
+    given_up = [(it.attempt.trial, it.kind) for it in study.decided(Failure) if it.final]
     assert given_up == [(1, FailureKind.LOST)]
     assert {trial for trial, _ in study.results} == {0, 2, 3}
     assert started(study) == 4
@@ -407,7 +408,7 @@ def test_a_launch_that_finds_the_folder_held_does_no_harm(study: Study) -> None:
     process.terminate()
     done = finish(process)
     assert (done.returncode, study.left()) == (TRY_AGAIN, []), done.stderr
-    assert [each.why for each in study.decisions if isinstance(each, Ended)] == ["SIGTERM"]
+    assert [each.why for each in study.decided(Ended)] == ["SIGTERM"]
 
 
 @real
@@ -427,7 +428,7 @@ def test_ranks_go_on_without_their_launch_and_keep_the_folder(study: Study) -> N
 
 # -- what is known without starting anything -------------------------------------------------------
 
-BEFORE = Status("s1", "complete")
+BEFORE = RunStatus("s1", "complete")
 
 
 class Sight:

@@ -8,25 +8,33 @@ from pathlib import Path
 import pytest
 
 from hpmpi.launch.starts import Starts
-from hpmpi.model.messages import FailureKind
-from hpmpi.model.records import Decision, Failure, Result, Started
+from hpmpi.model.events import Heard
+from hpmpi.model.messages import FailureKind, Ready
+from hpmpi.model.records import Assigned, Decision, Entry, Failure, Line, Stopped, Suspension
+from hpmpi.model.trial import BASELINE, AttemptId
 from hpmpi.storage.heartbeat_file import NAME, Heartbeat
+from tests.harness import journals
 
-STARTED = Started(at=0.0, version="1", settings="", start="s", ranks=1, rungs=(1,), format=1)
-RESULT = Result(at=1.0, trial=0, rung=0, attempt=0, resource=1, rank=1, metrics={"loss": 1.0})
+ATTEMPT = AttemptId(0, 0, 1)
+STARTED = journals.started()
+RESULT = journals.finished(1.0, ATTEMPT, {"loss": 1.0})
+BASELINE_RESULT = journals.finished(1.0, AttemptId(BASELINE, 0, 1), {"loss": 1.0})
 
 
-def failure(*, final: bool) -> Failure:
+def decided(decision: Decision) -> Entry:
+    """Make a line with a decision; on what does not matter here."""
+    return Entry(1.0, Heard(1, Ready("node1", 17)), (decision,))
+
+
+def failure(*, final: bool) -> Entry:
     """Make a failure of a job."""
-    return Failure(
-        at=1.0, trial=0, rung=0, attempt=0, rank=1, kind=FailureKind.CRASH, error="", final=final
-    )
+    return decided(Failure(ATTEMPT, FailureKind.CRASH, final))
 
 
-def after(folder: Path, restarts: int, *decisions: Decision) -> int:
+def after(folder: Path, restarts: int, *lines: Line) -> int:
     """Tell how many starts in a row have brought nothing, to a launch that begins now."""
     with closing(Heartbeat(folder, "17")) as heartbeat:
-        return Starts(heartbeat, decisions, restarts).barren
+        return Starts(heartbeat, lines, restarts).barren
 
 
 @pytest.fixture
@@ -71,24 +79,39 @@ def test_whoever_submits_anew_begins_to_count_anew(tmp_path: Path, heartbeat: He
 
 
 @pytest.mark.parametrize(
-    ("before", "decision", "barren"),
+    ("before", "line", "barren"),
     [
         ([], RESULT, 0),
+        ([], BASELINE_RESULT, 0),
+        ([], decided(Suspension(ATTEMPT, 3)), 0),
+        ([], decided(Stopped(ATTEMPT)), 0),
+        ([], decided(Assigned(ATTEMPT, 3, 1)), 1),
         ([RESULT], failure(final=True), 0),
         ([RESULT], failure(final=False), 1),
         ([], failure(final=True), 1),
+        ([BASELINE_RESULT], failure(final=True), 1),
     ],
-    ids=["a-result", "given-up", "to-be-tried-again", "given-up-as-all"],
+    ids=[
+        "a-result",
+        "the-baseline",
+        "a-checkpoint",
+        "stopped",
+        "begun",
+        "given-up",
+        "to-be-tried-again",
+        "given-up-as-all",
+        "given-up-as-all-but-the-baseline",
+    ],
 )
 def test_what_is_new_ends_the_row(
-    tmp_path: Path, heartbeat: Heartbeat, before: list[Decision], decision: Decision, barren: int
+    tmp_path: Path, heartbeat: Heartbeat, before: list[Line], line: Line, barren: int
 ) -> None:
     """A job that is given up, too: it may have taken the run along, and others have their turn."""
     starts = Starts(heartbeat, before, 1)
     starts.begin()
-    starts.end([*before, STARTED, decision])
+    starts.end([*before, STARTED, line])
     assert starts.barren == barren
-    assert after(tmp_path, 1, *before, STARTED, decision) == barren
+    assert after(tmp_path, 1, *before, STARTED, line) == barren
 
 
 @pytest.mark.parametrize("text", ["", "3\n", '{"barren":"many"}', '{"barren":-1}', "\x00"])

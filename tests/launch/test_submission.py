@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import hpmpi
+from hpmpi.api import slurm
 from hpmpi.errors import SettingsError, StoreError
 from hpmpi.launch import batch, slurm_job, submission
 from hpmpi.launch.batch import Request
@@ -215,7 +216,7 @@ def python(program: str, *words: str) -> subprocess.CompletedProcess[str]:
 def test_submitit_is_for_who_wants_a_job_of_its(study: Study) -> None:
     """Where it is missing that is said in Python, and not missed on the command line."""
     missing = "import sys; sys.modules['submitit'] = None;"
-    done = python(f"{missing} import hpmpi; hpmpi.submit")
+    done = python(f"{missing} import hpmpi; hpmpi.submit('study.toml')")
     assert "pip install submitit" in done.stderr.splitlines()[-1]
     command = f"{missing} from hpmpi import cli; sys.exit(cli.main(sys.argv[1:]))"
     done = python(command, "submit", str(study.file), *SIZE, "--dry-run")
@@ -226,20 +227,20 @@ def test_nothing_is_imported_for_a_submission_before_there_is_one() -> None:
     done = python(
         "import sys, hpmpi, hpmpi.cli\n"
         "assert not {'submitit', 'hpmpi.launch.batch'} & set(sys.modules)\n"
-        "hpmpi.submit; assert 'submitit' in sys.modules"
+        "hpmpi.submit; assert 'submitit' not in sys.modules"
     )
     assert done.returncode == 0, done.stderr
 
 
-def test_submit_is_all_that_the_package_offers() -> None:
-    assert hpmpi.submit is slurm_job.submit
+def test_the_package_offers_what_it_says_and_no_more() -> None:
+    assert hpmpi.submit is slurm.submit
     with pytest.raises(AttributeError, match="no attribute 'sumbit'"):
         _ = hpmpi.sumbit
 
 
 def test_every_mistake_in_what_is_asked_for_is_told(study: Study) -> None:
     with pytest.raises(SettingsError) as caught:
-        slurm_job.submit(study.file, nodes=0, time="60", gpu=1)
+        hpmpi.submit(study.file, nodes=0, time="60", gpu=1)
     assert len(caught.value.problems) == 3
     text = str(caught.value)
     assert "submit.nodes = 0 is not valid" in text
@@ -271,7 +272,7 @@ def test_a_time_is_left_as_slurm_writes_it(text: str) -> None:
 
 def test_an_array_has_no_place_in_python(study: Study) -> None:
     with pytest.raises(SettingsError, match="call it for each"):
-        slurm_job.submit(study.file, nodes=1, ntasks_per_node=2, time=5, array="0-3")
+        hpmpi.submit(study.file, nodes=1, ntasks_per_node=2, time=5, array="0-3")
 
 
 def test_a_run_of_another_study_is_refused_before_anything_is_submitted(study: Study) -> None:
@@ -288,7 +289,7 @@ def test_a_run_of_another_study_is_refused_before_anything_is_submitted(study: S
         )
     assert not request(study).kept.exists()
     with pytest.raises(SettingsError, match="seed = 5, and 0 in the run that is there"):
-        slurm_job.submit(
+        hpmpi.submit(
             study.file, changes=["seed=5"], out=study.out, nodes=1, ntasks_per_node=2, time=5
         )
 
@@ -327,7 +328,7 @@ def squeue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
 
 def test_an_allocation_that_squeue_knows_nothing_of_is_over(study: Study, squeue: Fake) -> None:
     """But it must have answered, and what was seen of its end stays."""
-    watch = submission.Watch(request(study, array="1-4"), "9")
+    watch = submission.SubmissionWatch(request(study, array="1-4"), "9")
     squeue.program("squeue", "exit 1")
     assert not watch.look()
     assert [watch.line(name) for name in watch.allocations] == [
@@ -348,11 +349,11 @@ def test_an_allocation_that_squeue_knows_nothing_of_is_over(study: Study, squeue
 
 def test_a_run_that_is_complete_says_so_where_slurm_does_not(study: Study, squeue: Fake) -> None:
     """But not one that was there before."""
-    watch = submission.Watch(request(study), "17")
+    watch = submission.SubmissionWatch(request(study), "17")
     done = study.run(study.command("--workers", "2", "--set", "stop.max_trials=1"))
     assert done.returncode == 0, done.stderr
     squeue.program("squeue", "true")
-    later = submission.Watch(request(study), "18")
+    later = submission.SubmissionWatch(request(study), "18")
     assert watch.look()
     assert later.look()
     assert (watch.exit_code("17"), later.exit_code("18")) == (0, None)

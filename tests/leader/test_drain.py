@@ -33,12 +33,11 @@ def test_jobs_that_save_go_on_from_there_and_no_epoch_is_trained_twice(
     study = Study(tmp_path, epoch_s=0.2)
     command = study.command("--workers", "2", "--set", "limits.grace_s=60")
     process = study.start(command)
-    study.until(lambda: any(each.rung == 2 for each in handed_out(study)), process)
+    study.until(lambda: any(each.attempt.rung == 2 for each in study.decided(Assigned)), process)
     process.send_signal(number)
     done = finish(process)
     assert (done.returncode, study.left()) == (75, []), done.stderr
-    suspended = [each for each in study.decisions if isinstance(each, Suspension)]
-    assert suspended
+    assert study.decided(Suspension) != []
     done = study.run(command)
     assert (done.returncode, study.left()) == (0, []), done.stderr
     epochs = study.log.read_text().splitlines()
@@ -48,13 +47,12 @@ def test_jobs_that_save_go_on_from_there_and_no_epoch_is_trained_twice(
 def test_jobs_that_save_nothing_are_ended_when_the_grace_is_over(tmp_path: Path) -> None:
     study = sleeping(tmp_path)
     process = study.start(study.command("--workers", "2", "--set", "limits.grace_s=1"))
-    study.until(lambda: len(handed_out(study)) == 2, process)
+    study.until(lambda: len(study.decided(Assigned)) == 2, process)
     process.terminate()
     done = finish(process)
     assert (done.returncode, study.left()) == (75, []), done.stderr
     assert "SIGTERM: draining, for at most 1 s" in done.stderr
-    ends = [each.outcome for each in study.decisions if isinstance(each, Ended)]
-    assert ends == [Outcome.DRAINED]
+    assert [each.outcome for each in study.decided(Ended)] == [Outcome.DRAINED]
 
 
 FOR_EVER = ("--workers", "2", "--set", "limits.grace_s=3600")
@@ -63,7 +61,7 @@ FOR_EVER = ("--workers", "2", "--set", "limits.grace_s=3600")
 def test_the_second_signal_leaves_at_once(tmp_path: Path) -> None:
     study = sleeping(tmp_path)
     process = study.start(study.command(*FOR_EVER))
-    study.until(lambda: len(handed_out(study)) == 2, process)
+    study.until(lambda: len(study.decided(Assigned)) == 2, process)
     gives_up_at = time.monotonic() + LIMIT_S
     while process.poll() is None:  # those of the first second count for one
         assert time.monotonic() < gives_up_at
@@ -86,13 +84,13 @@ def test_an_echo_of_a_signal_is_no_second_one(tmp_path: Path) -> None:
     study = sleeping(tmp_path)
     words = study.command(*FOR_EVER)
     process = study.start([words[0], "-c", PATIENT, *words[3:]])
-    study.until(lambda: len(handed_out(study)) == 2, process)
+    study.until(lambda: len(study.decided(Assigned)) == 2, process)
     process.send_signal(signal.SIGINT)
-    study.until(lambda: any(isinstance(each, Draining) for each in study.decisions), process)
+    study.until(lambda: study.decided(Draining) != [], process)
     process.send_signal(signal.SIGINT)
     before = beats(study)
     study.until(lambda: beats(study) >= before + 2, process)  # a turn of the loop has seen it
-    assert not any(isinstance(each, Ended) for each in study.decisions)
+    assert study.decided(Ended) == []
     process.kill()
     finish(process)
     assert study.left() == []
@@ -103,8 +101,3 @@ def beats(study: Study) -> int:
     sign = lock.sign_of_life(study.out)
     assert sign is not None
     return sign.lease.beats
-
-
-def handed_out(study: Study) -> list[Assigned]:
-    """List the jobs that were handed out by now."""
-    return [each for each in study.decisions if isinstance(each, Assigned)]

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -14,11 +15,11 @@ import pytest
 from hpmpi.errors import HpmpiError, StoreError
 from hpmpi.launch.judgement import Ending, ending
 from hpmpi.leader.results_process import ResultsBuilder
-from hpmpi.leader.results_writer import LOG, Done, ResultsWriter, Task
+from hpmpi.leader.results_writer import LOG, Done, ResultsWriter, WriteTask
 from hpmpi.leader.run import NO_RESULTS, exit_code
-from hpmpi.model.records import Assigned, Ended, Result, Started
+from hpmpi.model.records import Assigned, Ended, Entry, Line, Result, Started, Suggestion
 from hpmpi.storage import results_file, run_folder
-from hpmpi.storage.journal import line_of
+from hpmpi.storage.journal import rows_of, text_of
 from hpmpi.storage.run_folder import UNWRITTEN
 from hpmpi.views.run_view import look
 from tests.harness.runs import ROOT, Study, finish, processes_of
@@ -39,6 +40,11 @@ def writers(folder: Path) -> list[int]:
     return [int(pid) for pid in found]
 
 
+def lines_of(folder: Path) -> list[Line]:
+    """Read a journal."""
+    return run_folder.read(folder).lines
+
+
 @pytest.fixture
 def journal(tmp_path: Path) -> Path:
     """Run a small study; return its folder."""
@@ -56,7 +62,7 @@ def test_the_run_goes_on_while_its_results_are_written(tmp_path: Path) -> None:
     os.kill(writer, signal.SIGCONT)
     done = finish(process)
     assert done.returncode == 0
-    assert len(results_file.read_lines(study.out / "run.h5")) == len(study.decisions)
+    assert len(results_file.read_lines(study.out / "run.h5")) == len(study.lines)
 
 
 def test_who_writes_the_results_may_be_killed(tmp_path: Path) -> None:
@@ -68,7 +74,7 @@ def test_who_writes_the_results_may_be_killed(tmp_path: Path) -> None:
     os.kill(writer, signal.SIGKILL)
     done = finish(process)
     assert done.returncode == 0
-    assert len(results_file.read_lines(study.out / "run.h5")) == len(study.decisions)
+    assert len(results_file.read_lines(study.out / "run.h5")) == len(study.lines)
     assert not [path for path in study.out.iterdir() if path.name.startswith(".run.h5")]
 
 
@@ -137,14 +143,14 @@ def test_who_is_in_a_hurry_leaves_without_results_and_the_next_start_writes_them
     study = Study(tmp_path, epoch_s=0.01)
     process, writer = begin(study, "--set", "run.checkpoint_s=60")
     os.kill(writer, signal.SIGSTOP)
-    study.until(lambda: isinstance(study.decisions[-1], Ended), process)
+    study.until(lambda: study.decided(Ended) != [], process)
     process.terminate()
     done = finish(process)
     assert (done.returncode, run_folder.read_status(study.out).state) == (NO_RESULTS, UNWRITTEN)
     assert "run.h5 is not up to date" in done.stderr
     assert not (study.out / "run.h5").exists()
     assert study.run(study.command("--workers", "1")).returncode == 0
-    assert len(results_file.read_lines(study.out / "run.h5")) == len(study.decisions)
+    assert len(results_file.read_lines(study.out / "run.h5")) == len(study.lines)
     assert study.left() == []
 
 
@@ -163,47 +169,45 @@ def test_where_there_is_no_process_to_write_the_results_the_run_goes_on(
     assert (journal / "run.h5").stat().st_ino != before
 
 
-def otherwise(folder: Path, most: int = sys.maxsize) -> bytes:
-    """Have the first configurations differ in their last bit, as another CPU may draw them."""
-    text = b""
-    for number, each in enumerate(run_folder.read(folder).decisions):
-        drawn = isinstance(each, Assigned) and each.config and number < most
-        x = (
-            float(str(each.config["x"]))
-            if drawn and isinstance(each, Assigned) and each.config
-            else 0
-        )
-        config = {"x": math.nextafter(x, 2.0)}
-        text += line_of(msgspec.structs.replace(each, config=config) if drawn else each)
+def rewrite(folder: Path, change: Callable[[Entry], Entry]) -> bytes:
+    """Change the entries of a journal."""
+    lines = [change(line) if isinstance(line, Entry) else line for line in lines_of(folder)]
+    text = text_of(rows_of(lines))
     (folder / "journal.jsonl").write_bytes(text)
     return text
 
 
-def unlikely(folder: Path) -> bytes:
+def otherwise(entry: Entry) -> Entry:
+    """Have configurations differ in their last bit, as another CPU may draw them."""
+    suggested = [
+        Suggestion(trial, config and {"x": math.nextafter(config["x"], 2.0)})
+        for trial, config, _ in entry.suggested
+    ]
+    return msgspec.structs.replace(entry, suggested=tuple(suggested))
+
+
+def unlikely(entry: Entry) -> Entry:
     """Have jobs be for another resource than any that is handed out."""
-    text = b"".join(
-        line_of(
-            msgspec.structs.replace(each, resource=each.resource + 1)
-            if isinstance(each, Assigned)
-            else each
-        )
-        for each in run_folder.read(folder).decisions
-    )
-    (folder / "journal.jsonl").write_bytes(text)
-    return text
+    decisions = [
+        msgspec.structs.replace(it, resource=it.resource + 1) if isinstance(it, Assigned) else it
+        for it in entry.decisions
+    ]
+    return msgspec.structs.replace(entry, decisions=tuple(decisions))
 
 
 def test_all_results_are_written_though_they_cannot_be_derived_here(journal: Path) -> None:
-    many = len(run_folder.read(journal).decisions)
     (journal / "run.h5").unlink()
-    text = unlikely(journal)
-    book, task = ResultsBuilder(journal), Task(len(text), str(journal / "new.h5"), "complete")
+    text = rewrite(journal, unlikely)
+    lines = lines_of(journal)
+    builder = ResultsBuilder(journal)
+    task = WriteTask(len(text), str(journal / "new.h5"), "complete")
     for _ in range(2):
-        assert book.write(task) == Done(task.file)
-        assert len(results_file.read_lines(journal / "new.h5")) == many
+        assert builder.write(task) == Done(task.file)
+        assert len(results_file.read_lines(journal / "new.h5")) == len(lines)
+    entries = [line for line in lines if isinstance(line, Entry)]
+    told = [it.at for it in entries if any(isinstance(one, Result) for one in it.decisions)]
     with h5py.File(journal / "new.h5") as file:
-        told = [each for each in run_folder.read(journal).decisions if isinstance(each, Result)]
-        assert list(file["results"]["finished"]) == [each.at for each in told]
+        assert list(file["results"]["finished"]) == told
 
 
 def test_a_study_goes_on_on_another_cpu_and_all_its_results_are_written(tmp_path: Path) -> None:
@@ -211,35 +215,36 @@ def test_a_study_goes_on_on_another_cpu_and_all_its_results_are_written(tmp_path
     for number, most in enumerate((6, 9, 12)):
         done = study.run(study.command("--workers", "1", "--set", f"stop.max_trials={most}"))
         assert done.returncode == 0, done.stderr
-        assert len(results_file.read_lines(study.out / "run.h5")) == len(study.decisions)
+        assert len(results_file.read_lines(study.out / "run.h5")) == len(study.lines)
         if number == 0:
-            otherwise(study.out)
-    assert len({each.trial for each in study.decisions if isinstance(each, Assigned)}) == 12
+            rewrite(study.out, otherwise)
+            (study.out / "run.h5").unlink()  # it was made of other lines
+    assert len({each.attempt.trial for each in study.decided(Assigned)}) == 12
 
 
 def test_a_journal_that_the_disk_has_not_taken_is_waited_for(journal: Path) -> None:
     path = journal / "journal.jsonl"
     text = path.read_bytes()
-    book = ResultsBuilder(journal)
+    builder = ResultsBuilder(journal)
     path.write_bytes(text[:-10])
-    task = Task(len(text), str(journal / "new.h5"), "complete")
+    task = WriteTask(len(text), str(journal / "new.h5"), "complete")
     with pytest.raises(HpmpiError, match="too short"):
-        book.write(task)
+        builder.write(task)
     path.write_bytes(text)
-    book.write(task)
+    builder.write(task)
     assert (journal / "new.h5").exists()
 
 
 def test_results_can_be_written_bit_by_bit(journal: Path) -> None:
     text = (journal / "journal.jsonl").read_bytes()
     ends = [at + 1 for at, byte in enumerate(text) if byte == ord("\n")]
-    book = ResultsBuilder(journal)
+    builder = ResultsBuilder(journal)
     for end in ends[3:]:
-        book.write(Task(end, str(journal / "new.h5"), "running"))
+        builder.write(WriteTask(end, str(journal / "new.h5"), "running"))
     at_once = ResultsBuilder(journal)
-    at_once.write(Task(len(text), str(journal / "other.h5"), "running"))
+    at_once.write(WriteTask(len(text), str(journal / "other.h5"), "running"))
     assert tables_of(journal / "new.h5") == tables_of(journal / "other.h5")
-    assert isinstance(run_folder.read(journal).decisions[0], Started)
+    assert isinstance(lines_of(journal)[0], Started)
 
 
 def tables_of(file: Path) -> dict[str, list[object]]:
@@ -305,17 +310,15 @@ def test_a_study_that_has_begun_goes_on_without_its_results_file_and_does_not_en
     assert f"export {study.out} --format csv" in done.stderr
     words = [sys.executable, "-m", "hpmpi", "export", str(study.out), "--format", "csv"]
     rows = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert len(rows) == 1 + len(
-        {each.trial for each in study.decisions if isinstance(each, Assigned)}
-    )
+    assert len(rows) == 1 + len({each.attempt.trial for each in study.decided(Assigned)})
     monkeypatch.undo()
     assert study.run(study.command("--workers", "1")).returncode == 0
-    assert len(results_file.read_lines(study.out / "run.h5")) == len(study.decisions)
+    assert len(results_file.read_lines(study.out / "run.h5")) == len(study.lines)
 
 
 def test_launch_starts_nothing_again_for_want_of_a_results_file(journal: Path) -> None:
     (journal / "status").write_text(f"s2 {UNWRITTEN}\n")
-    before, after = run_folder.Status("s1", "running"), run_folder.read_status(journal)
+    before, after = run_folder.RunStatus("s1", "running"), run_folder.read_status(journal)
     assert ending(before, after, 0) is Ending.COMPLETE
     assert exit_code(look(journal)) == NO_RESULTS
 

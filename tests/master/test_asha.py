@@ -31,7 +31,7 @@ def test_each_promotion_is_the_best_of_the_exact_top(losses: list[float], eta: i
     rung = Rung(eta)
     promoted: list[int] = []
     for count, loss in enumerate(losses, start=1):
-        rung.add(count - 1, loss)
+        rung.add(count - 1, loss, {})
         expected = best(losses[:count], eta, promoted)
         assert rung.promote() == expected
         if expected is not None:
@@ -42,7 +42,7 @@ def test_each_promotion_is_the_best_of_the_exact_top(losses: list[float], eta: i
 def test_promotions_that_have_waited_come_in_order_of_loss(losses: list[float], eta: int) -> None:
     rung = Rung(eta)
     for trial, loss in enumerate(losses):
-        rung.add(trial, loss)
+        rung.add(trial, loss, {})
     promoted: list[int] = []
     while (found := rung.promote()) is not None:
         assert found == best(losses, eta, promoted)
@@ -56,12 +56,12 @@ def test_a_rung_takes_any_promotion_that_was(
 ) -> None:
     rung = Rung(eta)
     for trial, loss in enumerate(before):
-        rung.add(trial, loss)
+        rung.add(trial, loss, {})
     promoted = [trial for trial in dict.fromkeys(chosen) if trial < len(before)]
     for trial in promoted:
         rung.adopt(trial)
     for trial, loss in enumerate(after, start=len(before)):
-        rung.add(trial, loss)
+        rung.add(trial, loss, {})
     losses = before + after
     while (found := rung.promote()) is not None:
         assert found == best(losses, eta, promoted)
@@ -72,34 +72,34 @@ def test_a_rung_takes_any_promotion_that_was(
 def test_of_equal_losses_the_one_that_came_in_first_is_promoted() -> None:
     rung = Rung(2)
     for trial in (7, 3, 5, 1):
-        rung.add(trial, 0.5)
+        rung.add(trial, 0.5, {})
     assert [rung.promote(), rung.promote(), rung.promote()] == [7, 3, None]
 
 
 def test_a_rung_without_numbers_promotes_nobody() -> None:
     rung = Rung(2)
     for trial in range(8):
-        rung.add(trial, WORST)
+        rung.add(trial, WORST, {})
     assert rung.promote() is None
 
 
 def test_what_is_no_number_counts_in_the_rung() -> None:
     rung = Rung(3)
-    rung.add(0, 0.5)
-    rung.add(1, WORST)
+    rung.add(0, 0.5, {})
+    rung.add(1, WORST, {})
     assert rung.promote() is None
-    rung.add(2, WORST)
+    rung.add(2, WORST, {})
     assert rung.promote() == 0
 
 
 def test_a_trial_that_was_promoted_keeps_its_place_in_the_ranking() -> None:
     rung = Rung(2)
-    rung.add(0, 0.1)
-    rung.add(1, 0.5)
+    rung.add(0, 0.1, {})
+    rung.add(1, 0.5, {})
     assert rung.promote() == 0
-    rung.add(2, 0.4)
+    rung.add(2, 0.4, {})
     assert rung.promote() is None, "of three, one is in the top, and it was promoted"
-    rung.add(3, 0.6)
+    rung.add(3, 0.6, {})
     assert rung.promote() == 2
 
 

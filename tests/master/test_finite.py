@@ -8,7 +8,8 @@ import pytest
 
 from hpmpi.leader.run import TRY_AGAIN
 from hpmpi.model.messages import Outcome
-from hpmpi.model.records import Assigned
+from hpmpi.model.records import Entry
+from hpmpi.model.trial import Config
 from hpmpi.views.replay import replay
 from hpmpi.views.run_view import look
 from tests.harness.runs import Study, finish
@@ -31,12 +32,18 @@ def test_a_study_is_complete_when_its_searcher_has_no_other(study: Study, method
     assert "grid: up to 21 trials" in done.stderr
     summary = look(study.out)
     assert summary.outcome is Outcome.COMPLETE
-    assert [each.rung is not None for each in summary.board.standings] == [True] * 21
+    assert [each.rung >= 0 for each in summary.history.standings.trials] == [True] * 21
     rungs = Counter(rung for _, rung in study.results)
     assert list(rungs) == ([0, 1, 2] if method == "asha" else [0])
     # Promotions go on after the last start: nobody who may go on is left behind.
     assert all(rungs[rung + 1] >= rungs[rung] // 3 for rung in list(rungs)[:-1])
     assert replay(study.out, trust=False).difference is None
+
+
+def suggested(study: Study) -> list[Config]:
+    """List the configurations that the journal has, in order."""
+    entries = [line for line in study.lines if isinstance(line, Entry)]
+    return [it.config for entry in entries for it in entry.suggested if it.config is not None]
 
 
 def test_a_grid_that_is_gone_on_with_has_each_point_once(study: Study) -> None:
@@ -45,8 +52,7 @@ def test_a_grid_that_is_gone_on_with_has_each_point_once(study: Study) -> None:
     process.send_signal(signal.SIGTERM)
     assert finish(process).returncode == TRY_AGAIN
     assert study.run(study.command("--workers", "2")).returncode == 0
-    configs = [each.config for each in study.decisions if isinstance(each, Assigned)]
-    xs = [each["x"] for each in configs if each]
+    xs = [config["x"] for config in suggested(study)]
     assert (len(xs), len(set(xs)), xs[0]) == (21, 21, 0.7)
     assert replay(study.out, trust=False).difference is None
 
@@ -86,7 +92,7 @@ def test_a_random_search_of_a_finite_space_ends_when_all_was_tried_once(tmp_path
     done = study.run(study.command("--workers", "2", "--set", "searcher.method=random"))
     assert done.returncode == 0, done.stderr
     assert "random: up to 6 trials" in done.stderr
-    configs = [str(each.config) for each in look(study.out).board.standings]
+    configs = [str(each.config) for each in look(study.out).history.standings.trials]
     assert sorted(configs) == sorted(
         f"{{'x': {x}, 'layers': {layers}, 'model.width': 1.0}}"
         for x in ("[0]", "[0, 1.0]", "{'at': 0}")
@@ -122,5 +128,4 @@ def test_what_a_users_searcher_suggests_has_the_types_of_the_space_or_ends_the_r
     said = "searcher.method = 'mine:Whole' suggested what can't be tried: x = 2 is not in the space"
     assert said in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
-    configs = [each.config for each in study.decisions if isinstance(each, Assigned)]
-    assert repr([each for each in configs if each]) == "[{'x': 1.0}, {'x': 1.0}]"
+    assert repr(suggested(study)) == "[{'x': 1.0}, {'x': 1.0}]"

@@ -1,12 +1,14 @@
 """The worker ranks as the master knows them."""
 
+import math
+
 import pytest
 
 from hpmpi.master.roster import Roster
-from hpmpi.model.trial import AttemptId, JobKey
+from hpmpi.model.trial import AttemptId
 
-HELD = AttemptId(JobKey(0, 0), 1)
-NEWER = AttemptId(JobKey(0, 0), 2)
+HELD = AttemptId(0, 0, 1)
+NEWER = AttemptId(0, 0, 2)
 
 
 def ready_roster(*ranks: int) -> Roster:
@@ -16,6 +18,14 @@ def ready_roster(*ranks: int) -> Roster:
         roster.heard(rank, 0.0)
         roster.ready(rank)
     return roster
+
+
+def lose(roster: Roster, now: float) -> list[int]:
+    """Declare lost whoever is overdue."""
+    overdue = roster.overdue(now)
+    for rank in overdue:
+        roster.lose(rank)
+    return overdue
 
 
 def test_a_rank_is_idle_only_once_it_is_ready() -> None:
@@ -64,24 +74,42 @@ def test_an_unfit_rank_is_never_idle_again() -> None:
 def test_a_rank_is_lost_after_the_patience_and_not_before() -> None:
     roster = ready_roster(1, 2)
     roster.heard(2, 5.0)
-    assert roster.silent(10.0) == []
-    assert roster.silent(10.5) == [1]
+    assert lose(roster, 10.0) == []
+    assert lose(roster, 10.5) == [1]
     assert list(roster.idle) == [2]
     assert not roster.deserted
-    assert roster.silent(15.5) == [2]
+    assert lose(roster, 15.5) == [2]
     assert roster.deserted
+
+
+def test_who_is_overdue_is_so_until_it_is_lost() -> None:
+    roster = ready_roster(1)
+    assert roster.overdue(11.0) == roster.overdue(11.0) == [1]
+    assert list(roster.idle) == [1]
+    roster.lose(1)
+    assert roster.overdue(11.0) == []
+    assert list(roster.idle) == []
+
+
+def test_a_rank_may_be_lost_that_is_not_overdue_as_a_replay_tells() -> None:
+    roster = Roster([1, 2], math.inf, math.inf, 0.0)
+    assert roster.overdue(1e9) == []
+    roster.lose(1)
+    roster.lose(2)
+    assert roster.deserted
+    assert roster.heard(1, 2e9)
 
 
 def test_a_rank_is_declared_lost_once() -> None:
     roster = ready_roster(1)
-    assert roster.silent(11.0) == [1]
-    assert roster.silent(30.0) == []
+    assert lose(roster, 11.0) == [1]
+    assert lose(roster, 30.0) == []
 
 
 def test_a_rank_that_comes_back_is_what_it_was_before() -> None:
     roster = ready_roster(1, 2)
     roster.give(1, HELD)
-    assert roster.silent(11.0) == [1, 2]
+    assert lose(roster, 11.0) == [1, 2]
     assert roster.heard(1, 12.0)
     assert roster.heard(2, 12.0)
     assert not roster.heard(2, 13.0)
@@ -91,38 +119,38 @@ def test_a_rank_that_comes_back_is_what_it_was_before() -> None:
 
 def test_a_rank_that_came_back_can_be_lost_again() -> None:
     roster = ready_roster(1)
-    assert roster.silent(11.0) == [1]
+    assert lose(roster, 11.0) == [1]
     roster.heard(1, 12.0)
-    assert roster.silent(22.0) == []
-    assert roster.silent(22.5) == [1]
+    assert lose(roster, 22.0) == []
+    assert lose(roster, 22.5) == [1]
 
 
 def test_a_rank_has_longer_for_its_first_word() -> None:
     roster = Roster([1, 2], 10.0, 30.0, 0.0)
     roster.heard(2, 15.0)
-    assert roster.silent(25.5) == [2]
-    assert roster.silent(30.0) == []
-    assert roster.silent(30.5) == [1]
-    assert roster.silent(99.0) == []
+    assert lose(roster, 25.5) == [2]
+    assert lose(roster, 30.0) == []
+    assert lose(roster, 30.5) == [1]
+    assert lose(roster, 99.0) == []
 
 
 def test_the_wait_for_first_words_is_excused_too() -> None:
     roster = Roster([1], 10.0, 30.0, 0.0)
     roster.excuse(20.0)
-    assert roster.silent(50.0) == []
-    assert roster.silent(50.5) == [1]
+    assert lose(roster, 50.0) == []
+    assert lose(roster, 50.5) == [1]
 
 
 def test_an_excused_silence_begins_anew() -> None:
     roster = ready_roster(1, 2)
     roster.excuse(100.0)
-    assert roster.silent(110.0) == []
-    assert roster.silent(110.5) == [1, 2]
+    assert lose(roster, 110.0) == []
+    assert lose(roster, 110.5) == [1, 2]
 
 
 def test_an_excuse_brings_nobody_back() -> None:
     roster = ready_roster(1)
-    assert roster.silent(11.0) == [1]
+    assert lose(roster, 11.0) == [1]
     roster.excuse(12.0)
     assert roster.workers[1].lost
 
@@ -132,7 +160,7 @@ def test_unfit_and_lost_ranks_together_leave_it_deserted() -> None:
     roster.unfit(1)
     roster.heard(1, 10.0)
     assert not roster.deserted
-    assert roster.silent(11.0) == [2]
+    assert lose(roster, 11.0) == [2]
     assert roster.deserted
     assert not roster.all_unfit
 
@@ -141,7 +169,7 @@ def test_able_is_who_is_neither_lost_nor_unfit() -> None:
     roster = ready_roster(1, 2, 3)
     roster.unfit(1)
     roster.heard(3, 9.0)
-    assert roster.silent(11.0) == [1, 2]
+    assert lose(roster, 11.0) == [1, 2]
     assert roster.able == 1
     roster.heard(1, 12.0)
     roster.heard(2, 12.0)

@@ -1,8 +1,9 @@
 """Plays of the master, one story a file, each line as `tests/harness/play.py` has it.
 
 A play begins with what it is about and with its study. Lines with `>` happen to the master; below
-each stands what it wants done. `> 5 start ranks 2` kills the master and starts it again, once from
-its journal and once from its state, which must come to the same.
+each stands what it decides, and what is to be done. `> 5 start ranks 2` kills the master and starts
+it again from its journal, which must lead to where it was. In the end, all that was decided is
+decided once more, from the journal alone.
 
     python -m tests.master.test_traces     writes the plays anew: read the difference first
 """
@@ -14,11 +15,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from hpmpi.model.events import Leave, Record
-from hpmpi.model.records import Decision, Ended, Started
+from hpmpi.master.redo import redo
+from hpmpi.model.records import Line, Started
 from tests.harness.build import Study
 from tests.harness.insides import insides
-from tests.harness.play import command_line, event_line, read_event
+from tests.harness.play import event_line, reaction_lines, read_event
+from tests.harness.rederive import rederive
 from tests.harness.simulate import WORLDS, simulate
 
 PLAYS = sorted(Path(__file__).with_name("traces").glob("*.txt"))
@@ -50,6 +52,7 @@ def perform(text: str) -> str:
             written.append(line)
         elif line.startswith(">"):
             written += [line, *stage.happen(line)]
+    stage.check()
     return "\n".join(written) + "\n"
 
 
@@ -60,13 +63,13 @@ def read_study(words: list[str]) -> Study:
 
 
 class Stage:
-    """A master, and the journal of what it decided."""
+    """A master and its journal."""
 
     def __init__(self, study: Study) -> None:
         """Start the study."""
         self._study = study
         self._master = study.master()
-        self._journal: list[Decision] = []
+        self._journal: list[Line] = []
 
     def happen(self, line: str) -> list[str]:
         """Let something happen; return what is to be done."""
@@ -74,21 +77,24 @@ class Stage:
             _, at, _, _, ranks = line.split()
             self._start(float(at), int(ranks))
             return []
-        event, now = read_event(line)
-        commands = self._master.handle(event, now)
-        self._journal += [it.decision for it in commands if isinstance(it, Record)]
-        self._journal += [Ended(now, it.outcome, "") for it in commands if isinstance(it, Leave)]
-        return [command_line(command) for command in commands]
+        reaction = self._master.handle(*read_event(line))
+        if reaction.entry is not None:
+            self._journal.append(reaction.entry)
+        if self._master.outcome is not None:
+            self._master.jobs.end(self._master.outcome)
+        return reaction_lines(reaction)
+
+    def check(self) -> None:
+        """Assert that all of it follows from what has happened."""
+        rederive(self._study, self._journal)
 
     def _start(self, now: float, ranks: int) -> None:
-        if self._journal and isinstance(ended := self._journal[-1], Ended):
-            self._master.jobs.redo(ended)
-        started = Started(now, "", "", "", ranks)
         again = self._study.master(ranks, now)
-        for decision in [*self._journal, started]:
-            again.jobs.redo(decision)
-        self._master.jobs.redo(started)
+        for line in self._journal:
+            redo(again.jobs, line)
         assert insides(again.jobs) == insides(self._master.jobs)
+        started = Started(now, "", "", "", ranks)
+        redo(again.jobs, started)
         self._journal.append(started)
         self._master = again
 

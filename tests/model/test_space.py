@@ -33,19 +33,19 @@ whole_bounds = st.tuples(st.integers(1, 10**6), st.integers(1, 10**6)).filter(
 @given(bounds, units)
 def test_a_float_is_never_out_of_its_bounds(pair: tuple[float, float], unit: float) -> None:
     dimension = Float(*pair)
-    assert dimension.fit(dimension.at(unit)) is not None
+    assert dimension.fit(value := dimension.at(unit)) == value
 
 
 @given(positive_bounds, units)
 def test_a_log_float_is_never_out_of_its_bounds(pair: tuple[float, float], unit: float) -> None:
     dimension = Float(*pair, log=True)
-    assert dimension.fit(dimension.at(unit)) is not None
+    assert dimension.fit(value := dimension.at(unit)) == value
 
 
 @given(whole_bounds, units)
 def test_a_whole_number_is_never_out_of_its_bounds(pair: tuple[int, int], unit: float) -> None:
     for dimension in (Int(*pair), Int(*pair, log=True)):
-        assert dimension.fit(dimension.at(unit)) is not None
+        assert dimension.fit(value := dimension.at(unit)) == value
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,8 @@ def test_a_dimension_that_makes_sense_is_taken(dimension: Dimension) -> None:
 def test_what_looks_like_a_value_but_is_none_is_refused(
     dimension: Dimension, value: object
 ) -> None:
-    assert dimension.fit(value) is None
+    with pytest.raises(SpaceError, match="it takes"):
+        dimension.fit(value)
     with pytest.raises(SpaceError, match="it takes"):
         Space({"name": dimension}).part({"name": value})
 
@@ -244,6 +245,116 @@ def test_a_finite_space_numbers_its_configurations(size: int) -> None:
     assert space.size == size
     configs = {msgspec.json.encode(space.numbered(number)) for number in range(size)}
     assert len(configs) == size
+
+
+WIDE = Space(
+    {
+        "sides": Float(-1e300, 1e300),
+        "huge": Float(-1.7e308, 1.7e308),
+        "below": Float(-1e300, 1.0),
+        "above": Float(-1.0, 1e300),
+        "log": Float(1e-300, 1e300, log=True),
+        "narrow": Float(1e300, 1.000001e300, log=True),
+        "least": Float(0.0, 5e-324),
+        "one": Float(2.0, 2.0, log=True),
+        "step": Float(-0.7, 0.7, step=0.1),
+        "uneven": Float(0.1, 0.56, step=0.2),
+        "int": Int(-7, 500, step=13),
+        "vast": Int(-(2**53), 2**53),
+        "power": Int(1, 10**6, log=True),
+        "far": Int(10**11, 2**53, log=True),
+        "values": Choice([1, 1.0, True, "1", [1], [1.0], {"a": 1}]),
+    }
+)
+
+
+def points(space: Space) -> st.SearchStrategy[list[float]]:
+    """Draw points of a space's unit cube."""
+    size = len(space.dimensions)
+    return st.lists(units, min_size=size, max_size=size)
+
+
+@given(points(WIDE))
+def test_a_point_that_a_configuration_has_leads_back_to_it(point: list[float]) -> None:
+    config = WIDE.at(point)
+    unit = WIDE.unit(config)
+    assert all(0 <= coordinate <= 1 for coordinate in unit)
+    assert msgspec.json.encode(WIDE.at(unit)) == msgspec.json.encode(config)
+
+
+@given(bounds, units)
+def test_every_float_leads_back(pair: tuple[float, float], unit: float) -> None:
+    dimension = Float(*pair)
+    value = dimension.at(unit)
+    assert dimension.at(dimension.unit(value)) == value
+
+
+@given(positive_bounds, units)
+def test_every_log_float_leads_back(pair: tuple[float, float], unit: float) -> None:
+    dimension = Float(*pair, log=True)
+    value = dimension.at(unit)
+    assert dimension.at(dimension.unit(value)) == value
+
+
+@given(whole_bounds, units)
+def test_a_log_whole_number_leads_to_the_middle_of_its_cell(
+    pair: tuple[int, int], unit: float
+) -> None:
+    dimension = Int(*pair, log=True)
+    value = dimension.at(unit)
+    cell = math.log((value + 1) / value) / math.log((dimension.high + 1) / dimension.low)
+    assert dimension.at(dimension.unit(value)) == value
+    assert abs(dimension.unit(value) - unit) <= cell / 2 + 1e-12
+
+
+@pytest.mark.parametrize(
+    "dimension",
+    [
+        Int(3, 12),
+        Int(5, 5),
+        Int(32, 100, step=32),
+        Float(0.1, 0.55, step=0.2),
+        Float(3.0, 3.0),
+        Choice([[1], "a", 1]),
+    ],
+)
+@given(unit=units)
+def test_what_is_finite_leads_to_the_middle_of_its_cell(dimension: Dimension, unit: float) -> None:
+    assert dimension.size is not None
+    value: Any = dimension.at(unit)
+    middle = dimension.unit(value)
+    assert middle * 2 * dimension.size % 2 == pytest.approx(1)
+    assert abs(middle - unit) <= (0.5 + 1e-9) / dimension.size
+
+
+@given(unit=units)
+def test_what_is_drawn_lies_where_it_was_drawn(unit: float) -> None:
+    for dimension in (Float(-1.0, 3.0), Float(1e-4, 1.0, log=True)):
+        assert dimension.unit(dimension.at(unit)) == pytest.approx(unit, abs=1e-11)
+
+
+@given(st.floats(-1.0, 3.0))
+def test_a_float_of_more_digits_has_a_place_as_near_as_12_digits_are(value: float) -> None:
+    dimension = Float(-1.0, 3.0)
+    assert dimension.at(dimension.unit(value)) == pytest.approx(value, rel=1e-11, abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"x": 0.5}, "there is no rate, layers, units, solver"),
+        ({"y": 0.5}, "'y' is not in"),
+        ({"x": 1.5}, "x = 1.5 is not in the space"),
+    ],
+)
+def test_what_is_not_in_the_space_has_no_point(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(SpaceError, match=said):
+        SPACE.unit(values)
+
+
+def test_a_configuration_told_by_tables_has_a_point() -> None:
+    given = {"model": {"lr": 1, "depth": 2}, "opt": {"p": 1}}
+    assert NESTED.unit(given) == [1.0, 0.375, 0.5]
 
 
 def test_a_space_with_a_float_is_not_finite() -> None:

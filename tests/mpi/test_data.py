@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpmpi.model.records import Lost, Refused, Result
+from hpmpi.model.messages import Finished, Unfit
 from tests.harness.runs import MPIRUN, Study, finish, mpirun, parent_of, processes_of
 from tests.mpi.test_hosts import Hosts, hosts, missing
 
@@ -121,8 +121,7 @@ def test_the_ranks_of_a_node_share_one_copy_that_goes_with_the_run(
     assert (done.returncode, study.left()) == (0, []), done.stderr
     assert list(study.node.iterdir()) == []
     total = 3.0 * ROWS * (3 * ROWS - 1) / 2
-    found = {each.metrics["loss"] for each in study.decisions if isinstance(each, Result)}
-    assert found == {total}
+    assert {finished.metrics["loss"] for _, finished in study.heard(Finished)} == {total}
 
 
 def test_what_a_killed_run_has_left_goes_with_the_next(
@@ -185,7 +184,7 @@ def test_a_rank_that_is_killed_or_hangs_while_it_reads_costs_only_itself(
     os.kill(parent_of(next(iter(study.readers()))), number)
     (tmp_path / "loaded").touch()
     study.until(lambda: len(study.mapped()) == 2, process)
-    study.until(lambda: any(isinstance(each, Lost) for each in study.decisions), process)
+    study.until(lambda: bool(study.lost), process)
     (tmp_path / "gate").touch()
     done = finish(process)
     assert (done.returncode, study.left()) == (0, []), done.stderr
@@ -230,11 +229,11 @@ def test_a_reader_that_is_killed_is_followed_by_another_of_its_host(
     (study.folder / "loaded").touch()
     study.until(lambda: len(study.mapped()) == 4, process)
     assert study.mapped() == ["host1", "host2", "host3", "host3"]
-    study.until(lambda: any(isinstance(each, Lost) for each in study.decisions), process)
+    study.until(lambda: bool(study.lost), process)
     (study.folder / "gate").touch()
     done = finish(process)
     assert (done.returncode, study.left()) == (0, []), done.stderr
-    assert len([each for each in study.decisions if isinstance(each, Lost)]) == 1
+    assert len(study.lost) == 1
     for number in (1, 2, 3):
         assert on(hosts, number, "find /dev/shm -name hpmpi-*") == []
 
@@ -250,11 +249,11 @@ def test_a_host_without_room_has_no_part_and_the_others_work(hosts: Hosts, tmp_p
         on(hosts, number, "mount -t tmpfs -o size=64m tmpfs /mnt")
     done = study.run(hosts.mpirun(*study.command()))
     assert (done.returncode, study.left()) == (0, []), done.stderr
-    refused = [each for each in study.decisions if isinstance(each, Refused)]
-    assert sorted(each.rank for each in refused) == [4, 5]
-    assert {each.host for each in refused} == {"host3"}
-    assert "the data are 9.4" in refused[0].error
-    assert "MB, and host3 has room for 8.39 MB in /mnt" in refused[0].error
+    unfit = dict(study.heard(Unfit))
+    assert unfit.keys() == {4, 5}
+    assert {each.host for each in unfit.values()} == {"host3"}
+    assert "the data are 9.4" in unfit[4].error
+    assert "MB, and host3 has room for 8.39 MB in /mnt" in unfit[4].error
 
 
 @pytest.mark.mpi

@@ -18,7 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.model.records import Back, Lost, Started
+from hpmpi.model.records import Back, Failure, Result
+from tests.harness.groups_of_ranks import WORLDS, study_of_groups
 from tests.harness.runs import IS_OPEN_MPI, MPIRUN, Study, finish
 
 TOOLS = ("ip", "unshare", "nsenter", "setpriv", "mount")
@@ -206,9 +207,9 @@ def test_a_host_cut_off_for_longer_than_patience_is_used_again(hosts: Hosts, stu
     process = study.start(hosts.mpirun(*study.command()))
     study.until(lambda: len(study.busy()) == 5, process)
     hosts.cut(3)
-    study.until(lambda: ranks_of(study, Lost) == [4, 5], process)
+    study.until(lambda: sorted(set(study.lost)) == [4, 5], process)
     hosts.mend(3)
-    study.until(lambda: ranks_of(study, Back) == [4, 5], process)
+    study.until(lambda: ranks_back(study) == [4, 5], process)
     open_gate(study)
     done = finish(process)
     assert (done.returncode, study.left()) == (0, []), done.stderr
@@ -219,7 +220,7 @@ def test_a_rank_killed_on_another_host_costs_its_job_only(hosts: Hosts, study: S
     process = study.start(hosts.mpirun(*study.command()))
     study.until(lambda: len(study.busy()) == 5, process)
     os.kill(study.ranks()[5], signal.SIGKILL)
-    study.until(lambda: ranks_of(study, Lost) == [5], process)
+    study.until(lambda: sorted(set(study.lost)) == [5], process)
     open_gate(study)
     done = finish(process)
     assert (done.returncode, study.left()) == (0, []), done.stderr
@@ -261,12 +262,12 @@ def test_a_launch_goes_on_by_itself_on_the_hosts_that_are_left(
 
 def ranks_started(study: Study) -> list[int]:
     """Count the worker ranks of each start."""
-    return [each.ranks for each in study.decisions if isinstance(each, Started)]
+    return [each.ranks for each in study.starts]
 
 
-def ranks_of(study: Study, kind: type[Lost | Back]) -> list[int]:
-    """List the ranks that such a thing has befallen."""
-    return sorted({each.rank for each in study.decisions if isinstance(each, kind)})
+def ranks_back(study: Study) -> list[int]:
+    """List the ranks that were lost, and are no more."""
+    return sorted({each.rank for each in study.decided(Back)})
 
 
 def open_gate(study: Study) -> None:
@@ -285,8 +286,23 @@ def test_a_host_cut_off_for_good_keeps_nothing_from_ending(hosts: Hosts, study: 
     process = study.start(hosts.mpirun(*study.command("--set", "limits.patience_s=0.7")))
     study.until(lambda: len(study.busy()) == 5, process)
     hosts.cut(3)
-    study.until(lambda: ranks_of(study, Lost) == [4, 5], process)
+    study.until(lambda: sorted(set(study.lost)) == [4, 5], process)
     open_gate(study)
     done = finish(process)
     assert (done.returncode, study.left()) == (0, []), done.stderr
     check_complete(study)
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_the_members_of_a_group_meet_over_hosts(
+    world: str, hosts: Hosts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "eth0")  # nobody knows the hosts by their names
+    (tmp_path / "study").mkdir()
+    study = study_of_groups(tmp_path / "study", world, kills=True)
+    changes = ["stop.max_trials=1", "run.ranks_per_trial=5", "scheduler.min_resource=4"]
+    words = [word for change in changes for word in ("--set", change)]
+    done = study.run(hosts.mpirun(*study.command(*words)))
+    assert (done.returncode, study.left()) == (0, []), done.stderr
+    assert [it.attempt.number for it in study.decided(Result)] == [2]
+    assert len(study.decided(Failure)) == 1

@@ -17,7 +17,7 @@ def train(config, trial):
         file.write(os.environ.get("CUDA_VISIBLE_DEVICES", "all") + "\\n")
     journal, fit = log.with_name("out") / "journal.jsonl", trial.args["ranks"]
     # Each rank is to have one, or to have said that it can't.
-    while len(log.read_text().splitlines()) < fit or journal.read_text().count("refused") < 4 - fit:
+    while len(log.read_text().splitlines()) < fit or journal.read_text().count("unfit") < 4 - fit:
         time.sleep(0.02)
     return {"loss": 0.0}
 """

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.model.messages import FailureKind
-from hpmpi.model.records import Assigned, Back, Curve, Failure, Lost, Suspension
+from hpmpi.model.messages import FailureKind, Progress
+from hpmpi.model.records import Assigned, Back, Failure, Suspension
 from tests.harness.runs import IS_OPEN_MPI, MPIRUN, Study, finish, mpirun, parent_of
 
 pytestmark = [
@@ -34,8 +34,10 @@ def test_the_built_in_study_runs_from_any_folder(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].startswith("digits: complete; 6 trials")
-    assert lines[2].split() == ["place", "trial", "accuracy", "resource", "configuration"]
-    assert lines[-1].startswith("baseline: accuracy 0.9")
+    assert lines[2].split()[:4] == ["place", "trial", "accuracy", "epochs"]
+    assert lines[-3].startswith("baseline: accuracy 0.9")
+    assert lines[-2].startswith("by test_accuracy, of data that no choice used, the best is ")
+    assert lines[-1].startswith("next: hpmpi report ")
 
 
 def test_a_calm_run_trains_every_epoch_once(tmp_path: Path) -> None:
@@ -60,8 +62,7 @@ def test_ranks_killed_in_mid_trial_cost_their_jobs_only(tmp_path: Path, victims:
     done = finish(process)
     assert (done.returncode, study.left()) == (0, []), done.stderr
     check_complete(study)
-    lost = {each.rank for each in study.decisions if isinstance(each, Lost)}
-    assert lost == set(killed)
+    assert set(study.lost) == set(killed)
 
 
 def test_a_stopped_rank_is_replaced_and_ended_with_the_run(tmp_path: Path) -> None:
@@ -81,14 +82,13 @@ def test_a_rank_that_comes_back_is_used_again(tmp_path: Path) -> None:
     victim = study.busy()[0]
     pid = study.ranks()[victim]
     os.kill(pid, signal.SIGSTOP)
-    study.until(lambda: any(isinstance(each, Lost) for each in study.decisions), process)
+    study.until(lambda: bool(study.lost), process)
     os.kill(pid, signal.SIGCONT)
     done = finish(process)
     assert (done.returncode, study.left()) == (0, []), done.stderr
     check_complete(study)
-    assert [each.rank for each in study.decisions if isinstance(each, Back)] == [victim]
-    failures = [each for each in study.decisions if isinstance(each, Failure)]
-    assert {each.kind for each in failures} == {FailureKind.LOST}
+    assert [each.rank for each in study.decided(Back)] == [victim]
+    assert {each.kind for each in study.decided(Failure)} == {FailureKind.LOST}
 
 
 def test_a_rank_0_that_was_held_up_declares_nobody_lost(tmp_path: Path) -> None:
@@ -102,7 +102,8 @@ def test_a_rank_0_that_was_held_up_declares_nobody_lost(tmp_path: Path) -> None:
     done = finish(process)
     assert (done.returncode, study.left()) == (0, []), done.stderr
     check_complete(study)
-    assert not any(isinstance(each, Lost | Failure) for each in study.decisions)
+    assert study.lost == []
+    assert study.decided(Failure) == []
 
 
 TALK = """
@@ -133,18 +134,12 @@ def test_a_slow_rank_is_not_lost(tmp_path: Path) -> None:
     process.send_signal(signal.SIGUSR1)
     done = finish(process)
     assert (done.returncode, study.left()) == (75, []), done.stderr
-    assert not any(isinstance(each, Lost) for each in study.decisions)
+    assert study.lost == []
 
 
 def points_of(study: Study, rank: int) -> int:
     """Count what was heard by now of a rank's learning curves."""
-    attempts = {
-        (each.trial, each.attempt)
-        for each in study.decisions
-        if isinstance(each, Assigned) and each.rank == rank
-    }
-    curves = [each for each in study.decisions if isinstance(each, Curve)]
-    return sum(len(each.points) for each in curves if (each.trial, each.attempt) in attempts)
+    return sum(len(told.points) for teller, told in study.heard(Progress) if teller == rank)
 
 
 def test_rank_0_killed_ends_the_launcher_and_loses_no_result(tmp_path: Path) -> None:
@@ -189,7 +184,7 @@ def test_a_signal_to_mpirun_drains_and_no_epoch_is_trained_twice(
     process.send_signal(number)
     done = finish(process)
     assert (done.returncode, study.left()) == (75, []), done.stderr
-    assert any(isinstance(each, Suspension) for each in study.decisions)
+    assert study.decided(Suspension) != []
     done = study.run(command)
     assert (done.returncode, study.left()) == (0, []), done.stderr
     epochs = study.log.read_text().splitlines()
@@ -215,7 +210,7 @@ def test_workers_and_mpirun_are_not_for_one_run(tmp_path: Path) -> None:
 
 def rungs_handed_out(study: Study) -> set[int]:
     """List the rungs of the jobs that were handed out by now."""
-    return {each.rung for each in study.decisions if isinstance(each, Assigned)}
+    return {each.attempt.rung for each in study.decided(Assigned)}
 
 
 def leader_of(study: Study) -> int:

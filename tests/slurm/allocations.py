@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hpmpi.model.records import Deadline, Draining, Ended, Lost, Started
+from hpmpi.model.records import Deadline, Draining, Ended
 from hpmpi.views import replay
 from tests.harness.runs import BIN, OBJECTIVE, ROOT, Study
 from tests.slurm.cluster import Cluster
@@ -80,27 +80,27 @@ class Tuning:
     @property
     def starts(self) -> int:
         """How often ranks were started that met."""
-        return sum(isinstance(each, Started) for each in self.study.decisions)
+        return len(self.study.starts)
 
     @property
     def lost(self) -> set[int]:
         """The ranks that were ever lost."""
-        return {each.rank for each in self.study.decisions if isinstance(each, Lost)}
+        return set(self.study.lost)
 
     @property
     def reasons(self) -> list[str]:
         """Why it drained, each time."""
-        return [each.why for each in self.study.decisions if isinstance(each, Draining)]
+        return [each.why for each in self.study.decided(Draining)]
 
     @property
     def deadlines(self) -> list[Deadline]:
         """What it learned of the end of its allocations."""
-        return [each for each in self.study.decisions if isinstance(each, Deadline)]
+        return self.study.decided(Deadline)
 
     @property
     def outcomes(self) -> list[str]:
         """What its starts came to, those that came to an end."""
-        return [each.outcome.value for each in self.study.decisions if isinstance(each, Ended)]
+        return [each.outcome.value for each in self.study.decided(Ended)]
 
 
 def as_user(cluster: Cluster) -> None:

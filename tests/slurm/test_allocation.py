@@ -11,7 +11,7 @@ import pytest
 
 from hpmpi.errors import SlurmError
 from hpmpi.slurm import allocation, squeue
-from hpmpi.slurm.allocation import ASK_EVERY_S, Deadline, claim, ours
+from hpmpi.slurm.allocation import ASK_EVERY_S, EndTime, claim, ours
 from hpmpi.slurm.squeue import ANSWER_S, COLUMNS, Allocation, parsed
 
 ME, OTHER = 1000, 1001
@@ -87,7 +87,7 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
     return Fake(tmp_path / "bin")
 
 
-def told(deadline: Deadline, now: float) -> float | None:
+def told(deadline: EndTime, now: float) -> float | None:
     """Have a deadline ask and be answered, by when its answer is there."""
     found = deadline.poll(now)
     assert found is None
@@ -310,7 +310,7 @@ def test_what_slurm_has_decided_is_its_own(state: str, reason: str, ending: bool
 def test_a_slurm_that_fails_says_nothing(slurm: Fake, script: str) -> None:
     slurm.program("squeue", script)
     assert allocation.look(allocated()) is None
-    deadline = Deadline()
+    deadline = EndTime()
     assert told(deadline, 0.0) is None
 
 
@@ -318,7 +318,7 @@ def test_without_slurm_nothing_is_known(slurm: Fake, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PATH", str(slurm.folder))
     assert allocation.look(allocated()) is None
     assert "scontrol" in (allocation.requeue("17") or "")
-    deadline = Deadline()
+    deadline = EndTime()
     assert [deadline.poll(now) for now in (0.0, ASK_EVERY_S, 10 * ASK_EVERY_S)] == [None] * 3
 
 
@@ -346,13 +346,13 @@ def test_without_an_allocation_nobody_is_asked(
 ) -> None:
     monkeypatch.setattr(allocation, "lineage", lambda: ["-bash "])
     slurm.program("squeue", ends(1000))
-    assert Deadline().poll(0.0) is None
+    assert EndTime().poll(0.0) is None
     assert slurm.asked("squeue") == []
 
 
 def test_the_end_is_told_once_and_again_when_it_moves(slurm: Fake) -> None:
     slurm.program("squeue", ends(1000))
-    deadline = Deadline()
+    deadline = EndTime()
     assert told(deadline, 0.0) == 1000
     assert deadline.poll(1.0) is None
     assert told(deadline, ASK_EVERY_S) is None  # it is the same
@@ -363,7 +363,7 @@ def test_the_end_is_told_once_and_again_when_it_moves(slurm: Fake) -> None:
 
 def test_what_was_known_stays_when_slurm_falls_silent(slurm: Fake) -> None:
     slurm.program("squeue", ends(1000))
-    deadline = Deadline()
+    deadline = EndTime()
     assert told(deadline, 0.0) == 1000
     for turn, script in enumerate([ends("Unknown"), "exit 1", "echo nonsense"], start=1):
         slurm.program("squeue", script)
@@ -378,13 +378,13 @@ def test_the_end_of_another_allocation_is_not_ours(
     slurm.program("squeue", says(line(JobID="16", EndTime="500"), line(EndTime="2000")))
     monkeypatch.setenv("SLURM_JOB_END_TIME", "1000")
     monkeypatch.setenv("SLURM_JOB_ID", "16")
-    assert told(Deadline(), 0.0) == 2000
+    assert told(EndTime(), 0.0) == 2000
 
 
 def test_a_squeue_that_hangs_is_given_up_and_asked_again(slurm: Fake) -> None:
     """A site's own squeue may be a script: what that has started outlives it for a while."""
     slurm.program("squeue", 'sleep 600 & echo $! > "$0.pid"; wait')
-    deadline = Deadline()
+    deadline = EndTime()
     assert deadline.poll(0.0) is None
     hung = deadline._question
     assert hung is not None
@@ -400,7 +400,7 @@ def test_a_squeue_that_hangs_is_given_up_and_asked_again(slurm: Fake) -> None:
 
 def test_an_answer_is_heard_though_its_script_left_something_behind(slurm: Fake) -> None:
     slurm.program("squeue", f'{ends(1000)}; sleep 600 & echo $! > "$0.pid"')
-    deadline = Deadline()
+    deadline = EndTime()
     assert told(deadline, 0.0) == 1000
     os.kill(int((slurm.folder / "squeue.pid").read_text()), signal.SIGKILL)
 

@@ -144,7 +144,7 @@ def test_starts_without_a_rank_0_end_a_study_over_requeues(
         cluster.wait_for(partial(is_counted, tuning.study.out, restart + 1), "a start")
         cluster.ask("scancel", "--batch", "--signal=USR1", tuning.job)
     assert cluster.until(tuning.job, "FAILED") == "FAILED"
-    assert (tuning.restarts, tuning.study.decisions) == (MOST_BARREN - 1, [])
+    assert (tuning.restarts, tuning.study.lines) == (MOST_BARREN - 1, [])
     assert f"{MOST_BARREN} starts in a row" in tuning.log.read_text()
 
 

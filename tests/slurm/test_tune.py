@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.storage.run_folder import read
-from hpmpi.views.run_view import stored_study
+from hpmpi.model.records import Quarantined
+from hpmpi.views import show
+from hpmpi.views.run_view import look
 from tests.harness.runs import IS_OPEN_MPI, MPIRUN
 from tests.slurm.allocations import Tuning
 from tests.slurm.cluster import Cluster
@@ -116,6 +117,25 @@ def test_a_node_that_dies_costs_its_jobs_and_not_the_allocation(
     assert tuning.restarts == 0
 
 
+def test_a_node_whose_ranks_fail_all_is_left_out_when_the_allocation_is_requeued(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    tuning = Tuning(cluster, tmp_path, gated=True)
+    objective = tmp_path / "train.py"
+    fails = '    if os.uname().nodename == "node2":\n        raise OSError(f"no {trial.number}")\n'
+    begin = "def train(config, trial):\n"
+    objective.write_text(objective.read_text().replace(begin, begin + fails, 1))
+    tuning.submit()
+    cluster.wait_for(lambda: len(tuning.study.decided(Quarantined)) == 2, "two ranks put aside")
+    assert "broken, and left out by a requeue: node2" in show.text(look(tuning.study.out), top=1)
+    cluster.ask("scancel", "--batch", "--signal=USR1", tuning.job)
+    tuning.until_restarted()
+    assert "node2" in cluster.job(tuning.job)["ExcNodeList"]
+    tuning.open_gate()
+    tuning.finish()
+    assert "launch: without node2" in tuning.log.read_text()
+
+
 @by_each_launcher
 def test_ranks_whose_step_is_killed_are_started_again(
     cluster: Cluster, tmp_path: Path, launcher: str
@@ -162,7 +182,7 @@ def test_each_task_of_an_array_has_its_own_seed_and_folder(
     tuning.submit("--array=1-2", "--nodes=1", f"--output={tmp_path}/tune-%a.log")
     cluster.wait_for(lambda: not cluster.ask("squeue", "--noheader"), "the end of both")
     folders = [tuning.study.out.with_name(f"out-{task}") for task in (1, 2)]
-    seeds = [stored_study(read(folder).decisions, folder).seed for folder in folders]
+    seeds = [look(folder).study.seed for folder in folders]
     assert seeds == [1, 2]
 
 
@@ -174,4 +194,4 @@ def test_ranks_that_do_not_meet_are_told_so(cluster: Cluster, tmp_path: Path) ->
     assert cluster.until(job, "FAILED", "COMPLETED") == "FAILED"
     log = tuning.log.read_text()
     assert log.count("srun --mpi=pmi2 for MPICH") == 1, log
-    assert tuning.study.decisions == []
+    assert tuning.study.lines == []

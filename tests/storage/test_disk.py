@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.model.records import Lost
-from hpmpi.storage.run_folder import JOURNAL
+from hpmpi.model.events import Silent
+from hpmpi.model.records import Entry
+from hpmpi.storage.run_folder import JOURNAL, read
 from tests.harness.runs import LIMIT_S, Study, finish
 
 UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
@@ -44,7 +45,8 @@ def test_a_full_disk_holds_a_run_up_and_loses_nothing(study: Study) -> None:
     assert (done.returncode, study.left()) == (0, []), done.stderr
     assert study.results[: len(before)] == before
     assert len(study.results) == len(set(study.results))
-    assert not [each for each in study.decisions if isinstance(each, Lost)]
+    entries = [line for line in read(study.out).lines if isinstance(line, Entry)]
+    assert not [entry for entry in entries if isinstance(entry.event, Silent)]
 
 
 def test_a_signal_ends_the_wait_for_a_disk(study: Study) -> None:

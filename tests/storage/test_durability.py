@@ -13,21 +13,23 @@ from pathlib import Path
 import pytest
 
 from hpmpi.errors import DiskError, StoreError
-from hpmpi.model.records import Assigned, Decision, Lost, Result, Started
+from hpmpi.model.records import Line
 from hpmpi.storage import files, heartbeat_file, lock, results_file, run_folder
 from hpmpi.storage.heartbeat_file import Heartbeat
-from hpmpi.storage.run_folder import JOURNAL, PREVIOUS, RESULTS, STATUS, Store
+from hpmpi.storage.run_folder import PREVIOUS, RESULTS, STATUS, Store
 from hpmpi.worker.checkpoints import Checkpoints
+from tests.harness import journals
 from tests.harness.crash import Disk, watched
+from tests.harness.journals import FIRST, assigned, damage, filled, finished, lost, rows_in, started
 from tests.harness.shelf import checkpoint
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="files are read by /proc")
 
-DECISIONS: list[Decision] = [
-    Started(0.0, "0.1", "", "cafe", 2, format=run_folder.FORMAT),
-    Assigned(0.5, 0, 0, 1, 3, 1, {"rate": 0.1}),
-    Result(2.5, 0, 0, 1, 3, 1, {"loss": 1.0}, saved=3),
-    Lost(9.0, 1),
+LINES: list[Line] = [
+    started(),
+    assigned(0.5, FIRST),
+    finished(2.5, FIRST, {"loss": 1.0}),
+    lost(9.0, 2),
 ]
 
 
@@ -71,15 +73,14 @@ def test_a_file_is_replaced_by_the_whole_other_one_or_not_at_all(disk: Disk) -> 
 def test_what_was_synced_of_a_journal_is_there_in_its_order(disk: Disk) -> None:
     folder = disk.root / "results" / "run"
     opened = Store(folder)
-    for number, decision in enumerate(DECISIONS, start=1):
-        opened.append(decision)
+    for number, line in enumerate(LINES, start=1):
+        opened.append(line)
         for each in disk.cut():
-            assert run_folder.read(each / "results" / "run").decisions == DECISIONS[
-                : number - 1
-            ] or (run_folder.read(each / "results" / "run").decisions == DECISIONS[:number])
+            left = run_folder.read(each / "results" / "run").lines
+            assert left in (LINES[: number - 1], LINES[:number])
         synced(opened)
         for each in disk.cut():
-            assert run_folder.read(each / "results" / "run").decisions == DECISIONS[:number]
+            assert run_folder.read(each / "results" / "run").lines == LINES[:number]
     opened.close()
 
 
@@ -87,19 +88,19 @@ def test_a_journal_that_is_written_anew_loses_nothing_that_was_synced(
     disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = Store(disk.root)
-    opened.append(*DECISIONS[:3])
+    opened.append(*LINES[:3])
     synced(opened)
     before = len(disk.cuts)
     with monkeypatch.context() as broken:
         broken.setattr(os, "fsync", lambda _: refuse(errno.EIO))
         with pytest.raises(DiskError):
             synced(opened)
-    opened.append(DECISIONS[3])
+    opened.append(LINES[3])
     opened.close()
     for each in disk.cuts[before:]:
-        assert run_folder.read(each).decisions[:3] == DECISIONS[:3]
+        assert run_folder.read(each).lines[:3] == LINES[:3]
     for each in disk.cut():
-        assert run_folder.read(each).decisions == DECISIONS
+        assert run_folder.read(each).lines == LINES
 
 
 def refuse(number: int) -> None:
@@ -113,8 +114,8 @@ def test_there_is_a_whole_results_file_at_any_instant_after_the_first(
     if not links:
         monkeypatch.setattr(os, "link", lambda *_: refuse(errno.EPERM))
     opened = Store(disk.root)
-    for told, decision in enumerate(DECISIONS, start=1):
-        opened.append(decision)
+    for told, line in enumerate(LINES, start=1):
+        opened.append(line)
         before = len(disk.cuts)
         checkpoint(opened)
         for each in disk.cuts[before:]:
@@ -124,7 +125,7 @@ def test_there_is_a_whole_results_file_at_any_instant_after_the_first(
             )
         for each in disk.cut():
             assert len(results_file.read_lines(each / RESULTS)) == told
-            assert run_folder.read(each).decisions == DECISIONS[:told]
+            assert run_folder.read(each).lines == LINES[:told]
     opened.close()
 
 
@@ -199,19 +200,17 @@ def test_what_launch_says_is_on_the_disk_once_it_was_said(disk: Disk) -> None:
 def test_of_a_journal_whose_lines_are_all_damaged_nothing_is_guessed(
     tmp_path: Path, *, own: bool
 ) -> None:
-    opened = Store(tmp_path / "run")
-    opened.append(*DECISIONS)
+    opened = filled(tmp_path / "run")
     checkpoint(opened)
     opened.close()
     if not own:
-        other = Store(tmp_path / "other")
-        other.append(Started(0.0, "0.1", "", "beef", 2, format=run_folder.FORMAT), *DECISIONS[1:])
+        other = filled(tmp_path / "other", journals.run("beef"))
         checkpoint(other)
         other.close()
         (tmp_path / "other" / RESULTS).rename(tmp_path / "run" / RESULTS)
-    journal = tmp_path / "run" / JOURNAL
-    journal.write_bytes(journal.read_bytes().replace(b'"at":', b'"at":1'))
-    before = journal.read_bytes()
+    for number in range(1, len(rows_in(tmp_path / "run")) + 1):
+        damage(tmp_path / "run", number)
+    before = rows_in(tmp_path / "run")
     with pytest.raises(StoreError, match="line 1 of"):
         run_folder.read(tmp_path / "run")
-    assert journal.read_bytes() == before
+    assert rows_in(tmp_path / "run") == before

@@ -15,13 +15,22 @@ import pytest
 
 from hpmpi.errors import DiskError, StoreError
 from hpmpi.storage import lock
-from hpmpi.storage.lock import BEAT_S, LEASE_S, SERVER_S, Guarded, Lease, Lock, Verdict, Watch
+from hpmpi.storage.lock import (
+    BEAT_S,
+    LEASE_S,
+    SERVER_S,
+    Guarded,
+    Lease,
+    LeaseVerdict,
+    LeaseWatch,
+    Lock,
+)
 from tests.harness.runs import ROOT
 
 HERE = Lease("here", "k1", 17, "cafe", "noon")
 THERE = Lease("there", "k2", 17, "beef", "noon")
 MINE, ANOTHERS, UNKNOWN = Guarded.MINE, Guarded.ANOTHERS, Guarded.UNKNOWN
-TAKE, WAIT, REFUSE = Verdict.TAKE, Verdict.WAIT, Verdict.REFUSE
+TAKE, WAIT, REFUSE = LeaseVerdict.TAKE, LeaseVerdict.WAIT, LeaseVerdict.REFUSE
 
 
 def released(lease: Lease) -> Lease:
@@ -50,27 +59,27 @@ def beaten(lease: Lease) -> Lease:
     ],
 )
 def test_the_first_look_says_what_can_be_known_at_once(
-    guarded: Guarded, lease: Lease | None, verdict: Verdict
+    guarded: Guarded, lease: Lease | None, verdict: LeaseVerdict
 ) -> None:
-    assert Watch("k1", 5.0).judge(guarded, lease, 5.0) is verdict
+    assert LeaseWatch("k1", 5.0).judge(guarded, lease, 5.0) is verdict
 
 
 @pytest.mark.parametrize("guarded", [MINE, UNKNOWN])
 def test_a_lease_that_does_not_change_runs_out(guarded: Guarded) -> None:
-    watch = Watch("k1", 5.0)
+    watch = LeaseWatch("k1", 5.0)
     verdicts = [watch.judge(guarded, THERE, 5.0 + late) for late in (0, LEASE_S - 0.1, LEASE_S)]
     assert verdicts == [WAIT, WAIT, TAKE]
 
 
 @pytest.mark.parametrize("guarded", [MINE, ANOTHERS, UNKNOWN])
 def test_a_lease_that_changes_is_somebodys(guarded: Guarded) -> None:
-    watch = Watch("k1", 5.0)
+    watch = LeaseWatch("k1", 5.0)
     verdicts = [watch.judge(guarded, lease, 6.0) for lease in (THERE, beaten(THERE))]
     assert verdicts == [WAIT, REFUSE]
 
 
 def test_a_file_server_may_hold_a_dead_nodes_lock_for_a_while() -> None:
-    watch = Watch("k1", 5.0)
+    watch = LeaseWatch("k1", 5.0)
     assert watch.judge(ANOTHERS, THERE, 5.0) is WAIT
     assert watch.judge(ANOTHERS, THERE, 5.0 + LEASE_S) is WAIT
     assert watch.judge(MINE, THERE, 5.0 + LEASE_S + 1) is TAKE
@@ -78,7 +87,7 @@ def test_a_file_server_may_hold_a_dead_nodes_lock_for_a_while() -> None:
 
 
 def test_a_locker_that_says_nothing_is_refused_in_the_end() -> None:
-    watch = Watch("k1", 5.0)
+    watch = LeaseWatch("k1", 5.0)
     assert watch.judge(ANOTHERS, None, 5.0 + LEASE_S - 0.1) is WAIT
     assert watch.judge(ANOTHERS, None, 5.0 + LEASE_S) is REFUSE
 

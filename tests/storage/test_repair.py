@@ -1,21 +1,34 @@
 """A damaged journal is mended from the copy in a results file, where somebody asks for that."""
 
+import errno
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from hpmpi.errors import StoreError
-from hpmpi.model.records import Lost, Started
-from hpmpi.storage import run_folder
-from hpmpi.storage.journal import line_of
+from hpmpi.storage import files, run_folder
+from hpmpi.storage.journal import rows_of, text_of
 from hpmpi.storage.repair import DAMAGED, Repaired, repair
 from hpmpi.storage.run_folder import read
+from tests.harness import journals
+from tests.harness.journals import (
+    DISORDERS,
+    SECOND,
+    damage,
+    filled,
+    finished,
+    joined,
+    lost,
+    put,
+    rows_in,
+)
 from tests.harness.shelf import checkpoint
 from tests.storage.test_lock import HOLD
-from tests.storage.test_run_folder import DECISIONS, change, damage, filled, lines_of, told
+from tests.storage.test_run_folder import LINES, change, told
 
 
 def kept(folder: Path) -> list[str]:
@@ -23,56 +36,74 @@ def kept(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.name.startswith(DAMAGED))
 
 
-@pytest.mark.parametrize("number", range(1, len(DECISIONS) + 1))
+@pytest.mark.parametrize("number", range(1, len(LINES) + 1))
 def test_a_damaged_line_is_taken_from_the_results_file(tmp_path: Path, number: int) -> None:
     opened = filled(tmp_path)
     checkpoint(opened)
-    opened.append(Lost(10.0, 2))
+    opened.append(lost(10.0, 2))
     opened.close()
-    before = lines_of(tmp_path)
+    before = rows_in(tmp_path)
     damage(tmp_path, number)
-    damaged = lines_of(tmp_path)
+    damaged = rows_in(tmp_path)
     with pytest.raises(StoreError, match=rf"line {number} .*hpmpi repair DIR"):
         read(tmp_path)
     assert repair(tmp_path) == Repaired(len(before), 1, tmp_path / DAMAGED)
-    assert lines_of(tmp_path) == before
-    assert (tmp_path / DAMAGED).read_bytes() == b"".join(damaged)
+    assert rows_in(tmp_path) == before
+    assert (tmp_path / DAMAGED).read_bytes() == text_of(damaged)
 
 
 def test_a_journal_that_is_missing_or_short_is_made_whole(tmp_path: Path) -> None:
     opened = filled(tmp_path)
     checkpoint(opened)
     opened.close()
-    before = lines_of(tmp_path)
-    journal = tmp_path / run_folder.JOURNAL
-    journal.write_bytes(b"".join(before[:-2]))
+    before = rows_in(tmp_path)
+    put(tmp_path, before[:-2])
     assert repair(tmp_path) == Repaired(len(before), 2, tmp_path / DAMAGED)
-    assert lines_of(tmp_path) == before
-    journal.unlink()
+    assert rows_in(tmp_path) == before
+    (tmp_path / run_folder.JOURNAL).unlink()
     assert repair(tmp_path) == Repaired(len(before), len(before))
-    assert lines_of(tmp_path) == before
+    assert rows_in(tmp_path) == before
     assert kept(tmp_path) == [DAMAGED], "there was nothing to keep the second time"
 
 
-@pytest.mark.parametrize("at", range(1, len(DECISIONS)))
+@pytest.mark.parametrize("at", range(1, len(LINES)))
 def test_lines_that_damage_has_made_fewer_or_more_are_those_of_the_results_file(
     tmp_path: Path, at: int
 ) -> None:
     opened = filled(tmp_path)
     checkpoint(opened)
-    opened.append(Lost(10.0, 2))
+    opened.append(lost(10.0, 2))
     opened.close()
-    whole = lines_of(tmp_path)
-    journal = tmp_path / run_folder.JOURNAL
-    joined = [*whole[: at - 1], whole[at - 1][:-1] + b" " + whole[at], *whole[at + 1 :]]
+    whole = rows_in(tmp_path)
+    merged = [*whole[: at - 1], whole[at - 1] + b" " + whole[at], *whole[at + 1 :]]
     half = len(whole[at]) // 2
-    parted = [*whole[:at], whole[at][:half] + b"\n", whole[at][half:], *whole[at + 1 :]]
-    missing = [*whole[:at], *whole[at + 1 :]]
-    swapped = [*whole[: at - 1], whole[at], whole[at - 1], *whole[at + 1 :]]
-    for lines in (joined, parted, missing, *([swapped] if at > 1 else [])):
-        journal.write_bytes(b"".join(lines))
+    parted = [*whole[:at], whole[at][:half], whole[at][half:], *whole[at + 1 :]]
+    for rows in (merged, parted):
+        put(tmp_path, rows)
         repair(tmp_path)
-        assert lines_of(tmp_path) == whole
+        assert rows_in(tmp_path) == whole
+
+
+@pytest.mark.parametrize("disorder", DISORDERS)
+def test_lines_get_the_order_that_the_results_file_and_their_checksums_say(
+    tmp_path: Path, disorder: Callable[[list[bytes]], Iterator[list[bytes]]]
+) -> None:
+    opened = filled(tmp_path)
+    checkpoint(opened)
+    after = len(rows_in(tmp_path))
+    opened.append(joined(10.0, 2), joined(11.0, 2))
+    opened.close()
+    whole, other = rows_in(tmp_path), rows_of(journals.run("beef"))
+    for rows in disorder(whole):
+        put(tmp_path, rows)
+        has_all_that_came_later = set(whole[after:]) <= set(rows) and rows[-1] in whole
+        if has_all_that_came_later and (rows[0] != other[0] or whole[0] in rows):
+            repair(tmp_path)
+            assert rows_in(tmp_path) == whole
+        else:
+            with pytest.raises(StoreError, match=r"would be damaged still|is of another run"):
+                repair(tmp_path)
+            assert rows_in(tmp_path) == rows
 
 
 def test_what_was_damaged_before_is_not_overwritten(tmp_path: Path) -> None:
@@ -88,7 +119,7 @@ def test_what_was_damaged_before_is_not_overwritten(tmp_path: Path) -> None:
 def test_what_is_whole_is_left_as_it_is(tmp_path: Path) -> None:
     filled(tmp_path).close()
     before = (tmp_path / run_folder.JOURNAL).stat()
-    assert repair(tmp_path) == Repaired(len(DECISIONS), 0)
+    assert repair(tmp_path) == Repaired(len(LINES), 0)
     after = (tmp_path / run_folder.JOURNAL).stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert kept(tmp_path) == []
@@ -102,32 +133,75 @@ def test_a_damaged_line_is_taken_from_the_results_file_before_if_need_be(tmp_pat
     (tmp_path / run_folder.RESULTS).write_bytes(b"damaged")
     damage(tmp_path, 3)
     assert repair(tmp_path).taken == 1
-    assert repr(read(tmp_path).decisions) == repr(DECISIONS)
+    assert repr(read(tmp_path).lines) == repr(LINES)
 
 
 def test_a_line_damaged_after_the_results_file_was_written_is_said(tmp_path: Path) -> None:
     opened = filled(tmp_path)
     checkpoint(opened)
-    opened.append(Lost(10.0, 2))
-    opened.append(Lost(11.0, 2))
+    opened.append(lost(10.0, 2))
+    opened.append(lost(11.0, 2))
     opened.close()
     damage(tmp_path, 7)
-    before = lines_of(tmp_path)
+    before = rows_in(tmp_path)
     for use in (read, repair):
         with pytest.raises(
             StoreError, match=r"(?i)line 7 .* damaged.*nothing was changed.*head -n 6"
         ):
             use(tmp_path)
-    assert lines_of(tmp_path) == before
+    assert rows_in(tmp_path) == before
     assert kept(tmp_path) == []
+
+
+@pytest.mark.parametrize("since", range(2, len(LINES) + 1))
+def test_what_is_damaged_at_the_end_is_mended_unless_the_results_file_does_not_have_it(
+    tmp_path: Path, since: int
+) -> None:
+    opened = filled(tmp_path)
+    checkpoint(opened)
+    opened.append(joined(10.0, 2))
+    opened.close()
+    whole = rows_in(tmp_path)
+    for number in range(since, len(whole) + 1):
+        damage(tmp_path, number)
+    damaged = rows_in(tmp_path)
+    with pytest.raises(StoreError, match=r"line 7 .*would be damaged still.*head -n 6"):
+        repair(tmp_path)
+    assert rows_in(tmp_path) == damaged
+    put(tmp_path, damaged[:-1])
+    repair(tmp_path)
+    assert rows_in(tmp_path) == whole[:-1]
+
+
+def test_a_copy_in_which_lines_are_missing_is_not_taken(tmp_path: Path) -> None:
+    opened = filled(tmp_path)
+    rows = rows_in(tmp_path)
+    checkpoint(opened, rows=[*rows[:2], *rows[3:]])
+    opened.close()
+    damage(tmp_path, 2)
+    before = rows_in(tmp_path)
+    with pytest.raises(StoreError, match=r"run\.h5 has a copy that is damaged"):
+        repair(tmp_path)
+    assert rows_in(tmp_path) == before
+
+
+def test_a_journal_that_says_what_can_not_be_is_not_mended(tmp_path: Path) -> None:
+    opened = filled(tmp_path)
+    checkpoint(opened)
+    opened.append(finished(10.0, SECOND._replace(trial=7), {"loss": 1.0}))
+    opened.close()
+    damage(tmp_path, 3)
+    before = rows_in(tmp_path)
+    with pytest.raises(StoreError, match=r"can't be mended: .*line 7.*nothing was changed"):
+        repair(tmp_path)
+    assert rows_in(tmp_path) == before
 
 
 def test_a_damaged_line_is_not_taken_from_another_run(tmp_path: Path) -> None:
     opened = filled(tmp_path)
     checkpoint(opened)
     opened.close()
-    other = [Started(0.0, "0.2", "", "beef", 2), *DECISIONS[1:]]
-    (tmp_path / run_folder.JOURNAL).write_bytes(b"".join(map(line_of, other)))
+    journals.write(tmp_path, journals.run("beef"))
     damage(tmp_path, 3)
     with pytest.raises(StoreError, match="is of another run"):
         repair(tmp_path)
@@ -147,12 +221,12 @@ def test_where_all_lines_are_damaged_nothing_says_of_which_run_they_are(
         checkpoint(other)
         other.close()
         (tmp_path / "other" / run_folder.RESULTS).rename(tmp_path / run_folder.RESULTS)
-    for number in range(1, len(DECISIONS) + 1):
+    for number in range(1, len(LINES) + 1):
         damage(tmp_path, number)
-    before = lines_of(tmp_path)
+    before = rows_in(tmp_path)
     with pytest.raises(StoreError, match="is of another run"):
         repair(tmp_path)
-    assert lines_of(tmp_path) == before
+    assert rows_in(tmp_path) == before
 
 
 def test_a_folder_that_a_run_has_is_not_repaired(tmp_path: Path) -> None:
@@ -204,6 +278,38 @@ def test_a_results_file_of_another_format_is_refused(tmp_path: Path) -> None:
     opened.close()
     (tmp_path / run_folder.JOURNAL).unlink()
     file = tmp_path / run_folder.RESULTS
-    change(file, b"format 2, by hpmpi 0.1.0,", b"format 99, by hpmpi 8.1, ")
-    with pytest.raises(StoreError, match=r"format 99, written by hpmpi 8\.1.* reads format 2"):
+    change(file, b"format 3, by hpmpi 0.2.0,", b"format 99, by hpmpi 8.1, ")
+    with pytest.raises(StoreError, match=r"format 99, written by hpmpi 8\.1.* reads format 3"):
         repair(tmp_path)
+
+
+def test_a_whole_journal_beside_the_results_of_another_run_is_not_taken_for_repaired(
+    tmp_path: Path,
+) -> None:
+    opened = filled(tmp_path)
+    checkpoint(opened)
+    opened.close()
+    other = rows_of(journals.run("beef"))
+    put(tmp_path, other)
+    with pytest.raises(StoreError, match="is of another run"):
+        repair(tmp_path)
+    assert rows_in(tmp_path) == other
+
+
+def test_a_disk_without_room_is_said_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = filled(tmp_path)
+    checkpoint(opened)
+    opened.close()
+    damage(tmp_path, 2)
+    before, names = rows_in(tmp_path), sorted(path.name for path in tmp_path.iterdir())
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files, "replace", full)
+    with pytest.raises(StoreError, match="can't be written: No space left"):
+        repair(tmp_path)
+    left = sorted(path.name for path in tmp_path.iterdir() if path.name != "lock")
+    assert (rows_in(tmp_path), left) == (before, [name for name in names if name != "lock"])

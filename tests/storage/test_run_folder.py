@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import h5py
@@ -18,31 +19,31 @@ import pytest
 
 from hpmpi.errors import DiskError, StoreError
 from hpmpi.history import tables
-from hpmpi.history.leaderboard import Leaderboard
-from hpmpi.model.messages import FailureKind, Point
-from hpmpi.model.records import Assigned, Curve, Decision, Failure, Joined, Lost, Result, Started
-from hpmpi.model.trial import Config, Goal
+from hpmpi.model.events import Heard
+from hpmpi.model.messages import Failed, FailureKind, Ready
+from hpmpi.model.records import Assigned, Entry, Failure, Line
+from hpmpi.model.trial import AttemptId, Config
 from hpmpi.storage import files, lock, results_file, run_folder
-from hpmpi.storage.journal import CHECKSUM, line_of
+from hpmpi.storage.journal import JournalReader, rows_of, text_of
 from hpmpi.storage.run_folder import Store, read
-from tests.harness.runs import ROOT
+from tests.harness import journals
+from tests.harness.journals import (
+    DISORDERS,
+    FIRST,
+    assigned,
+    damage,
+    filled,
+    finished,
+    lost,
+    put,
+    resealed,
+    rows_in,
+    started,
+)
 from tests.harness.shelf import checkpoint
 
-DECISIONS: list[Decision] = [
-    Started(0.0, "0.1", "", "cafe", 2),
-    Joined(0.1, 1, "node1", 17),
-    Assigned(0.5, 0, 0, 1, 3, 1, {"rate": 0.1, "kind": "a", "deep": True}),
-    Curve(1.0, 0, 0, 1, [Point(1, {"loss": math.nan}), Point(2, {"loss": 0.5})]),
-    Result(2.5, 0, 0, 1, 3, 1, {"loss": math.inf, "size": 3.0}, saved=3),
-    Lost(9.0, 1),
-]
-
-
-def filled(folder: Path) -> Store:
-    opened = Store(folder)
-    for decision in DECISIONS:
-        opened.append(decision)
-    return opened
+ROOT = Path(__file__).parents[2]
+LINES = journals.run()
 
 
 def change(path: Path, before: bytes, after: bytes) -> None:
@@ -52,19 +53,40 @@ def change(path: Path, before: bytes, after: bytes) -> None:
 
 
 def told() -> dict[str, tables.Columns]:
-    board = Leaderboard(Goal("loss", "min"), 0)
-    for decision in DECISIONS:
-        board.add(decision)
-    return tables.tell(DECISIONS, board)
+    return journals.told(LINES)
 
 
 def test_what_is_appended_reads_back(tmp_path: Path) -> None:
     filled(tmp_path)
-    assert repr(read(tmp_path).decisions) == repr(DECISIONS)  # NaN is not equal to itself
+    assert repr(read(tmp_path).lines) == repr(LINES)  # NaN is not equal to itself
 
 
-def test_a_folder_without_a_run_has_no_decisions(tmp_path: Path) -> None:
-    assert read(tmp_path / "nothing").decisions == []
+def test_what_is_read_has_the_lines_that_were_written_and_the_last_checksum(tmp_path: Path) -> None:
+    opened = filled(tmp_path)
+    saved = read(tmp_path)
+    assert rows_of(saved.lines) == rows_of(LINES) == rows_in(tmp_path)
+    assert (saved.length, saved.crc) == (opened.length, opened.crc)
+    assert rows_of([lost(10.0, 2)], opened.crc) == rows_of([*LINES, lost(10.0, 2)])[-1:]
+
+
+def test_a_journal_is_begun_by_its_first_line(tmp_path: Path) -> None:
+    opened = Store(tmp_path)
+    assert (opened.begun, opened.crc, opened.length) == (False, 0, 0)
+    opened.append()
+    assert not opened.begun
+    opened.append(LINES[0])
+    assert opened.begun
+    assert Store(tmp_path, read(tmp_path)).begun
+
+
+def test_lines_appended_at_once_are_as_those_one_by_one(tmp_path: Path) -> None:
+    Store(tmp_path / "at once").append(*LINES)
+    filled(tmp_path / "one by one")
+    assert rows_in(tmp_path / "at once") == rows_in(tmp_path / "one by one")
+
+
+def test_a_folder_without_a_run_has_no_lines(tmp_path: Path) -> None:
+    assert read(tmp_path / "nothing") == run_folder.NOTHING
 
 
 @pytest.mark.parametrize("name", ["n" * 300, "n\0"])
@@ -83,22 +105,25 @@ def test_a_torn_last_line_is_dropped_and_cut_off(tmp_path: Path) -> None:
     filled(tmp_path)
     journal = tmp_path / run_folder.JOURNAL
     whole = journal.read_bytes()
-    for cut in range(1, len(line_of(DECISIONS[-1]))):
+    for cut in range(1, len(rows_in(tmp_path)[-1]) + 1):
         journal.write_bytes(whole[:-cut])
         saved = read(tmp_path)
-        assert len(saved.decisions) == len(DECISIONS) - 1
-        Store(tmp_path, saved).append(DECISIONS[-1])
+        assert len(saved.lines) == len(LINES) - 1
+        Store(tmp_path, saved).append(LINES[-1])
         assert journal.read_bytes() == whole
 
 
 def test_a_kill_at_any_instant_loses_no_line(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from hpmpi.storage.run_folder import Store;"
-        "from hpmpi.model.records import Lost; opened = Store(Path(sys.argv[1]));"
-        "[(opened.append(Lost(float(n), n)), print(n, flush=True)) for n in range(10**6)]"
+        "from tests.harness.journals import lost; opened = Store(Path(sys.argv[1]));"
+        "[(opened.append(lost(float(n), n)), print(n, flush=True)) for n in range(10**6)]"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", program, str(tmp_path)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     said = [process.stdout.readline() for _ in range(500)]
@@ -107,7 +132,7 @@ def test_a_kill_at_any_instant_loses_no_line(tmp_path: Path) -> None:
     process.wait()
     process.stdout.close()
     appended = int([line for line in said if line.endswith("\n")][-1])
-    assert len(read(tmp_path).decisions) >= appended + 1
+    assert len(read(tmp_path).lines) >= appended + 1
 
 
 def test_what_is_read_says_how_long_the_journal_is(tmp_path: Path) -> None:
@@ -120,28 +145,109 @@ def test_what_is_read_says_how_long_the_journal_is(tmp_path: Path) -> None:
 
 def test_a_whole_journal_is_gone_on_with_as_it_stands(tmp_path: Path) -> None:
     filled(tmp_path).close()
-    journal = tmp_path / run_folder.JOURNAL
-    told_otherwise = journal.read_bytes().replace(b'"loss":0.5', b'"loss":5e-1')
-    rows = [row[: -len(CHECKSUM % 0)] for row in told_otherwise.splitlines()]
-    journal.write_bytes(b"".join(row + CHECKSUM % zlib.crc32(row) + b"\n" for row in rows))
-    before = journal.read_bytes()
-    Store(tmp_path, read(tmp_path)).close()
-    assert journal.read_bytes() == before != b"".join(map(line_of, DECISIONS))
+    rows = [row.replace(b'"loss":0.5', b'"loss":5e-1') for row in rows_in(tmp_path)]
+    put(tmp_path, resealed(rows))
+    before = rows_in(tmp_path)
+    Store(tmp_path, read(tmp_path)).append(lost(10.0, 1))
+    assert rows_in(tmp_path)[:-1] == before != rows_of(LINES)
+    assert len(read(tmp_path).lines) == len(LINES) + 1
 
 
-@pytest.mark.parametrize("decision", DECISIONS)
-def test_no_decision_is_any_business_of_the_garbage_collector(decision: Decision) -> None:
-    assert not gc.is_tracked(decision)
+@pytest.mark.parametrize("line", LINES)
+def test_no_line_is_any_business_of_the_garbage_collector(line: Line) -> None:
+    assert not gc.is_tracked(line)
+
+
+def test_the_collector_is_left_as_it_was(tmp_path: Path) -> None:
+    filled(tmp_path)
+    read(tmp_path)
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        read(tmp_path)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_a_damaged_line_is_said_with_its_number(tmp_path: Path) -> None:
     filled(tmp_path)
-    journal = tmp_path / run_folder.JOURNAL
-    lines = journal.read_bytes().split(b"\n")
-    lines[2] = lines[2].replace(b"{", b"[", 1)
-    journal.write_bytes(b"\n".join(lines))
+    rows = rows_in(tmp_path)
+    put(tmp_path, [*rows[:2], rows[2].replace(b"{", b"[", 1), *rows[3:]])
     with pytest.raises(StoreError, match=r"line 3 of .*journal\.jsonl is damaged"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("disorder", DISORDERS)
+def test_lines_are_read_in_the_order_in_which_they_were_written(
+    tmp_path: Path, disorder: Callable[[list[bytes]], Iterator[list[bytes]]]
+) -> None:
+    whole, other = rows_of(LINES), rows_of(journals.run("beef"))
+    for rows in disorder(whole):
+        put(tmp_path, rows)
+        begun = other if rows[0] == other[0] else whole
+        number = next(at for at in range(len(rows)) if rows[at] not in begun[at : at + 1]) + 1
+        with pytest.raises(StoreError, match=rf"line {number} of .* damaged: .* missing or moved"):
+            read(tmp_path)
+
+
+def test_a_journal_is_read_on_from_where_it_was_read(tmp_path: Path) -> None:
+    reader = JournalReader(tmp_path / run_folder.JOURNAL)
+    assert reader.read() == ([], [])
+    opened = Store(tmp_path)
+    for number, line in enumerate(LINES, start=1):
+        opened.append(line)
+        rows, lines = reader.read()
+        assert (rows, repr(lines)) == (rows_in(tmp_path)[-1:], repr([line]))
+        assert (reader.count, reader.length, reader.crc) == (number, opened.length, opened.crc)
+    assert reader.read() == ([], [])
+
+
+def test_a_journal_is_read_as_far_as_is_asked(tmp_path: Path) -> None:
+    filled(tmp_path)
+    rows = rows_in(tmp_path)
+    reader = JournalReader(tmp_path / run_folder.JOURNAL)
+    for number in range(len(rows) + 1):
+        reader.read(len(text_of(rows[:number])))
+        assert reader.count == number
+    with pytest.raises(StoreError, match="is too short"):
+        reader.read(reader.length + 1)
+
+
+def test_a_torn_line_is_left_until_it_is_whole(tmp_path: Path) -> None:
+    filled(tmp_path)
+    journal = tmp_path / run_folder.JOURNAL
+    whole = journal.read_bytes()
+    reader = JournalReader(journal)
+    for length in range(len(whole) + 1):
+        journal.write_bytes(whole[:length])
+        reader.read()
+        assert reader.count == whole[:length].count(b"\n")
+    assert reader.length == len(whole)
+
+
+def test_a_line_that_is_damaged_is_named_however_much_was_read_before(tmp_path: Path) -> None:
+    filled(tmp_path)
+    rows = rows_in(tmp_path)
+    damage(tmp_path, 5)
+    reader = JournalReader(tmp_path / run_folder.JOURNAL)
+    reader.read(len(text_of(rows[:3])))
+    for _ in range(2):
+        with pytest.raises(StoreError, match=r"line 5 of .*head -n 4"):
+            reader.read()
+        assert (reader.count, reader.length) == (3, len(text_of(rows[:3])))
+
+
+def test_another_journal_is_not_read_on(tmp_path: Path) -> None:
+    reader = JournalReader(tmp_path / run_folder.JOURNAL)
+    journals.write(tmp_path, LINES[:3])
+    reader.read()
+    journals.write(tmp_path, journals.run("beef"))
+    with pytest.raises(StoreError, match=r"line 4 of .* missing or moved"):
+        reader.read()
+    journals.write(tmp_path, LINES[:2])
+    with pytest.raises(StoreError, match="is too short"):
+        reader.read()
 
 
 def test_a_start_needs_no_results_file(tmp_path: Path) -> None:
@@ -184,8 +290,8 @@ def test_pandas_reads_every_table(tmp_path: Path) -> None:
     assert frames["trials"].iloc[0]["kind"] == b"a"
     assert list(frames["curves"]["resource"]) == [1, 2]
     assert frames["ranks"].iloc[0]["busy_s"] == 2.0
-    assert frames["ranks"].iloc[0]["times_lost"] == 1
-    assert len(frames["failures"]) == 0
+    assert list(frames["ranks"]["times_lost"]) == [0, 1]
+    assert list(frames["failures"]["kind"]) == [b"lost rank"]
 
 
 def test_h5dump_reads_the_file(tmp_path: Path) -> None:
@@ -216,20 +322,18 @@ def test_a_checkpoint_needs_no_hard_links(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_any_name_and_any_text_can_be_written(tmp_path: Path) -> None:
-    opened = Store(tmp_path)
     config: Config = {"": 1, "trial": 2, "config.trial": 3, "a/b": "\0", "ü": True}
-    decisions: list[Decision] = [
-        Assigned(0.5, 0, 0, 1, 3, 1, config),
-        Failure(1.0, 0, 0, 1, 1, FailureKind.CRASH, "died: \0\x01"),
-        Assigned(1.5, 0, 0, 2, 3, 1),
-        Result(2.5, 0, 0, 2, 3, 1, {"": 1.0, "loss": 2.0, "rank": 3.0}),
+    failed = Failed(FIRST, FailureKind.CRASH, "died: \0\x01")
+    again = AttemptId(0, 0, 2)
+    lines: list[Line] = [
+        started(),
+        assigned(0.5, FIRST, 1, config),
+        Entry(1.0, Heard(1, failed), (Failure(FIRST, FailureKind.CRASH),)),
+        Entry(1.5, Heard(1, Ready("node1", 17)), (Assigned(again, 3, 1),)),
+        finished(2.5, again, {"": 1.0, "loss": 2.0, "rank": 3.0}),
     ]
-    board = Leaderboard(Goal("loss", "min"), 0)
-    for decision in decisions:
-        opened.append(decision)
-        board.add(decision)
-    checkpoint(opened, tables.tell(decisions, board))
-    assert read(tmp_path).decisions == decisions
+    checkpoint(filled(tmp_path, lines), journals.told(lines))
+    assert read(tmp_path).lines == lines
     with h5py.File(tmp_path / run_folder.RESULTS) as file:
         assert file["failures"][0]["error"] == b"died: \\0\x01"
         names = file["leaderboard"].dtype.names
@@ -242,32 +346,24 @@ def test_a_study_that_begins_takes_no_older_results_along(tmp_path: Path) -> Non
     assert {path.name for path in tmp_path.iterdir()} == {run_folder.JOURNAL}
 
 
-def lines_of(folder: Path) -> list[bytes]:
-    return (folder / run_folder.JOURNAL).read_bytes().splitlines(keepends=True)
-
-
-def damage(folder: Path, number: int) -> None:
-    """Change a number in a line of the journal, counted from 1."""
-    lines = lines_of(folder)
-    lines[number - 1] = lines[number - 1].replace(b'"at":', b'"at":1', 1)
-    (folder / run_folder.JOURNAL).write_bytes(b"".join(lines))
-
-
-def test_the_last_key_of_a_line_is_a_checksum_of_what_is_before(tmp_path: Path) -> None:
+def test_the_last_key_of_a_line_is_a_checksum_of_what_is_before_in_all_lines(
+    tmp_path: Path,
+) -> None:
     filled(tmp_path)
-    for line in lines_of(tmp_path):
-        text, _, rest = line.rpartition(b',"crc":')
-        assert rest == b'"%08x"}\n' % zlib.crc32(text)
-        assert list(json.loads(line))[-1] == "crc"
+    before = b""
+    for row in rows_in(tmp_path):
+        text, _, rest = row.rpartition(b',"crc":')
+        before += text
+        assert rest == b'"%08x"}' % zlib.crc32(before)
+        assert list(json.loads(row))[-1] == "crc"
 
 
 @pytest.mark.parametrize(
     "text",
-    [b"[" * 100_000, b'{"type":"lost","at":1.0,"rank":' + b"9" * 10_000, b"\xff", b"", b"null"],
+    [b"[" * 100_000, b'{"type":"entry","at":' + b"9" * 10_000, b"\xff", b"", b"null"],
 )
 def test_what_nobody_can_read_is_damage(tmp_path: Path, text: bytes) -> None:
-    row = text + b',"crc":"%08x"}\n' % zlib.crc32(text)
-    (tmp_path / run_folder.JOURNAL).write_bytes(line_of(DECISIONS[0]) + row)
+    put(tmp_path, resealed([*rows_of(LINES[:1]), text]))
     with pytest.raises(StoreError, match="line 2"):
         read(tmp_path)
 
@@ -276,16 +372,20 @@ def test_what_nobody_can_read_is_damage(tmp_path: Path, text: bytes) -> None:
     ("text", "said"),
     [
         (b'{"type":"started","at":0.0,"version":"0.0.9","start":"x"}', "format 1, written by hpm"),
+        (
+            b'{"type":"started","at":0.0,"version":"0.1.0","ranks":2,"format":2,"crc":"12345678"}',
+            "format 2, written by hpmpi 0.1.0",
+        ),
         (b'{"type":"started","version":"9.0","format":7,"new":[],"sum":4}', "format 7, written by"),
     ],
 )
 def test_a_journal_of_another_format_is_said_to_be(tmp_path: Path, text: bytes, said: str) -> None:
     (tmp_path / run_folder.JOURNAL).write_bytes(text + b"\n" + b'{"type":"unheard of"}\n')
-    with pytest.raises(StoreError, match=f"{said}.* reads format 2"):
+    with pytest.raises(StoreError, match=f"{said}.* reads format 3: go on with the"):
         read(tmp_path)
 
 
-@pytest.mark.parametrize("there", [None, 3, "decisions"])
+@pytest.mark.parametrize("there", [None, 3, [3, 4], "decisions"])
 def test_data_that_are_no_results_are_refused_though_their_digest_is_right(
     tmp_path: Path, there: object
 ) -> None:
@@ -303,7 +403,7 @@ def test_data_that_are_no_results_are_refused_though_their_digest_is_right(
 def test_a_results_file_of_the_first_format_is_said_to_be(tmp_path: Path) -> None:
     with h5py.File(tmp_path / run_folder.RESULTS, "w") as file:
         file.attrs["format"] = 1
-    with pytest.raises(StoreError, match=r"format 1, written by an early hpmpi.* reads format 2"):
+    with pytest.raises(StoreError, match=r"format 1, written by an early hpmpi.* reads format 3"):
         results_file.read_lines(tmp_path / run_folder.RESULTS)
 
 
@@ -336,10 +436,12 @@ def test_what_may_lead_elsewhere_is_refused(tmp_path: Path, name: str, kind: str
 def test_a_run_folder_may_be_reached_through_a_link(tmp_path: Path) -> None:
     filled(tmp_path / "run")
     (tmp_path / "link").symlink_to(tmp_path / "run")
-    assert len(read(tmp_path / "link").decisions) == len(DECISIONS)
+    assert len(read(tmp_path / "link").lines) == len(LINES)
 
 
-def test_links_with_the_names_of_partial_files_are_not_followed(tmp_path: Path) -> None:
+def test_links_with_the_names_of_partial_files_are_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     opened = filled(tmp_path)
     precious = tmp_path / "precious"
     precious.write_text("mine")
@@ -348,8 +450,12 @@ def test_links_with_the_names_of_partial_files_are_not_followed(tmp_path: Path) 
     checkpoint(opened)
     checkpoint(opened)
     opened.status("cafe", "running")
-    opened._doubtful = True  # it writes the journal anew
-    opened.append(Lost(10.0, 2))
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", fail)
+        broken.setattr(run_folder, "SYNC_EVERY_S", 0.0)
+        with pytest.raises(DiskError, match="a broken disk"):
+            opened.sync()
+    opened.append(lost(10.0, 2))  # it writes the journal anew
     assert precious.read_text() == "mine"
 
 
@@ -357,23 +463,24 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from hpmpi.errors import DiskError
-from hpmpi.model.records import (Lost)
 from hpmpi.storage.run_folder import JOURNAL, Store, read
+from tests.harness.journals import lost
 folder = Path(sys.argv[1])
 opened = Store(folder)
-opened.append(Lost(0.0, 0))
+opened.append(lost(0.0, 1))
 size = (folder / JOURNAL).stat().st_size
 _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, hard))
 for tried in range(3):
     try:
-        opened.append(Lost(1.0, 1))
+        opened.append(lost(1.0, 1))
     except DiskError as error:
         print(error)
     assert (folder / JOURNAL).stat().st_size == size
-    assert opened.decisions == read(folder).decisions == [Lost(0.0, 0)]
+    assert read(folder) == ([lost(0.0, 1)], opened.length, opened.crc)
+    assert opened.length == size
 resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-opened.append(Lost(1.0, 1))
+opened.append(lost(1.0, 1))
 opened.close()
 """
 
@@ -388,7 +495,7 @@ def test_a_full_disk_leaves_no_half_line_and_may_be_tried_again(tmp_path: Path) 
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"{tmp_path / run_folder.JOURNAL} can't be written: File too large\n" * 3
-    assert read(tmp_path).decisions == [Lost(0.0, 0), Lost(1.0, 1)]
+    assert read(tmp_path).lines == [lost(0.0, 1), lost(1.0, 1)]
 
 
 def fail(*_: object) -> None:
@@ -399,14 +506,15 @@ def test_a_line_that_can_not_even_be_cut_off_is_gone_at_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = filled(tmp_path)
-    whole = (tmp_path / run_folder.JOURNAL).read_bytes()
+    before = (opened.length, opened.crc)
     with monkeypatch.context() as broken:
         broken.setattr(os, "ftruncate", fail)
         broken.setattr(files, "write", lambda to, text: fail(os.write(to, text[:-9])))
         with pytest.raises(DiskError, match="a broken disk"):
-            opened.append(Lost(10.0, 2))
-    opened.append(Lost(11.0, 2))
-    assert (tmp_path / run_folder.JOURNAL).read_bytes() == whole + line_of(Lost(11.0, 2))
+            opened.append(lost(10.0, 2), lost(10.5, 2))
+    assert (opened.length, opened.crc) == before
+    opened.append(lost(11.0, 2))
+    assert rows_in(tmp_path) == rows_of([*LINES, lost(11.0, 2)])
 
 
 def test_what_could_not_be_synced_is_written_again(
@@ -420,9 +528,45 @@ def test_what_could_not_be_synced_is_written_again(
         with pytest.raises(DiskError, match="a broken disk"):
             opened.sync()
     opened.sync()
-    opened.append(Lost(10.0, 2))
+    opened.append(lost(10.0, 2))
     assert (tmp_path / run_folder.JOURNAL).stat().st_ino != before
-    assert repr(read(tmp_path).decisions) == repr([*DECISIONS, Lost(10.0, 2)])
+    assert rows_in(tmp_path) == rows_of([*LINES, lost(10.0, 2)])
+
+
+@pytest.mark.parametrize("confirmed", [0, 3, len(LINES)])
+def test_what_the_disk_forgets_that_it_had_not_confirmed_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, confirmed: int
+) -> None:
+    monkeypatch.setattr(run_folder, "SYNC_EVERY_S", 0.0)
+    opened = Store(tmp_path)
+    for number, line in enumerate(LINES):
+        if number == confirmed:
+            opened.sync()
+        opened.append(line)
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", fail)
+        with pytest.raises(DiskError, match="a broken disk"):
+            opened.sync()
+    forgotten = len(rows_in(tmp_path)) - confirmed
+    put(tmp_path, [*rows_in(tmp_path)[:confirmed], *[b"\0" * 40] * forgotten])
+    opened.append(lost(10.0, 2))
+    assert rows_in(tmp_path) == rows_of([*LINES, lost(10.0, 2)])
+
+
+def test_a_disk_that_has_lost_what_it_confirmed_is_not_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_folder, "SYNC_EVERY_S", 0.0)
+    opened = filled(tmp_path)
+    opened.sync()
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", fail)
+        with pytest.raises(DiskError, match="a broken disk"):
+            opened.sync()
+    put(tmp_path, rows_in(tmp_path)[:-1])
+    with pytest.raises(DiskError, match="lost what it had confirmed"):
+        opened.append(lost(10.0, 2))
+    assert rows_in(tmp_path) == rows_of(LINES[:-1])
 
 
 def test_a_status_that_the_disk_does_not_take_is_said(
@@ -444,7 +588,7 @@ def test_the_lock_is_kept_by_what_is_written_and_left_at_the_end(
     monkeypatch.setattr(run_folder, "SYNC_EVERY_S", 0.0)
     leases = [(tmp_path / lock.NAME).read_bytes()]
     now = time.monotonic()
-    for late, act in enumerate([lambda: opened.append(Lost(0.0, 1)), opened.sync], start=1):
+    for late, act in enumerate([lambda: opened.append(lost(0.0, 1)), opened.sync], start=1):
         monkeypatch.setattr(time, "monotonic", lambda late=late: now + late * lock.BEAT_S)
         act()
         leases.append((tmp_path / lock.NAME).read_bytes())
@@ -458,6 +602,37 @@ def test_who_was_taken_for_dead_writes_nothing(tmp_path: Path) -> None:
     (tmp_path / lock.NAME).unlink()
     other = lock.take(tmp_path)
     with pytest.raises(StoreError, match="was removed"):
-        opened.append(Lost(0.0, 1))
-    assert read(tmp_path).decisions == []
+        opened.append(lost(0.0, 1))
+    assert read(tmp_path).lines == []
     other.release()
+
+
+def test_a_journal_that_somebody_replaces_is_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_folder, "SYNC_EVERY_S", 0.0)
+    opened = filled(tmp_path)
+    for replace in (True, False):
+        other = tmp_path / "other"
+        other.write_bytes(b"edited by hand")
+        if replace:
+            other.rename(tmp_path / run_folder.JOURNAL)
+        else:
+            (tmp_path / run_folder.JOURNAL).unlink()
+        opened.append(lost(10.0, 2))
+        opened.sync()
+    assert rows_in(tmp_path) == rows_of([*LINES, lost(10.0, 2), lost(10.0, 2)])
+
+
+@pytest.mark.parametrize(
+    "lines", [LINES[:2], journals.run("beef"), [*journals.run("beef"), lost(9.0, 1)]]
+)
+def test_a_journal_that_lacks_what_the_results_were_made_of_is_refused(
+    tmp_path: Path, lines: list[Line]
+) -> None:
+    opened = filled(tmp_path)
+    checkpoint(opened)
+    opened.close()
+    put(tmp_path, rows_of(lines))
+    with pytest.raises(StoreError, match=r"was made of 6: `hpmpi repair|is of another run than"):
+        read(tmp_path)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from hpmpi.errors import SettingsError
-from hpmpi.model.dimensions import Choice, Float, Int
+from hpmpi.model.conditions import Condition, OneOf
+from hpmpi.model.dimensions import Choice, Float, Int, OptionalRange
 from hpmpi.model.space import Space
 from hpmpi.storage import results_file
 from hpmpi.study import candidates, changes, checks, methods, settings
@@ -109,6 +110,49 @@ def test_in_json_a_table_stands_for_a_name_with_a_dot(tmp_path: Path) -> None:
     file = tmp_path / "mine.json"
     file.write_text('[{"model": {"rate": 1, "hidden": [64, 32]}}]')
     assert candidates.read(file, space) == [{"model.hidden": [64, 32], "model.rate": 1.0}]
+
+
+SOME = Space(
+    {
+        "kind": Choice(["cnn", "mlp"]),
+        "layers": Int(1, 4),
+        "depth": OptionalRange(Int(1, 9)),
+        "size": Choice([[64], [64, 64]], ["small", "deep"]),
+    },
+    {"layers": Condition({"kind": OneOf(["mlp"], ["mlp"])})},
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        ("kind,layers,depth,size\ncnn,,,small", {"kind": "cnn", "depth": None, "size": [64]}),
+        ("kind,size\ncnn,[64]", {"kind": "cnn", "depth": None, "size": [64]}),
+        (
+            "kind,size,layers,depth\nmlp,deep,2,3",
+            {"kind": "mlp", "layers": 2, "depth": 3, "size": [64, 64]},
+        ),
+    ],
+)
+def test_an_empty_cell_is_what_is_inactive_or_no_value(
+    tmp_path: Path, text: str, row: dict[str, Any]
+) -> None:
+    (tmp_path / "mine.csv").write_text(text)
+    assert candidates.read(tmp_path / "mine.csv", SOME) == [row]
+
+
+def test_null_is_what_is_inactive_or_no_value(tmp_path: Path) -> None:
+    (tmp_path / "mine.json").write_text(
+        '[{"kind": "cnn", "layers": null, "depth": null, "size": "small"}]'
+    )
+    expected = [{"kind": "cnn", "depth": None, "size": [64]}]
+    assert candidates.read(tmp_path / "mine.json", SOME) == expected
+
+
+def test_what_all_have_must_have_a_column(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("kind,layers\nmlp,2")
+    with pytest.raises(SettingsError, match="lacks the columns: size; its first line"):
+        candidates.read(tmp_path / "mine.csv", SOME)
 
 
 def test_a_text_that_is_a_number_stays_a_text(tmp_path: Path) -> None:
@@ -270,7 +314,7 @@ def test_what_is_wrong_with_a_file_is_said_with_all_else(tmp_path: Path) -> None
 def test_without_a_space_no_candidates_are_looked_at(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         checks.read(study(tmp_path, 'candidates = "no.csv"'), ["space.rate.type=real"])
-    said = "space.rate.type = 'real' is not known; there is: float, int, choice"
+    said = "space.rate.type = 'real' is not known; there is: float, int, choice, ordinal"
     assert caught.value.problems == [said]
 
 

@@ -50,7 +50,8 @@ def test_a_study_is_the_same_as_it_was_stored(file: Path) -> None:
 
 def test_only_some_settings_may_change_when_a_study_goes_on(file: Path) -> None:
     free = ["stop.max_trials=7", "limits.patience_s=3", "run.keep=all", "name=other"]
-    assert differences(file, *free, "baseline=train.py:base", "data.folder=/other") == []
+    more = ["scheduler.unit=rows", "baseline=train.py:base", "data.folder=/other"]
+    assert differences(file, *free, *more) == []
     assert differences(file, "seed=1", "space.layers.high=5", "metric=other") == [
         "space.layers.high = 5, and 4 in the run that is there",
         "metric = 'other', and nothing in the run that is there",
@@ -95,23 +96,32 @@ def test_a_move_is_said(file: Path) -> None:
     ]
 
 
+LEARNER = """
+from hpmpi.master.searchers.random import Random
+
+class Mine(Random):
+    def learn(self, config, rung, resource, loss, metrics):
+        pass
+"""
+
+
 def test_a_study_whose_searcher_is_in_a_file_beside_it_may_be_moved(tmp_path: Path) -> None:
     studies = []
     for place in ("old", "new"):
         (tmp_path / place).mkdir()
         file = tmp_path / place / "mine.toml"
-        file.write_text(STUDY + '[searcher]\nmethod = "mine.py:Mine"\n')
+        searcher = 'method = "mine.py:Mine"\nlearn_from = ["results/old"]\n'
+        file.write_text(f"{STUDY}[searcher]\n{searcher}")
         for name in ("mine.py", "other.py"):
-            code = "from hpmpi.master.searchers.random import Random as Mine"
-            file.with_name(name).write_text(code)
+            file.with_name(name).write_text(LEARNER)
         for name in ("train.py", "load.py"):
             file.with_name(name).touch()
         studies.append(checks.read(file, []))
     old, new = studies
     assert changes.differences(new, old) == []
     assert changes.moves(new, old)[0].endswith("mine.py:Mine', moved")
-    other = checks.read(file, ["searcher.method=other.py:Mine"])
-    assert changes.differences(other, old) != []
+    for other in ("searcher.method=other.py:Mine", "searcher.learn_from=['results/other']"):
+        assert changes.differences(checks.read(file, [other]), old) != []
 
 
 def test_what_the_study_says_no_result_depends_on_may_change(file: Path) -> None:

@@ -53,7 +53,10 @@ def test_all_that_is_built_in_is_found(package: object) -> None:
 
 
 def test_an_unknown_name_is_told_what_there_is() -> None:
-    with pytest.raises(NotThereError, match="'ashes' is not known; there is: asha, full, or"):
+    with pytest.raises(
+        NotThereError,
+        match="'ashes' is not known; there is: asha, full, hyperband, median, pasha, sha, top, or",
+    ):
         find("ashes", hpmpi.master.schedulers)
 
 

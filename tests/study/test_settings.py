@@ -44,7 +44,8 @@ def test_what_is_not_said_has_its_default(tmp_path: Path) -> None:
     assert study.limits.patience_s == 30
     assert study.stop.max_trials == checks.MAX_TRIALS
     assert study.searcher == {"method": "random", "first": []}
-    assert study.scheduler == {"method": "asha", "min_resource": 1, "eta": 3, "max_resource": 9}
+    given = {"method": "asha", "max_resource": 9}
+    assert study.scheduler == {"min_resource": 1, "eta": 3, "delay": False, **given}
 
 
 def test_a_study_that_says_when_to_stop_has_no_other_end(tmp_path: Path) -> None:
@@ -58,6 +59,77 @@ def test_a_target_is_a_finite_number(tmp_path: Path, target: str) -> None:
     assert told == [f"stop.target = {target} must be a finite number"]
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("max_resource_total=0", "stop.max_resource_total = 0 is not valid: expected int >= 1"),
+        (
+            "max_resource_total=1.5",
+            "stop.max_resource_total = 1.5 is not valid: expected int, got float",
+        ),
+        ("plateau=50", "stop.plateau = 50 must be a table"),
+        ("plateau={ epsilon = 1 }", "stop.plateau.trials is missing; it must be given"),
+        ("plateau.trials=0", "stop.plateau.trials = 0 is not valid: expected int >= 1"),
+        (
+            "plateau={ trials = 9, epsilon = -0.1 }",
+            "stop.plateau.epsilon = -0.1 is not valid: expected float >= 0.0",
+        ),
+        (
+            "plateau={ trials = 9, epsilon = inf }",
+            "stop.plateau.epsilon = inf must be a finite number",
+        ),
+        (
+            "plateau={ trials = 9, epsilon = nan }",
+            "stop.plateau.epsilon = nan is not valid: expected float >= 0.0",
+        ),
+        (
+            "plateau={ trials = 9, most = 1 }",
+            "stop.plateau.most is not a setting; [stop.plateau] has: trials, epsilon",
+        ),
+    ],
+)
+def test_what_is_enough_is_checked(tmp_path: Path, change: str, says: str) -> None:
+    assert problems(tmp_path, STUDY, [f"stop.{change}"]) == [says]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("ranks_per_trial=0", "run.ranks_per_trial = 0 is not valid"),
+        ("ranks_per_trial=[]", "run.ranks_per_trial = [] is not valid"),
+        ("ranks_per_trial=[1, 2.5]", "run.ranks_per_trial = [1, 2.5] is not valid"),
+        ("grow='rung'", "run.grow = 'rung' is not valid: there is: 'eta'"),
+        ("grow='eta'", 'run.grow = "eta" is for a scheduler that has `eta`'),
+        ("world='torch'", "run.world = 'torch' is for trials of several ranks"),
+        ("world='nccl'", "run.world = 'nccl' is not valid: there is: 'none', 'torch', 'mpi'"),
+    ],
+)
+def test_how_many_ranks_a_trial_takes_is_checked(tmp_path: Path, change: str, says: str) -> None:
+    [problem] = problems(tmp_path, STUDY, [f"run.{change}", "scheduler={}"])
+    assert problem.startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (["isolation='none'"], "run.ranks_per_trial and run.grow need run.isolation"),
+        (["max_concurrent=3"], "run.max_concurrent = 3, and a trial takes 4 ranks"),
+    ],
+)
+def test_a_group_needs_processes_and_room(tmp_path: Path, changes: list[str], says: str) -> None:
+    given = [f"run.{change}" for change in ["ranks_per_trial=4", *changes]]
+    [problem] = problems(tmp_path, STUDY, given)
+    assert problem.startswith(says)
+
+
+def test_a_plateau_is_stored_and_reads_back_the_same(tmp_path: Path) -> None:
+    changes = ["stop.max_resource_total=500", "stop.plateau={ trials = 50, epsilon = 1e-3 }"]
+    study = checks.read(write(tmp_path, STUDY), changes)
+    plateau = settings.PlateauTable(50, 1e-3)
+    assert study.stop == settings.StopTable(max_resource_total=500, plateau=plateau)
+    assert settings.parse(study.toml()) == study
+
+
 def test_a_target_counts_at_a_resource_that_there_is(tmp_path: Path) -> None:
     changes = ["stop.target=0.9", "stop.target_resource=10"]
     told = problems(tmp_path, STUDY, changes)
@@ -68,9 +140,9 @@ def test_a_target_counts_at_a_resource_that_there_is(tmp_path: Path) -> None:
 
 def test_a_study_whose_searcher_comes_to_an_end_goes_on_to_it(tmp_path: Path) -> None:
     grid = STUDY + '[searcher]\nmethod = "grid"\nresolution = 50\n'
-    assert checks.read(write(tmp_path, grid), []).stop == settings.Stop(max_trials=200)
+    assert checks.read(write(tmp_path, grid), []).stop == settings.StopTable(max_trials=200)
     timed = checks.read(write(tmp_path, grid), ["stop.time_s=60"])
-    assert timed.stop == settings.Stop(max_trials=200, time_s=60.0)
+    assert timed.stop == settings.StopTable(max_trials=200, time_s=60.0)
 
 
 def test_a_grid_of_any_size_is_stored_and_reads_back_the_same(tmp_path: Path) -> None:
@@ -82,11 +154,11 @@ def test_a_grid_of_any_size_is_stored_and_reads_back_the_same(tmp_path: Path) ->
 
 def test_a_random_search_has_no_more_trials_than_there_are_configurations(tmp_path: Path) -> None:
     few = ["space.rate={ type = 'float', low = 0.1, high = 0.5, step = 0.1 }"]
-    assert checks.read(write(tmp_path), few).stop == settings.Stop(max_trials=20)
+    assert checks.read(write(tmp_path), few).stop == settings.StopTable(max_trials=20)
     capped = checks.read(write(tmp_path), [*few, "stop.max_trials=30"])
-    assert capped.stop == settings.Stop(max_trials=20)
+    assert capped.stop == settings.StopTable(max_trials=20)
     many = checks.read(write(tmp_path), [*few, "space.layers.high=1000"])
-    assert many.stop == settings.Stop(max_trials=checks.MAX_TRIALS)
+    assert many.stop == settings.StopTable(max_trials=checks.MAX_TRIALS)
 
 
 def test_what_comes_first_has_the_types_of_the_space(tmp_path: Path) -> None:
@@ -181,8 +253,8 @@ def test_every_mistake_is_reported_at_once(tmp_path: Path) -> None:
         "seed = 'zero' is not valid: expected int, got text",
         "space.rate: low = 1.0 must not be greater than high = 0.0",
         "space.layers.type = 'integer' is not known; there is: float, int, choice",
-        "searcher.method: 'rnadom' is not known; there is: grid, list, random",
-        "scheduler.eat is not a setting; did you mean eta? [scheduler] has: method, max_resource",
+        "searcher.method: 'rnadom' is not known; there is: evolution, gp, grid, list, random",
+        "scheduler.eat is not a setting; did you mean eta? [scheduler] has: method, unit, max_res",
         "scheduler.max_resource is missing",
         "limits.patience_s = -1 is not valid: expected float > 0",
         "stop.max_trails is not a setting; did you mean max_trials?",
@@ -195,6 +267,7 @@ def test_every_mistake_is_reported_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        (STUDY + "unit = 5", "scheduler.unit = 5 must be a word for the resource"),
         ("", "objective is missing"),
         ("[space", "is not TOML"),
         ('objective = "train"\n[space]\na = {type = "int", low = 0, high = 1}', "package.module"),
@@ -291,8 +364,8 @@ def test_a_wrong_set_is_told_with_what_may_be_meant(tmp_path: Path, change: str,
     [
         (
             "scheduler.method=full",
-            "scheduler.min_resource=1",
-            """scheduler.min_resource is a setting of method = "asha", and this is 'full', which""",
+            "scheduler.delay=true",
+            """scheduler.delay is a setting of method = "asha", and this is 'full', which""",
         ),
         ("searcher.method=random", "searcher.resolution=5", 'is a setting of method = "grid", and'),
         (
@@ -342,3 +415,38 @@ def test_a_name_that_results_cannot_be_written_with_is_a_mistake(
     assert said in found
     assert "it must have 1 to 200 characters, and none that can't be printed" in found
     assert len(found) < 200
+
+
+LEARNER = """
+from hpmpi.master.searchers.random import Random
+
+class Learner(Random):
+    def learn(self, config, rung, resource, loss, metrics):
+        pass
+"""
+
+
+def test_runs_to_learn_from_lie_beside_the_study_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(LEARNER)
+    changes = ["searcher.method=mine.py:Learner", 'searcher.learn_from=["results/old", "/runs/a"]']
+    study = checks.read(write(tmp_path), changes)
+    assert study.searcher["learn_from"] == [f"{tmp_path}/results/old", "/runs/a"]
+    assert settings.parse(study.toml()) == study
+
+
+@pytest.mark.parametrize("method", ["random", "grid"])
+def test_a_searcher_that_does_not_learn_is_told_apart(tmp_path: Path, method: str) -> None:
+    changes = ["searcher.learn_from=['results/old']", f"searcher.method={method}"]
+    more = ["searcher.resolution=5"] if method == "grid" else []
+    [told] = problems(tmp_path, STUDY, [*changes, *more])
+    learns_nothing = (
+        f"searcher.learn_from: method = {method!r} learns nothing from earlier runs; use "
+    )
+    assert told.startswith(learns_nothing)
+    assert told.endswith("a searcher of yours with a method `learn`, or leave it out")
+
+
+@pytest.mark.parametrize("given", ["'results/old'", "[1]", "['']"])
+def test_runs_to_learn_from_are_a_list_of_folders(tmp_path: Path, given: str) -> None:
+    [told] = problems(tmp_path, STUDY, [f"searcher.learn_from={given}"])
+    assert told.endswith("must be a list of run folders")

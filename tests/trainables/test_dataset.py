@@ -21,8 +21,10 @@ from sklearn.model_selection import (
 from hpmpi.data.mapped import data_in
 from hpmpi.errors import ObjectiveError
 from hpmpi.model.messages import Assign, Point
+from hpmpi.model.trial import AttemptId
 from hpmpi.trainables import dataset, tree
-from hpmpi.trainables.dataset import BUILT_IN, FETCHED, Source, load, located, spread
+from hpmpi.trainables.dataset import BUILT_IN, FETCHED, DatasetSource, load, located, spread
+from hpmpi.trainables.fashion import FASHION
 from hpmpi.trainables.options import read as read_options
 from hpmpi.trainables.splits import Layout, part, splits
 from hpmpi.worker.handle import open_trial
@@ -31,7 +33,7 @@ from tests.harness.build import never
 from tests.harness.drive import welcome
 from tests.harness.trainables import train
 
-ORDER = Assign(7, 0, 1, 1, {}, seed=7)
+ORDER = Assign(AttemptId(7, 0, 1), 1, {}, seed=7)
 
 
 def study_data(folder: Path, **arrays: object) -> str:
@@ -55,10 +57,11 @@ WORDS = "kind,sepal length,sepal width,petal length,petal width\n" + "".join(
 
 def layout(name: str, rows: int | None = None) -> Layout:
     """Lay out a classification set: a quarter held out, features scaled."""
-    return Layout(Source(name, rows=rows), stratified=True, scaled=True)
+    return Layout(DatasetSource(name, rows=rows), stratified=True, scaled=True)
 
 
-SMALL = sorted(name for name in BUILT_IN.keys() - FETCHED if BUILT_IN[name] == "classification")
+HERE = BUILT_IN.keys() - {*FETCHED, FASHION}
+SMALL = sorted(name for name in HERE if BUILT_IN[name] == "classification")
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -88,7 +91,7 @@ def test_few_rows_have_the_shares_of_many() -> None:
 
 
 def test_so_many_rows_are_in_their_order() -> None:
-    data = load(Source("iris", None, None, 30))
+    data = load(DatasetSource("iris", None, None, 30))
     assert np.bincount(data.y).tolist() == [10, 10, 10]
     assert (np.diff(data.y) >= 0).all()
 
@@ -106,7 +109,7 @@ def test_a_file_is_what_is_in_it(
     tmp_path: Path, name: str, content: bytes, target: str | None
 ) -> None:
     (tmp_path / name).write_bytes(content)
-    data = load(Source(str(tmp_path / name), target, None))
+    data = load(DatasetSource(str(tmp_path / name), target, None))
     assert np.array_equal(data.x, IRIS.data)
     expected = IRIS.target_names[IRIS.target] if target else IRIS.target
     assert np.array_equal(data.y, expected)
@@ -116,10 +119,10 @@ def test_a_file_is_what_is_in_it(
 def test_arrays_are_found_by_name(tmp_path: Path) -> None:
     np.savez(tmp_path / "iris.npz", X=IRIS.data, length=IRIS.data[:, 0], y=IRIS.target)
     file = str(tmp_path / "iris.npz")
-    assert load(Source(file)).task == "classification"
-    assert load(Source(file, "length", None)).task == "regression"
+    assert load(DatasetSource(file)).task == "classification"
+    assert load(DatasetSource(file, "length", None)).task == "regression"
     with pytest.raises(ObjectiveError, match="there is no array 'width', but X, length, y"):
-        load(Source(file, "width", None))
+        load(DatasetSource(file, "width", None))
 
 
 def test_data_of_the_study_are_what_is_trained_on_if_no_data_set_is_said(tmp_path: Path) -> None:
@@ -143,7 +146,7 @@ def test_data_of_the_study_without_x_and_y_are_said(tmp_path: Path) -> None:
 
 def test_folds_of_the_study_data_are_copied_only_where_they_must_be(tmp_path: Path) -> None:
     given = study_data(tmp_path, X=np.arange(60.0).reshape(30, 2), y=np.arange(30.0) / 7)
-    layout = Layout(Source(given), folds=3)
+    layout = Layout(DatasetSource(given), folds=3)
     x = load(layout.source).x
     assert isinstance(x.base, np.memmap)
     for number in range(3):
@@ -159,7 +162,7 @@ def test_validation_data_are_what_is_scored(tmp_path: Path) -> None:
     files = {"dataset": str(tmp_path / "train.csv"), "validation": str(tmp_path / "valid.csv")}
     metrics, _ = train(tree.train, tmp_path / "run", {}, 1, files)
     assert metrics["train_rows"] == 75
-    data = load(Source(files["dataset"], None, files["validation"]))
+    data = load(DatasetSource(files["dataset"], None, files["validation"]))
     assert data.held_out == 75
     assert metrics["accuracy"] > 0.9
     with pytest.raises(ObjectiveError, match=r"validation is held out: there are no folds"):
@@ -186,14 +189,14 @@ def test_a_file_that_can_not_be_read_is_said(
 ) -> None:
     (tmp_path / "data.csv").write_text(content)
     with pytest.raises(ObjectiveError) as caught:
-        load(Source(str(tmp_path / "data.csv"), target, None))
+        load(DatasetSource(str(tmp_path / "data.csv"), target, None))
     assert str(caught.value).startswith(str(tmp_path / "data.csv"))
     assert said in str(caught.value)
 
 
 def test_a_file_of_words_to_predict_needs_no_header(tmp_path: Path) -> None:
     (tmp_path / "words.csv").write_text("1,2, a\n3,4,b\n5,6,a\n")
-    data = load(Source(str(tmp_path / "words.csv")))
+    data = load(DatasetSource(str(tmp_path / "words.csv")))
     assert data.x.tolist() == [[1, 2], [3, 4], [5, 6]]
     assert data.y.tolist() == ["a", "b", "a"]
 
@@ -202,34 +205,34 @@ def test_columns_to_validate_with_are_found_by_their_names(tmp_path: Path) -> No
     one, other = tmp_path / "one.csv", tmp_path / "other.csv"
     one.write_text("a,b,kind\n1,2,x\n3,4,y\n")
     other.write_text("b,kind,a\n2,x,1\n")
-    assert load(Source(str(one), "kind", str(other))).x.tolist() == [[1, 2], [3, 4], [1, 2]]
+    assert load(DatasetSource(str(one), "kind", str(other))).x.tolist() == [[1, 2], [3, 4], [1, 2]]
     other.write_text("c,kind,a\n2,x,1\n")
     load.cache_clear()
     with pytest.raises(ObjectiveError, match="have other features: b, c"):
-        load(Source(str(one), "kind", str(other)))
+        load(DatasetSource(str(one), "kind", str(other)))
     other.write_text("b,kind,a\n2,0,1\n")
     with pytest.raises(ObjectiveError, match="one has words to predict, one numbers"):
-        load(Source(str(one), "kind", str(other)))
+        load(DatasetSource(str(one), "kind", str(other)))
 
 
 def test_words_to_validate_with_are_spelt_as_those_to_train_on(tmp_path: Path) -> None:
     one, other = tmp_path / "one.csv", tmp_path / "other.csv"
     one.write_text("city,a,kind\nUlm,1,x\nBonn,2,y\n")
     other.write_text("a,city,kind\n3,Celle,x\n4,Ulm,y\n")
-    found = load(Source(str(one), None, str(other)))
+    found = load(DatasetSource(str(one), None, str(other)))
     assert found.words == {0: ["Bonn", "Celle", "Ulm"]}
     assert found.x.tolist() == [[2, 1], [0, 2], [1, 3], [2, 4]]
     other.write_text("a,city,kind\n3,5,x\n4,6,y\n")
     load.cache_clear()
     with pytest.raises(ObjectiveError, match="one has words, one numbers: city"):
-        load(Source(str(one), None, str(other)))
+        load(DatasetSource(str(one), None, str(other)))
 
 
 def test_what_is_made_of_features_is_learnt_from_the_rows_trained_on(tmp_path: Path) -> None:
     one, other = tmp_path / "one.csv", tmp_path / "other.csv"
     one.write_text("city,a,kind\nUlm,1,x\nBonn,3,y\nUlm,,x\n")
     other.write_text("city,a,kind\nCelle,1000,x\n,,y\n")
-    source = Source(str(one), None, str(other))
+    source = DatasetSource(str(one), None, str(other))
     found = part(Layout(source, filled=True), 0)
     assert found.x_train.tolist() == [[1, 0, 1], [3, 1, 0], [2, 0, 1]]
     assert found.x_test.tolist() == [[1000, 0, 0], [2, 0, 0]], "an unknown word is none of theirs"
@@ -241,20 +244,20 @@ def test_what_is_made_of_features_is_learnt_from_the_rows_trained_on(tmp_path: P
 
 def test_a_word_that_is_not_known_is_one_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "one.csv").write_text("city,a,kind\nUlm,1,x\n,2,y\nBonn,3,x\nUlm,4,y\n")
-    found = part(Layout(Source(str(tmp_path / "one.csv")), split="time"), 0)
+    found = part(Layout(DatasetSource(str(tmp_path / "one.csv")), split="time"), 0)
     assert found.x_train.tolist() == [[1, 0, 1, 0], [2, 0, 0, 1], [3, 1, 0, 0]]
 
 
 def test_arrays_of_keras_are_trained_on_and_scored_with_as_they_say(tmp_path: Path) -> None:
     x = np.arange(5 * 4 * 4, dtype=np.uint8).reshape(5, 4, 4)
     np.savez(tmp_path / "mnist.npz", x_train=x[:3], y_train=[0, 1, 0], x_test=x[3:], y_test=[1, 1])
-    found = part(Layout(Source(str(tmp_path / "mnist.npz")), stratified=True), 0)
+    found = part(Layout(DatasetSource(str(tmp_path / "mnist.npz")), stratified=True), 0)
     assert np.array_equal(found.x_train, x[:3].reshape(3, 16))
     assert np.array_equal(found.x_test, x[3:].reshape(2, 16))
     assert (found.y_train.tolist(), found.y_test.tolist()) == ([0, 1, 0], [1, 1])
-    few = load(Source(str(tmp_path / "mnist.npz"), rows=2))
+    few = load(DatasetSource(str(tmp_path / "mnist.npz"), rows=2))
     assert (len(few.y), few.held_out) == (4, 2)
-    folds = splits(Layout(Source(str(tmp_path / "mnist.npz")), folds=3))
+    folds = splits(Layout(DatasetSource(str(tmp_path / "mnist.npz")), folds=3))
     assert sorted(np.concatenate([test for _, test in folds])) == [0, 1, 2]
 
 
@@ -263,19 +266,19 @@ def test_sparse_rows_are_read_with_labels_beside(tmp_path: Path, kind: str) -> N
     dense = np.array([[0.0, 2.0], [1.0, 0.0], [0.0, 0.0]])
     sparse.save_npz(tmp_path / "x.npz", sparse.coo_matrix(dense).asformat(kind))
     np.save(tmp_path / "labels.npy", [[1], [0], [1]])
-    found = load(Source(str(tmp_path / "x.npz"), "labels.npy"))
+    found = load(DatasetSource(str(tmp_path / "x.npz"), "labels.npy"))
     assert sparse.issparse(found.x)
     assert np.array_equal(found.x.toarray(), dense)
     assert found.y.tolist() == [1, 0, 1]
     with pytest.raises(ObjectiveError, match="a sparse matrix has no labels: name a file beside"):
-        load(Source(str(tmp_path / "x.npz")))
+        load(DatasetSource(str(tmp_path / "x.npz")))
 
 
 def test_sparse_data_of_the_study_are_mapped(tmp_path: Path) -> None:
     matrix = sparse.random(9, 4, density=0.5, format="csr", random_state=0)
     arrays = {name: getattr(matrix, name) for name in ("data", "indices", "indptr", "shape")}
     given = study_data(tmp_path, format=b"csr", y=np.arange(9) % 2, **arrays)
-    found = load(Source(given))
+    found = load(DatasetSource(given))
     assert np.array_equal(found.x.toarray(), matrix.toarray())
     shared = data_in(given)
     assert shared is not None
@@ -286,10 +289,10 @@ def test_labels_may_be_several_or_a_column(tmp_path: Path) -> None:
     x, y = np.ones((4, 2)), np.array([[0, 1], [1, 1], [0, 0], [1, 0]])
     np.savez(tmp_path / "several.npz", X=x, y=y)
     np.savez(tmp_path / "column.npz", X=x, y=y[:, :1])
-    assert load(Source(str(tmp_path / "several.npz"))).y.shape == (4, 2)
-    assert load(Source(str(tmp_path / "column.npz"))).y.tolist() == [0, 1, 0, 1]
-    assert len(load(Source(str(tmp_path / "several.npz"), rows=2)).y) == 2
-    ((train, test),) = splits(Layout(Source(str(tmp_path / "several.npz")), stratified=True))
+    assert load(DatasetSource(str(tmp_path / "several.npz"))).y.shape == (4, 2)
+    assert load(DatasetSource(str(tmp_path / "column.npz"))).y.tolist() == [0, 1, 0, 1]
+    assert len(load(DatasetSource(str(tmp_path / "several.npz"), rows=2)).y) == 2
+    ((train, test),) = splits(Layout(DatasetSource(str(tmp_path / "several.npz")), stratified=True))
     assert sorted([*train, *test]) == [0, 1, 2, 3]
 
 
@@ -297,7 +300,7 @@ def test_what_is_alone_of_its_class_is_trained_on(tmp_path: Path) -> None:
     labels = ["x"] * 10 + ["y"] * 10 + ["z"]
     lines = [f"{number},{label}\n" for number, label in enumerate(labels)]
     (tmp_path / "rare.csv").write_text("a,label\n" + "".join(lines))
-    ((train, test),) = splits(Layout(Source(str(tmp_path / "rare.csv")), stratified=True))
+    ((train, test),) = splits(Layout(DatasetSource(str(tmp_path / "rare.csv")), stratified=True))
     assert 20 in train
     assert np.array_equal(
         test, train_test_split(range(20), stratify=labels[:20], random_state=0)[1]
@@ -307,13 +310,13 @@ def test_what_is_alone_of_its_class_is_trained_on(tmp_path: Path) -> None:
 def test_groups_and_time_are_split_as_scikit_learn_does(tmp_path: Path) -> None:
     groups = np.arange(12) % 4
     np.savez(tmp_path / "data.npz", X=np.ones((12, 1)), y=np.arange(12.0), who=groups)
-    source = Source(str(tmp_path / "data.npz"), groups="who")
+    source = DatasetSource(str(tmp_path / "data.npz"), groups="who")
     x = np.ones(12)
     expected = {
         Layout(source, folds=3): GroupKFold(3).split(x, x, groups),
         Layout(source): GroupShuffleSplit(1, test_size=0.25, random_state=0).split(x, x, groups),
-        Layout(Source(source.dataset), folds=3, split="time"): TimeSeriesSplit(3).split(x),
-        Layout(Source(source.dataset), split="time"): [(np.arange(9), np.arange(9, 12))],
+        Layout(DatasetSource(source.dataset), folds=3, split="time"): TimeSeriesSplit(3).split(x),
+        Layout(DatasetSource(source.dataset), split="time"): [(np.arange(9), np.arange(9, 12))],
     }
     for layout, folds in expected.items():
         for found, wanted in zip(splits(layout), folds, strict=True):
@@ -336,7 +339,7 @@ def test_ways_to_split_that_exclude_each_other_are_said(args: dict[str, object],
 def test_many_whole_numbers_are_classes_only_if_a_study_says_so(tmp_path: Path) -> None:
     file = tmp_path / "ages.csv"
     file.write_text("".join(f"{number},{number % 30}\n" for number in range(300)))
-    assert load(Source(str(file))).task is None
+    assert load(DatasetSource(str(file))).task is None
     with pytest.raises(ObjectiveError, match=r"set objective_args\.task to"):
         train(tree.train, tmp_path / "unsaid", {}, 1, {"dataset": str(file)})
     for task, metric in (("regression", "r2"), ("classification", "accuracy")):
@@ -347,22 +350,22 @@ def test_many_whole_numbers_are_classes_only_if_a_study_says_so(tmp_path: Path) 
 def test_arrays_of_other_lengths_are_none(tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", x=np.zeros((6, 2)), y=np.zeros(5))
     with pytest.raises(ObjectiveError, match="x has 6 rows, and y 5"):
-        load(Source(str(tmp_path / "data.npz")))
+        load(DatasetSource(str(tmp_path / "data.npz")))
 
 
 @pytest.mark.parametrize("name", ["data.npz", "data.csv.xz", "data.csv.gz"])
 def test_a_file_that_is_not_what_its_name_says_is_said(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text(NUMBERS)
     with pytest.raises(ObjectiveError, match="can't be read"):
-        load(Source(str(tmp_path / name)))
+        load(DatasetSource(str(tmp_path / name)))
 
 
 def test_a_data_set_that_is_not_known_is_said() -> None:
     with pytest.raises(ObjectiveError) as caught:
-        load(Source(located("mnist", Path("/nowhere"))))
+        load(DatasetSource(located("mnist", Path("/nowhere"))))
     assert str(caught.value) == (
         "the data set 'mnist' is not known; there is: breast_cancer, california_housing, covtype, "
-        "diabetes, digits, iris, wine; or a file, and /nowhere/mnist is none"
+        "diabetes, digits, fashion_mnist, iris, wine; or a file, and /nowhere/mnist is none"
     )
 
 
@@ -378,7 +381,7 @@ def test_nothing_stands_in_for_what_can_not_be_fetched(
 
     monkeypatch.setattr(datasets, f"fetch_{name}", refuse)
     with pytest.raises(ObjectiveError) as caught:
-        load(Source(name))
+        load(DatasetSource(name))
     assert str(caught.value) == (
         f"{FETCHED[name]} are not here, and can't be fetched (<urlopen error no route>); "
         "give a file: --set objective_args.dataset=PATH"

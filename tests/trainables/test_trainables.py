@@ -22,7 +22,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from hpmpi.errors import ObjectiveError
 from hpmpi.model.messages import Assign, Point
-from hpmpi.model.trial import Config
+from hpmpi.model.trial import AttemptId, Config
 from hpmpi.study.schema import Table
 from hpmpi.trainables import boosting, forest, knn, mlp, sklearn, svm, tree
 from hpmpi.trainables.snapshot import TRUSTED
@@ -129,6 +129,30 @@ def test_a_hold_out_is_scored_as_by_hand(tmp_path: Path) -> None:
     metrics, _ = train(tree.train, tmp_path, {"max_depth": 4}, 1, args)
     assert metrics["f1_macro"] == f1_score(y_test, model.predict(x_test), average="macro")
     assert metrics["train_rows"] == len(x_train)
+
+
+def test_rows_of_a_final_test_are_in_no_split_and_score_each_model(tmp_path: Path) -> None:
+    x, y = datasets.load_digits(return_X_y=True)
+    rows, final = train_test_split(np.arange(len(y)), test_size=0.25, random_state=0, stratify=y)
+    x_train, x_test, y_train, y_test = train_test_split(
+        x[rows], y[rows], test_size=0.25, random_state=0, stratify=y[rows]
+    )
+    model = DecisionTreeClassifier(max_depth=4, random_state=7).fit(x_train, y_train)
+    args = {"dataset": "digits", "final_test_size": 0.25}
+    metrics, _ = train(tree.train, tmp_path / "one", {"max_depth": 4}, 1, args)
+    assert metrics["accuracy"] == model.score(x_test, y_test)
+    assert metrics["test_accuracy"] == model.score(x[final], y[final])
+    folds, _ = train(tree.train, tmp_path / "folds", {"max_depth": 4}, 1, {**args, "folds": 3})
+    assert folds["train_rows"] == len(rows) * 2 / 3
+
+
+def test_a_metric_of_the_final_test_is_for_no_choice(tmp_path: Path) -> None:
+    args: dict[str, object] = {"dataset": "digits", "final_test_size": 0.25}
+    tree.train.check_study(args, tmp_path, "accuracy", None)
+    with pytest.raises(ObjectiveError, match="metric = 'test_accuracy' is none"):
+        tree.train.check_study(args, tmp_path, "test_accuracy", None)
+    with pytest.raises(ObjectiveError, match="final_test_size is drawn: no groups, no time"):
+        tree.train.check_study({**args, "split": "time"}, tmp_path, "accuracy", None)
 
 
 def test_a_pipeline_has_the_scores_of_its_own(tmp_path: Path) -> None:
@@ -477,7 +501,7 @@ def test_a_hyperparameter_that_there_is_not_is_found_before_the_first_trial(tmp_
 def test_a_cost_that_can_not_be_measured_is_left_out(woods: Path) -> None:
     points: list[Point] = []
     told = welcome(woods, args={"dataset": "iris", "estimator": "woods.Locked"})
-    trial, _ = open_trial(told, Assign(7, 0, 1, 1, {}, seed=7), points.append, never)
+    trial, _ = open_trial(told, Assign(AttemptId(7, 0, 1), 1, {}, seed=7), points.append, never)
     with pytest.warns(match="Locked is not kept"):
         metrics = sklearn.train({}, trial)
     assert metrics["accuracy"] > 0.8

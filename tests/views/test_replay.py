@@ -1,5 +1,6 @@
 """What a run decided is derived again; whatever was changed in its journal is named."""
 
+import math
 import os
 import shutil
 import subprocess
@@ -10,9 +11,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from hpmpi import __version__
 from hpmpi.errors import HpmpiError, SettingsError, StoreError
-from hpmpi.master.master import NO_TIME
-from hpmpi.model.messages import FailureKind, Outcome
+from hpmpi.master.master import NO_TIME, Master
+from hpmpi.master.roster import Roster
+from hpmpi.master.searchers.random import Random
+from hpmpi.model.events import Heard, Interrupted, Silent, Tick
+from hpmpi.model.messages import Beat, FailureKind, Finished, Outcome, Ready
 from hpmpi.model.records import (
     Assigned,
     Back,
@@ -20,42 +25,57 @@ from hpmpi.model.records import (
     Decision,
     Draining,
     Ended,
+    Entry,
     Failure,
-    Joined,
-    Lost,
+    Late,
+    Line,
     Result,
     Started,
     Suspension,
 )
+from hpmpi.model.trial import AttemptId
 from hpmpi.storage import run_folder
-from hpmpi.storage.journal import line_of
-from hpmpi.study import toml
+from hpmpi.storage.recovery import begin, jobs_of, rules_of
+from hpmpi.study import settings, toml
+from hpmpi.study.settings import Settings
 from hpmpi.views.replay import Verdict, replay, text
 from hpmpi.views.run_view import look
-from tests.harness import build, runs
+from tests.harness import build, journals, runs
 from tests.harness.runs import ROOT
 from tests.harness.simulate import WORLDS, simulate
 
-Journal = list[Decision]
+Journal = list[Line]
 Change = Callable[[Journal], tuple[Journal, int]]
 
 
 def settings_of(study: build.Study, **changes: object) -> str:
     """Write a simulated study as a run stores it."""
-    scheduler: dict[str, object] = {"method": study.method, "max_resource": study.high}
-    if study.method == "asha":
-        scheduler |= {"min_resource": study.low, "eta": study.eta}
+    methods = {"stopping": "tests.harness.build:Stopping", "delayed": "asha"}
+    scheduler: dict[str, object] = {
+        "method": methods.get(study.method, study.method),
+        "max_resource": study.ladder[-1],
+    }
+    if study.method != "full":
+        own = {"top": {"k": build.TOP_K}, "median": {"min_trials": build.MIN_TRIALS}}
+        scheduler |= {"min_resource": study.low, **own.get(study.method, {"eta": study.eta})}
+    if study.method == "delayed":
+        scheduler |= {"delay": True}
     target, most = study.target_loss, study.max_concurrent
+    plateau = study.plateau and study.plateau._asdict()
     stop = {
         "max_trials": study.limit,
         "time_s": study.time_s,
         "target": -target if target is not None and study.mode == "max" else target,
+        "max_resource_total": study.max_resource_total,
+        "plateau": plateau,
     }
+    goals = (study.goal, *study.goal.others)
+    metrics = [goal.metric for goal in goals]
     told = {
         "name": "simulated",
         "objective": "train.py:train",
-        "metric": study.goal.metric,
-        "mode": study.mode,
+        "metric": metrics if study.several else study.goal.metric,
+        "mode": [goal.mode for goal in goals] if study.several else study.mode,
         "seed": study.seed,
         "space": msgspec.to_builtins(build.SPACE.dimensions),
         "searcher": {"method": "random"},
@@ -65,8 +85,10 @@ def settings_of(study: build.Study, **changes: object) -> str:
             "max_failures": study.failures,
             "patience_s": study.patience_s,
             "grace_s": study.grace_s,
+            "quarantine": study.quarantine,
         },
         "run": {} if most is None else {"max_concurrent": most},
+        **({} if study.baseline is None else {"baseline": "train.py:compare"}),
     }
     return toml.dump(told | changes)
 
@@ -78,14 +100,19 @@ def journal_of(world: str, seed: int, **changes: object) -> Journal:
     rungs = simulation.study.scheduler().rungs
     return [
         msgspec.structs.replace(it, settings=study, rungs=rungs) if isinstance(it, Started) else it
-        for it in simulation.decisions
+        for it in simulation.lines
     ]
 
 
-def replayed(folder: Path, decisions: Journal, *, trust: bool = False) -> Verdict:
+def replayed(folder: Path, journal: Journal, *, trust: bool = False) -> Verdict:
     """Write a journal, and replay it."""
-    (folder / run_folder.JOURNAL).write_bytes(b"".join(map(line_of, decisions)))
+    journals.write(folder, journal)
     return replay(folder, trust=trust)
+
+
+def decisions_in(journal: Journal) -> int:
+    """Count the decisions of a journal."""
+    return sum(len(line.decisions) for line in journal if isinstance(line, Entry))
 
 
 HERE = [name for name, world in WORLDS.items() if not world.cpus]
@@ -95,30 +122,111 @@ HERE = [name for name, world in WORLDS.items() if not world.cpus]
 @pytest.mark.parametrize("world", HERE)
 def test_what_was_decided_is_derived_again(world: str, tmp_path: Path) -> None:
     for seed in range(20):
-        decisions = journal_of(world, seed)
-        verdict = replayed(tmp_path, decisions)
+        journal = journal_of(world, seed)
+        verdict = replayed(tmp_path, journal, trust=True)
         assert verdict.difference is None, seed
-        assert verdict.agreed == len(decisions)
+        assert verdict.agreed == decisions_in(journal)
 
 
 def test_a_journal_that_goes_on_is_derived_as_far_as_it_is(tmp_path: Path) -> None:
-    decisions = journal_of("restarts", 3)
-    for length in range(1, len(decisions)):
-        assert replayed(tmp_path, decisions[:length]).difference is None
+    journal = journal_of("restarts", 3)
+    for length in range(1, len(journal)):
+        assert replayed(tmp_path, journal[:length]).difference is None
+
+
+def settings_in(journal: Journal) -> Settings:
+    """Read the settings of the first start."""
+    assert isinstance(journal[0], Started)
+    return settings.parse(journal[0].settings)
+
+
+def started_again(journal: Journal) -> tuple[Journal, Master]:
+    """Start a study again for nine more trials, on one rank, as a start does."""
+    at, study = journal[-1].at + 1.0, settings_in(journal)
+    stop = msgspec.structs.replace(study.stop, max_trials=(study.stop.max_trials or 0) + 9)
+    study = msgspec.structs.replace(study, stop=stop)
+    started = Started(at, __version__, study.toml(), "", 1)
+    jobs = jobs_of(study, journal, Random(build.SPACE, study.seed, []))
+    begin(jobs, study, started)
+    roster = Roster([1], patience_s=math.inf, start_s=math.inf, now=at)
+    return [*journal, started], Master(jobs, roster, rules_of(study), study.seed)
+
+
+def test_a_complete_study_that_goes_on_is_derived_as_it_went_on(tmp_path: Path) -> None:
+    promoted = 0
+    for seed in range(20):
+        journal, master = started_again(journal_of("calm", seed))
+        trials, event = master.jobs.trials, Heard(1, Ready("node1", 1))
+        worst = dict.fromkeys(settings_in(journal).goal.names, math.nan)
+        for _ in range(9):  # until a trial goes on that had its checkpoint when all was done
+            entry = master.handle(event, journal[-1].at).entry
+            assert entry is not None
+            journal.append(entry)
+            attempts = [it.attempt for it in entry.decisions if isinstance(it, Assigned)]
+            if not attempts or attempts[0].trial < trials:
+                break
+            event = Heard(1, Finished(attempts[0], worst, saved=1))
+        if attempts and attempts[0].trial < trials:
+            promoted += 1
+            journal, master = started_again(journal)
+            saved = {attempts[0].trial: 1}
+            entry = master.handle(Interrupted(saved), journal[-1].at).entry
+            assert entry is not None
+            journal.append(entry)
+        assert replayed(tmp_path, journal, trust=True).difference is None, seed
+    assert promoted
 
 
 # -- a journal that was changed -------------------------------------------------------------------
 
 
-def first(journal: Journal, kind: type, holds: Callable[[Decision], bool] = lambda _: True) -> int:
-    """Find the first decision of a kind of which something holds."""
-    return next(at for at, it in enumerate(journal) if isinstance(it, kind) and holds(it))
+def first(
+    journal: Journal, kind: type[Decision], holds: Callable[[Decision], bool] = lambda _: True
+) -> int:
+    """Find the first line with a decision of a kind of which something holds."""
+    return next(
+        at
+        for at, line in enumerate(journal)
+        if isinstance(line, Entry)
+        and any(isinstance(it, kind) and holds(it) for it in line.decisions)
+    )
 
 
-def changed(index: int, journal: Journal, **fields: object) -> tuple[Journal, int]:
-    """Change one decision; say which line it is."""
-    other = msgspec.structs.replace(journal[index], **fields)
-    return [*journal[:index], other, *journal[index + 1 :]], index + 1
+def entry_at(journal: Journal, at: int) -> Entry:
+    """Take what must be an entry."""
+    line = journal[at]
+    assert isinstance(line, Entry)
+    return line
+
+
+def changed(at: int, journal: Journal, **fields: object) -> tuple[Journal, int]:
+    """Change one line; say which it is."""
+    other = msgspec.structs.replace(journal[at], **fields)
+    return [*journal[:at], other, *journal[at + 1 :]], at + 1
+
+
+def redecided(
+    journal: Journal,
+    kind: type[Decision],
+    holds: Callable[[Decision], bool] = lambda _: True,
+    **fields: object,
+) -> tuple[Journal, int]:
+    """Change the first decision of a kind of which something holds; say in which line it is."""
+    at = first(journal, kind, holds)
+    decisions = list(entry_at(journal, at).decisions)
+    place = next(i for i, it in enumerate(decisions) if isinstance(it, kind) and holds(it))
+    decisions[place] = msgspec.structs.replace(decisions[place], **fields)
+    return changed(at, journal, decisions=tuple(decisions))
+
+
+def with_decision(journal: Journal, at: int, decision: Decision) -> tuple[Journal, int]:
+    """Have one more decision in a line."""
+    return changed(at, journal, decisions=(*entry_at(journal, at).decisions, decision))
+
+
+def inserted(journal: Journal, at: int, entry: Entry) -> Journal:
+    """Have one more line, before another."""
+    return [*journal[:at], entry, *journal[at:]]
 
 
 @pytest.mark.parametrize(
@@ -141,97 +249,123 @@ def test_no_room_is_made_for_what_a_forged_start_says(
 
 
 def another_configuration(journal: Journal) -> tuple[Journal, int]:
-    at = first(journal, Assigned)
-    assigned = journal[at]
-    assert isinstance(assigned, Assigned)
-    assert assigned.config is not None
-    return changed(at, journal, config=assigned.config | {"x": 0.5})
+    at = first(journal, Assigned, lambda it: it.attempt.trial == 0)  # type: ignore[union-attr]
+    (suggestion,) = entry_at(journal, at).suggested
+    assert suggestion.config is not None
+    other = suggestion._replace(config=suggestion.config | {"x": 0.5})
+    return changed(at, journal, suggested=(other,))
+
+
+def no_suggestion(journal: Journal) -> tuple[Journal, int]:
+    at = first(journal, Assigned, lambda it: it.attempt.trial == 0)  # type: ignore[union-attr]
+    return changed(at, journal, suggested=())
 
 
 def another_attempt(journal: Journal) -> tuple[Journal, int]:
-    return changed(first(journal, Assigned), journal, attempt=2)
+    attempt = AttemptId(0, 0, 2)
+    return redecided(journal, Assigned, lambda it: it.attempt.trial == 0, attempt=attempt)  # type: ignore[union-attr]
 
 
 def another_trial(journal: Journal) -> tuple[Journal, int]:
-    return changed(first(journal, Assigned), journal, trial=1)
+    return redecided(journal, Assigned, attempt=AttemptId(1, 0, 1))
 
 
 def another_resource(journal: Journal) -> tuple[Journal, int]:
-    return changed(first(journal, Result), journal, resource=77)
+    return redecided(journal, Assigned, resource=77)
+
+
+def another_bracket(journal: Journal) -> tuple[Journal, int]:
+    return redecided(journal, Assigned, bracket=1)
 
 
 def a_job_for_nobody(journal: Journal) -> tuple[Journal, int]:
-    return changed(first(journal, Assigned), journal, rank=99)
+    return redecided(journal, Assigned, rank=99)
 
 
 def an_answer_of_another_rank(journal: Journal) -> tuple[Journal, int]:
-    return changed(first(journal, Result), journal, rank=99)
+    at = first(journal, Result)
+    event = entry_at(journal, at).event
+    return changed(at, journal, event=msgspec.structs.replace(event, rank=99))
 
 
 def a_metric_less(journal: Journal) -> tuple[Journal, int]:
-    return changed(first(journal, Result), journal, metrics={})
+    at = first(journal, Result, lambda it: it.attempt.trial >= 0)  # type: ignore[union-attr]
+    event = entry_at(journal, at).event
+    assert isinstance(event, Heard)
+    report = msgspec.structs.replace(event.report, metrics={})
+    return changed(at, journal, event=Heard(event.rank, report))
 
 
 def given_up_too_late(journal: Journal) -> tuple[Journal, int]:
-    return changed(first(journal, Failure, lambda it: it.final), journal, final=False)  # type: ignore[union-attr]
+    return redecided(journal, Failure, lambda it: it.final, final=False)  # type: ignore[union-attr]
 
 
 def given_up_too_early(journal: Journal) -> tuple[Journal, int]:
-    return changed(first(journal, Failure, lambda it: not it.final), journal, final=True)  # type: ignore[union-attr]
+    return redecided(journal, Failure, lambda it: not it.final, final=True)  # type: ignore[union-attr]
 
 
 def a_rank_that_was_not_lost(journal: Journal) -> tuple[Journal, int]:
-    return changed(first(journal, Failure), journal, kind=FailureKind.LOST)
+    at = first(journal, Failure)
+    (failure, *others) = entry_at(journal, at).decisions
+    lost = msgspec.structs.replace(failure, kind=FailureKind.LOST)
+    return changed(at, journal, decisions=(lost, *others))
 
 
 def a_result_twice(journal: Journal) -> tuple[Journal, int]:
     at = first(journal, Result)
-    return [*journal[: at + 1], *journal[at:]], at + 2
+    return inserted(journal, at, entry_at(journal, at)), at + 2
 
 
-def swapped_lines(journal: Journal) -> tuple[Journal, int]:
-    at = next(
-        at
-        for at, it in enumerate(journal)
-        if isinstance(it, Result) and isinstance(journal[at + 1], Assigned)
-    )
-    swapped = [journal[at + 1], journal[at]]
-    return [*journal[:at], *swapped, *journal[at + 2 :]], at + 1
+def a_decision_left_out(journal: Journal) -> tuple[Journal, int]:
+    at = first(journal, Result)
+    return changed(at, journal, decisions=entry_at(journal, at).decisions[1:])
+
+
+def a_decision_too_many(journal: Journal) -> tuple[Journal, int]:
+    return with_decision(journal, first(journal, Result), Late(AttemptId(0, 0, 1)))
+
+
+def a_result_before_its_job(journal: Journal) -> tuple[Journal, int]:
+    at, result = first(journal, Assigned), first(journal, Result)
+    early = msgspec.structs.replace(journal[result], at=journal[at].at)
+    assert isinstance(early, Entry)
+    return inserted(journal, at, early), at + 1
 
 
 def a_time_that_goes_back(journal: Journal) -> tuple[Journal, int]:
-    return changed(first(journal, Result), journal, at=0.0)
+    at = first(journal, Result)
+    early = msgspec.structs.replace(journal[at], at=0.0)
+    return [*journal[:at], early, *journal[at + 1 :]], at + 1
 
 
 def an_end_too_early(journal: Journal) -> tuple[Journal, int]:
-    at = first(journal, Result)
-    end = Ended(journal[at].at, Outcome.COMPLETE, "")
-    return [*journal[: at + 1], end], at + 2
+    return with_decision(journal, first(journal, Result), Ended(Outcome.COMPLETE, "complete"))
 
 
 def an_end_with_ranks_left(journal: Journal) -> tuple[Journal, int]:
-    return changed(len(journal) - 1, journal, outcome=Outcome.DESERTED)
+    return redecided(journal, Ended, outcome=Outcome.DESERTED)
 
 
 def an_end_with_ranks_fit(journal: Journal) -> tuple[Journal, int]:
-    return changed(len(journal) - 1, journal, outcome=Outcome.UNFIT)
+    return redecided(journal, Ended, outcome=Outcome.UNFIT)
 
 
 def something_after_the_end(journal: Journal) -> tuple[Journal, int]:
-    return [*journal, Joined(journal[-1].at, 1, "host", 1)], len(journal) + 1
+    after = Entry(journal[-1].at, Heard(1, Ready("host", 1)))
+    return [*journal, after], len(journal) + 1
 
 
 def a_rank_that_comes_back_from_nowhere(journal: Journal) -> tuple[Journal, int]:
-    at = first(journal, Joined)
-    back = Back(journal[at].at, 1)
-    return [*journal[: at + 1], back, *journal[at + 1 :]], at + 2
+    back = Entry(journal[1].at, Heard(1, Beat()), (Back(1),))
+    return inserted(journal, 2, back), 3
 
 
-def a_job_for_a_lost_rank(journal: Journal) -> tuple[Journal, int]:
+def the_only_rank_lost_and_no_end(journal: Journal) -> tuple[Journal, int]:
     at = first(journal, Assigned)
-    assigned = journal[at]
-    assert isinstance(assigned, Assigned)
-    return [*journal[:at], Lost(assigned.at, assigned.rank), *journal[at:]], at + 1
+    entry = entry_at(journal, at)
+    assert isinstance(entry.event, Heard)
+    silent = Entry(entry.at, Silent((entry.event.rank,)))  # it is the only one
+    return inserted(journal, at, silent), at + 1
 
 
 def other_rungs(journal: Journal) -> tuple[Journal, int]:
@@ -239,23 +373,28 @@ def other_rungs(journal: Journal) -> tuple[Journal, int]:
 
 
 def an_earlier_drain(journal: Journal) -> tuple[Journal, int]:
-    return changed(first(journal, Deadline), journal, drains_at=0.0)
+    return redecided(journal, Deadline, drains_at=0.0)
 
 
 def a_drain_without_need(journal: Journal) -> tuple[Journal, int]:
-    at = first(journal, Deadline, lambda it: it.drains_at > it.at)  # type: ignore[union-attr]
-    draining = Draining(journal[at].at, NO_TIME)
-    return [*journal[: at + 1], draining, *journal[at + 1 :]], at + 2
+    at = next(
+        at
+        for at, line in enumerate(journal)
+        if isinstance(line, Entry)
+        and any(isinstance(it, Deadline) and it.drains_at > line.at for it in line.decisions)
+    )
+    draining = Entry(journal[at].at, Tick(), (Draining(NO_TIME),))
+    return inserted(journal, at + 1, draining), at + 2
 
 
 def an_end_without_a_drain(journal: Journal) -> tuple[Journal, int]:
     at = first(journal, Draining)
-    return [*journal[:at], Ended(journal[at].at, Outcome.DRAINED, "")], at + 1
+    return changed(at, journal, decisions=(Ended(Outcome.DRAINED, NO_TIME),))
 
 
 def a_deadline_told_twice(journal: Journal) -> tuple[Journal, int]:
     at = first(journal, Deadline)
-    return [*journal[: at + 1], *journal[at:]], at + 2
+    return inserted(journal, at, entry_at(journal, at)), at + 2
 
 
 IN_A_QUEUE = [
@@ -266,7 +405,9 @@ IN_A_QUEUE = [
 ]
 
 CHANGES = [
+    no_suggestion,
     another_attempt,
+    another_bracket,
     another_trial,
     another_resource,
     a_job_for_nobody,
@@ -276,45 +417,51 @@ CHANGES = [
     given_up_too_early,
     a_rank_that_was_not_lost,
     a_result_twice,
-    swapped_lines,
+    a_decision_left_out,
+    a_decision_too_many,
+    a_result_before_its_job,
     a_time_that_goes_back,
     an_end_too_early,
     an_end_with_ranks_left,
     an_end_with_ranks_fit,
     something_after_the_end,
     a_rank_that_comes_back_from_nowhere,
-    a_job_for_a_lost_rank,
+    the_only_rank_lost_and_no_end,
     other_rungs,
 ]
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_what_was_changed_is_named_by_its_line(change: Change, tmp_path: Path) -> None:
-    decisions, number = change(journal_of("failures", 1))
-    told = replayed(tmp_path, decisions).difference
+    journal, number = change(journal_of("failures", 1))
+    told = replayed(tmp_path, journal).difference
     assert told is not None
-    assert told.startswith(f"decision {number} differs (line {number} of journal.jsonl): ")
+    assert told.startswith(f"line {number} of journal.jsonl differs: ")
 
 
 @pytest.mark.parametrize("change", IN_A_QUEUE)
 def test_what_was_changed_about_a_deadline_is_named(change: Change, tmp_path: Path) -> None:
     for seed in (3, 4, 5):
-        decisions, number = change(journal_of("queue", seed))
-        told = replayed(tmp_path, decisions).difference or ""
-        assert told.startswith(f"decision {number} differs (line {number} of journal.jsonl): ")
+        journal, number = change(journal_of("queue", seed))
+        told = replayed(tmp_path, journal).difference or ""
+        assert told.startswith(f"line {number} of journal.jsonl differs: ")
 
 
 def test_a_run_that_did_not_drain_when_it_had_to_is_named(tmp_path: Path) -> None:
-    found = 0
+    tried = 0
     for seed in range(20):
         journal = journal_of("queue", seed)
-        for at, it in enumerate(journal):
-            went_on = isinstance(it, Draining) and isinstance(journal[at + 1], Suspension | Result)
-            if went_on:
+        for at, line in enumerate(journal[:-1]):
+            drains = isinstance(line, Entry) and Draining(NO_TIME) in line.decisions
+            after = journal[at + 1]
+            goes_on = isinstance(after, Entry) and any(
+                isinstance(it, Suspension | Result) for it in after.decisions
+            )
+            if drains and goes_on:
                 told = replayed(tmp_path, [*journal[:at], *journal[at + 1 :]]).difference or ""
                 assert "derived: draining why the end of the allocation" in told
-                found += 1
-    assert found
+                tried += 1
+    assert tried
 
 
 def test_what_is_derived_is_told_beside_what_was_handed_out(tmp_path: Path) -> None:
@@ -326,9 +473,9 @@ def test_what_is_derived_is_told_beside_what_was_handed_out(tmp_path: Path) -> N
 
 def test_a_trial_too_many_is_named(tmp_path: Path) -> None:
     journal = journal_of("calm", 4, stop={"max_trials": 3})
-    number = 1 + first(journal, Assigned, lambda it: it.trial == 3)  # type: ignore[union-attr]
+    number = 1 + first(journal, Assigned, lambda it: it.attempt.trial == 3)  # type: ignore[union-attr]
     told = replayed(tmp_path, journal).difference or ""
-    assert told.startswith(f"decision {number} differs")
+    assert told.startswith(f"line {number} of journal.jsonl differs")
     assert "assigned trial 3 rung 0 attempt 1 " in told
     assert "; derived: " in told
 
@@ -338,23 +485,23 @@ def test_a_job_handed_out_after_the_end_is_named(stop: dict[str, float], tmp_pat
     journal = journal_of("calm", 7, stop=stop)
     told = replayed(tmp_path, journal).difference or ""
     assert "assigned trial " in told
-    assert told.endswith("; derived: the end")
+    assert told.endswith("; derived: ended outcome complete why complete")
 
 
 def test_a_start_of_another_study_is_named(tmp_path: Path) -> None:
     journal = journal_of("restarts", 3)
-    second = first(journal[1:], Started) + 1
+    second = [at for at, line in enumerate(journal) if isinstance(line, Started)][1]
     started = journal[second]
     assert isinstance(started, Started)
     told = started.settings.replace("seed = 3", "seed = 4")
     journal, number = changed(second, journal, settings=told)
-    expected = f"decision {number} differs (line {number} of journal.jsonl): another study was"
+    expected = f"line {number} of journal.jsonl differs: another study was"
     assert (replayed(tmp_path, journal).difference or "").startswith(expected)
 
 
 def test_the_limits_are_those_of_each_start(tmp_path: Path) -> None:
     journal = journal_of("restarts", 3)
-    second = first(journal[1:], Started) + 1
+    second = [at for at, line in enumerate(journal) if isinstance(line, Started)][1]
     study = simulate("restarts", 3).study
     higher = settings_of(msgspec.structs.replace(study, failures=9))
     journal, _ = changed(second, journal, settings=higher)
@@ -449,7 +596,7 @@ def test_a_real_run_is_derived_again_and_left_as_it_is(complete: Path) -> None:
     before = seen()
     done = command(complete)
     assert (done.returncode, done.stderr) == (0, "")
-    total = len(run_folder.read(complete).decisions)
+    total = decisions_in(run_folder.read(complete).lines)
     assert done.stdout == (f"replay: all {total} decisions agree\n")
     assert seen() == before
 
@@ -473,27 +620,27 @@ def test_a_run_without_a_results_file_is_derived_too(complete: Path, tmp_path: P
 
 def test_what_was_suggested_is_a_fact_and_the_searcher_may_be_asked_again(tmp_path: Path) -> None:
     journal = journal_of("calm", 1)
-    trials = sum(isinstance(it, Assigned) and it.config is not None for it in journal)
-    (tmp_path / run_folder.JOURNAL).write_bytes(b"".join(map(line_of, journal)))
+    trials = sum(len(line.suggested) for line in journal if isinstance(line, Entry))
+    journals.write(tmp_path, journal)
     verdict = replay(tmp_path, trust=False, searcher=True)
     assert (verdict.difference, verdict.suggestions) == (None, (trials, trials))
     journal, _ = another_configuration(journal)
-    (tmp_path / run_folder.JOURNAL).write_bytes(b"".join(map(line_of, journal)))
+    journals.write(tmp_path, journal)
     done = command(tmp_path, "--searcher")
     assert done.returncode == 0
     said = f"{trials - 1} of {trials} suggestions of the searcher do\n"
-    assert done.stdout == f"replay: all {len(journal)} decisions agree; {said}"
+    assert done.stdout == f"replay: all {decisions_in(journal)} decisions agree; {said}"
 
 
 def test_a_difference_ends_with_1_and_does_not_act_on_the_terminal(tmp_path: Path) -> None:
     journal = journal_of("calm", 1)
-    at = first(journal, Assigned)
-    journal, number = changed(at, journal, resource=77, config={"\x1b[31m": "\x9b2J\u202e"})
-    replayed(tmp_path, journal)
+    at = first(journal, Result)
+    journal, number = with_decision(journal, at, Draining("\x1b[31m\x9b2J\u202e"))
+    journals.write(tmp_path, journal)
     done = command(tmp_path)
     assert (done.returncode, done.stderr) == (1, "")
-    agree = f"replay: {number - 1} decisions agree; "
-    assert done.stdout.startswith(f"{agree}decision {number} differs")
+    agree = decisions_in(journal[:number]) - 1
+    assert done.stdout.startswith(f"replay: {agree} decisions agree; line {number} of ")
     assert done.stdout.rstrip("\n").isprintable()
 
 
@@ -508,5 +655,5 @@ def test_what_came_of_it_is_said_in_a_line() -> None:
     assert text(Verdict(7)) == "replay: all 7 decisions agree"
     said = "replay: all 7 decisions agree; 2 of 3 suggestions of the searcher do"
     assert text(Verdict(7, suggestions=(2, 3))) == said
-    differs = Verdict(7, difference="decision 8 differs")
-    assert text(differs) == "replay: 7 decisions agree; decision 8 differs"
+    differs = Verdict(7, difference="line 8 differs")
+    assert text(differs) == "replay: 7 decisions agree; line 8 differs"

@@ -1,22 +1,27 @@
 """Laws of `hpmpi show --watch`."""
 
+import contextlib
+import fcntl
 import os
 import pty
 import signal
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
 
+from hpmpi.leader.run import TRY_AGAIN
 from hpmpi.model.messages import Outcome
-from hpmpi.model.records import Assigned, Decision, Ended, Result, Started
+from hpmpi.model.records import Line
 from hpmpi.storage import run_folder
-from hpmpi.storage.journal import line_of
+from hpmpi.storage.journal import rows_of, text_of
 from hpmpi.views import watch
 from hpmpi.views.run_view import Summary, look
 from hpmpi.views.show import state
-from hpmpi.views.watch import CLEAR, page
+from tests.harness.histories import assigned, ended, result, started
 from tests.harness.runs import LIMIT_S, ROOT, Study, finish, start
 
 STUDY = 'objective = "train.py:train"\nname = "mine"\n[space.x]\ntype = "choice"\nvalues = [1]\n'
@@ -30,13 +35,12 @@ sys.exit(cli.main(["show", *sys.argv[1:], "--watch"]))
 """
 
 
-def write(folder: Path, results: int, *ends: Decision) -> None:
+def write(folder: Path, results: int, *ends: Line) -> None:
     """Write the journal of a study that has results."""
-    decisions: list[Decision] = [Started(0.0, "", STUDY, "cafe", 4, (1, 3), run_folder.FORMAT)]
+    lines: list[Line] = [started(rungs=(1, 3), settings=STUDY)]
     for trial in range(results):
-        decisions.append(Assigned(1.0, trial, 0, 1, 1, 1, {"x": 1}))
-        decisions.append(Result(2.0, trial, 0, 1, 1, 1, {"loss": 0.5}))
-    (folder / run_folder.JOURNAL).write_bytes(b"".join(map(line_of, [*decisions, *ends])))
+        lines += [assigned(trial, config={"x": 1}), result(trial, 0.5)]
+    (folder / run_folder.JOURNAL).write_bytes(text_of(rows_of([*lines, *ends])))
 
 
 def watched(*words: str) -> list[str]:
@@ -48,9 +52,15 @@ def test_a_run_is_watched_until_it_ends(tmp_path: Path) -> None:
     study = Study(tmp_path, epoch_s=0.1)
     process = study.start(study.command("--workers", "2"))
     study.until(lambda: len(study.results) >= 1, process)
-    seen = finish(start(watched(str(study.out)), tmp_path))
+    process.send_signal(signal.SIGSTOP)  # it may be over before anybody has begun to watch
+    watching = start(watched(str(study.out)), tmp_path)
+    assert watching.stdout is not None
+    first = watching.stdout.readline()
+    process.send_signal(signal.SIGCONT)
+    seen = finish(watching)
     assert (seen.returncode, seen.stderr) == (0, "")
-    states = [line for line in seen.stdout.splitlines() if line.startswith("mine: ")]
+    lines = [first, *seen.stdout.splitlines()]
+    states = [line for line in lines if line.startswith("mine: ")]
     assert states[0].startswith("mine: running; ")
     assert states[-1].startswith("mine: complete; 12 trials")
     assert len(states) == len(set(states))
@@ -78,7 +88,7 @@ def test_nothing_is_printed_twice(
     def tell(summary: Summary) -> str:
         told.append(state(summary))
         if len(told) == 3:
-            write(tmp_path, 1, Ended(3.0, Outcome.COMPLETE, "complete"))
+            write(tmp_path, 1, ended(Outcome.COMPLETE))
         return told[-1]
 
     watch.watch(tmp_path, tell)
@@ -87,43 +97,56 @@ def test_nothing_is_printed_twice(
 
 
 def test_for_programs_each_look_is_a_line(tmp_path: Path) -> None:
-    write(tmp_path, 1, Ended(3.0, Outcome.COMPLETE, "complete"))
+    write(tmp_path, 1, ended(Outcome.COMPLETE))
     done = finish(start(watched(str(tmp_path), "--json"), tmp_path))
     assert done.returncode == 0
     assert done.stdout.startswith('{"study": "mine", "state": "complete", ')
     assert done.stdout.count("\n") == 1
 
 
-def test_a_terminal_is_cleared_before_each_page(tmp_path: Path) -> None:
-    write(tmp_path, 1, Ended(3.0, Outcome.COMPLETE, "complete"))
+def interrupted(command: list[str], folder: Path, until: bytes) -> tuple[bytes, int]:
+    """Run a program in a terminal of 80 x 24, and press Ctrl-C when it has written something.
+
+    Returns all that it wrote, and its exit code.
+    """
     terminal, program = pty.openpty()
-    subprocess.run(
-        watched(str(tmp_path)),
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=program,
-        timeout=LIMIT_S,
-        check=True,
-    )
+    fcntl.ioctl(program, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    env = os.environ | {"PYTHONPATH": str(ROOT), "TERM": "xterm"}
+    process = subprocess.Popen(command, cwd=folder, env=env, stdout=program, stderr=program)
     os.close(program)
-    seen = os.read(terminal, 100_000).decode()
+    seen, pressed = b"", False
+    with contextlib.suppress(OSError):  # its last holder has closed it
+        while some := os.read(terminal, 100_000):
+            seen += some
+            if until in seen and not pressed:
+                process.send_signal(signal.SIGINT)
+                pressed = True
     os.close(terminal)
-    assert seen.startswith(f"{CLEAR}mine: complete; ")
-    assert seen.count("\x1b") == CLEAR.count("\x1b")
+    return seen, process.wait(LIMIT_S)
 
 
-@pytest.mark.parametrize("top", [10, 20, 40])
-def test_a_page_has_as_many_trials_as_the_terminal_has_room_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, top: int
-) -> None:
-    write(tmp_path, 20)
-    summary = look(tmp_path)
-    for name in ("COLUMNS", "LINES"):
-        monkeypatch.delenv(name, raising=False)
-    assert page(summary, top).count("x=1") == min(top, 20)
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("LINES", "16")
-    lines = page(summary, top).split("\n")
-    assert len(lines) + 1 == 16
-    assert lines[-1].startswith("best: ")
-    monkeypatch.setenv("LINES", "3")
-    assert page(summary, top).count("x=1") == 1
+def test_a_run_is_seen_live_in_a_terminal_from_inside_and_outside(tmp_path: Path) -> None:
+    study = Study(tmp_path, epoch_s=0.1)
+    command = study.command("--workers", "1", "--set", "stop.max_trials=2000")
+    inside, code = interrupted(command, tmp_path, b", found ")
+    assert code == TRY_AGAIN
+    assert b"mine: drained; " in inside.rpartition(b"mine: running, ")[2]
+    process = study.start(command)
+    study.until(lambda: look(study.out).goes_on, process)
+    outside, code = interrupted(watched(str(study.out)), tmp_path, b", found ")
+    assert code == 130
+    process.send_signal(signal.SIGINT)
+    assert finish(process).returncode == TRY_AGAIN
+    for seen in (inside, outside):
+        assert b"of 2000 trials tried" in seen
+        assert b"\x1b[?25l" not in seen.rpartition(b"\x1b[?25h")[2], "the cursor is there"
+
+
+@pytest.mark.parametrize("options", [(), ("--quiet",)])
+def test_what_is_no_terminal_has_plain_lines(tmp_path: Path, options: tuple[str, ...]) -> None:
+    study = Study(tmp_path, epoch_s=0.0)
+    done = study.run(study.command("--workers", "1", *options))
+    assert done.returncode == 0
+    assert "\x1b" not in done.stdout + done.stderr
+    told = [line for line in done.stderr.splitlines() if "trial 0 rung 0: loss" in line]
+    assert [line.split("; ")[-1].startswith("x=") for line in told] == [True] * (not options)

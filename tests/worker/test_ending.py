@@ -5,13 +5,14 @@ import signal
 import pytest
 
 from hpmpi.model.messages import Failed, FailureKind
+from hpmpi.model.trial import AttemptId
 from hpmpi.worker import ending
 from hpmpi.worker.ending import END_S, KILL_AFTER_S, ORDER_S, START_S, TAKEN
 
 
 def failed(error: str, kind: FailureKind = FailureKind.EXCEPTION) -> Failed:
     """Say what an objective does."""
-    return Failed(0, 0, 1, kind, error)
+    return Failed(AttemptId(0, 0, 1), kind, error)
 
 
 def test_a_child_has_time_to_end_in_order_then_for_term() -> None:
@@ -48,6 +49,22 @@ def test_a_lost_worker_is_for_memory_where_the_kernel_took_somebody(
     found = ending.explain(failed(error), lambda: taken)
     assert found.kind is (FailureKind[kind] if isinstance(kind, str) else kind)
     assert error in found.error
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        (FailureKind.CRASH, "killed by SIGKILL"),
+        (FailureKind.EXIT, "the process ended with exit code 137; it said: Killed ./fit"),
+        (FailureKind.EXIT, "the process ended with exit code 9; it said: KILLED BY SIGNAL: 9"),
+    ],
+)
+def test_a_program_that_the_kernel_took_is_for_memory(kind: FailureKind, error: str) -> None:
+    report = Failed(AttemptId(0, 0, 1), kind, error)
+    assert ending.explain(report, lambda: True).kind is FailureKind.MEMORY
+    assert ending.explain(report, lambda: False) == report
+    other = Failed(AttemptId(0, 0, 1), kind, "the process ended with exit code 1379")
+    assert ending.explain(other, lambda: True) == other
 
 
 def test_a_death_is_told_by_its_code() -> None:

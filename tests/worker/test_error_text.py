@@ -1,7 +1,6 @@
 """What is told of an error: a first line that says what it was, then its traceback."""
 
 import concurrent.futures
-import sys
 from collections.abc import Callable
 
 import pytest
@@ -99,10 +98,9 @@ def test_a_traceback_of_another_process_is_no_root() -> None:
     assert gist_of(in_another_process) == "ValueError: no"
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="groups and notes are not there yet")
 def test_the_parts_of_a_group_and_the_first_note_are_told() -> None:
-    inner = ExceptionGroup("deep", [KeyError("fold")])  # noqa: F821 - of 3.11
-    group = ExceptionGroup("two", [ValueError("rate is negative\nsee"), inner])  # noqa: F821
+    inner = ExceptionGroup("deep", [KeyError("fold")])
+    group = ExceptionGroup("two", [ValueError("rate is negative\nsee"), inner])
     said = "ExceptionGroup: two (2 sub-exceptions): ValueError: rate is negative; KeyError: 'fold'"
     assert gist_of(lambda: fail(group)) == said
     noted = ValueError("no")

@@ -1,8 +1,8 @@
 """A child's life in a simulated world: virtual time, a seed, and processes that misbehave by it.
 
-A rank assigns, drains, retires; a process loads, answers, crashes, hangs, hangs up, talks rubbish,
-eats memory, talks of other jobs, has no ear for TERM, dies late. The laws are checked with each
-command that the lifecycle gives. A seed that fails once fails always.
+A rank assigns, cancels, drains, retires; a process loads, answers, crashes, hangs, hangs up, talks
+rubbish, eats memory, talks of other jobs, has no ear for TERM, dies late. The laws are checked with
+each command that the lifecycle gives. A seed that fails once fails always.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,8 @@ import pytest
 from hpmpi.model.messages import (
     Answer,
     Assign,
+    Cancel,
+    Cancelled,
     Failed,
     FailureKind,
     Finished,
@@ -29,25 +31,26 @@ from hpmpi.model.messages import (
     Unfit,
     Welcome,
 )
-from hpmpi.worker.ending import END_S, KILL_AFTER_S, START_S
-from hpmpi.worker.lifecycle import (
-    MAX_CRASHES,
+from hpmpi.model.trial import BASELINE, AttemptId
+from hpmpi.worker.baseline import is_baseline
+from hpmpi.worker.child_events import (
     Act,
+    ChildStarted,
+    ChildTick,
     Command,
     Died,
     Event,
     HungUp,
-    Lifecycle,
     PassOn,
     Send,
-    Started,
-    State,
-    Tick,
-    attempt_of,
+    Unborn,
 )
+from hpmpi.worker.ending import END_S, KILL_AFTER_S, START_S
+from hpmpi.worker.lifecycle import MAX_CRASHES, Lifecycle, State
 from tests.harness.drive import order, welcome
 
 SEEDS = range(400)
+BASE = "base.py:base"
 POLL_S = 0.2
 KILLED_S = 0.3
 """How often a rank looks at most, and how long the killed take to be gone."""
@@ -56,8 +59,7 @@ LATE_S = KILLED_S + 3 * POLL_S
 """How much later than it is due an end may be seen."""
 
 MEMORY_MB = 100.0
-Attempt = tuple[int, int, int]
-EVENTS = {Assign, Save, Retire, Ready, Unfit, Started, HungUp, Tick, Died}
+EVENTS = {Assign, Cancel, Save, Retire, Ready, Unfit, ChildStarted, Unborn, HungUp, ChildTick, Died}
 
 
 class Process:
@@ -69,14 +71,15 @@ class Process:
         self.now = self.heard_at = now
         self.said: list[Report] = []
         self.orders: list[Assign] = []
-        self.begun: dict[Attempt, float] = {}
-        self.loaded = self.dead = self.rubbish = self.hung_up = False
+        self.begun: dict[AttemptId, float] = {}
+        self.loaded = self.dead = self.unborn = self.rubbish = self.hung_up = False
         self.code = 0
         self.used_mb = 10.0
         self.deaf = random.random() < 0.3
         self.ended_at: float | None = None
         self.acts: list[Act] = []
         self.ready = self.says_unfit = self.unfit = self.spoilt = self.drained = False
+        self.unwanted = self.of_baseline = False
         self.plans: list[tuple[float, Callable[[], None]]] = []
 
     def plan(self, most_s: float, do: Callable[[], None]) -> None:
@@ -92,10 +95,14 @@ class Process:
             do()
         self.now = now
 
-    def load(self) -> None:
-        """Load the objective, or not."""
-        moods = (self.be_ready, lambda: self.die(-6), self.hang_up, self.be_unfit, None)
-        mood = self.random.choices(moods, (20, 4, 1, 1, 1))[0]
+    def load(self, told: Welcome) -> None:
+        """Load the objective, or the baseline, or not."""
+        self.of_baseline = told.objective == BASE
+        moods = (
+            *(self.be_ready, lambda: self.die(-6), self.hang_up, self.be_unfit, None),
+            self.never_be,
+        )
+        mood = self.random.choices(moods, (20, 4, 1, 1, 1, 2))[0]
         if mood is not None:
             self.plan(5.0, mood)
 
@@ -105,6 +112,10 @@ class Process:
         self.said.append(Ready("host", 1))
         for job in self.orders:
             self.begin(job)
+
+    def never_be(self) -> None:
+        """Turn out never to have been forked."""
+        self.dead = self.unborn = True
 
     def be_unfit(self) -> None:
         """Say so, and end, as a program does."""
@@ -120,7 +131,7 @@ class Process:
 
     def begin(self, job: Assign) -> None:
         """Do a job, or what comes to an objective's mind."""
-        self.begun[attempt_of(job)] = self.now
+        self.begun[job.attempt] = self.now
         moods: list[Callable[[], None] | None] = [
             lambda: self.answer(job),
             lambda: self.flood(job),
@@ -149,18 +160,19 @@ class Process:
         kind = self.random.choice((FailureKind.EXCEPTION, FailureKind.BAD_VALUE))
         return self.random.choices(
             (
-                Finished(*attempt_of(job), {"loss": 1.0}),
-                Failed(*attempt_of(job), kind, "no luck"),
-                Suspended(*attempt_of(job), 1),
+                Finished(job.attempt, {"loss": 1.0}),
+                Failed(job.attempt, kind, "no luck"),
+                Suspended(job.attempt, 1),
+                Cancelled(job.attempt),  # which is not for it to say
             ),
-            (6, 2, 1),
+            (60, 20, 10, 1),
         )[0]
 
     def flood(self, job: Assign) -> None:
         """Talk of this job and of others, in any order, once or twice the same."""
         for _ in range(self.random.randint(1, 20)):
             of = self.random.choice([*self.orders, order(999), job])
-            points = Progress(*attempt_of(of), [Point(1, {"loss": 1.0})])
+            points = Progress(of.attempt, [Point(1, {"loss": 1.0})])
             self.said.append(points if self.random.random() < 0.8 else self.any_answer(of))
 
     def eat(self) -> None:
@@ -198,15 +210,16 @@ class World:
         self.random = Random(seed)  # noqa: S311 - not for secrets
         self.time_s = self.random.choice((None, 2.0, 6.0))
         self.memory_mb = self.random.choice((None, MEMORY_MB))
-        self.welcome = welcome(Path(), time_s=self.time_s, memory_mb=self.memory_mb)
+        self.welcome = welcome(Path(), baseline=BASE, time_s=self.time_s, memory_mb=self.memory_mb)
         self.life = Lifecycle(self.welcome, "host")
         self.now = 0.0
         self.process: Process | None = None
         self.job: Assign | None = None
         self.jobs = 0
-        self.answered: set[Attempt] = set()
+        self.answered: set[AttemptId] = set()
+        self.cancelled: set[AttemptId] = set()
         self.refused = self.retired = self.saved = self.fails_to_start = False
-        self.loads = 0
+        self.crashes = 0
         self.seen: set[object] = set()
 
     def run(self) -> None:
@@ -224,7 +237,7 @@ class World:
             self.turn()
             assert self.now < ends_at, "who is retired ends"
         self.start()
-        self.handle(Tick())
+        self.handle(ChildTick())
         assert self.life.state is State.OVER
         assert self.process is None, "nothing follows"
 
@@ -246,49 +259,91 @@ class World:
         assert not self.refused
         assert not self.retired
         if self.random.random() < 0.01:
-            self.fails_to_start = True
-            self.handle(Unfit("host", "it can't be started"))
+            self.fail_to_start()
             return
-        self.loads += 1
-        assert self.loads <= MAX_CRASHES, "what can't be loaded is not tried for ever"
+        assert self.crashes < MAX_CRASHES, "what can't be loaded is not tried for ever"
         self.process = Process(self.random, self.now)
-        self.handle(Started())
+        self.handle(ChildStarted())
+
+    def fail_to_start(self) -> None:
+        """Have no process: for the baseline that is an answer, for a trial the end."""
+        job = self.job
+        self.fails_to_start = not is_baseline(job)
+        self.handle(Unfit("host", "it can't be started"))
+        assert self.refused is self.fails_to_start
+        if is_baseline(job):
+            self.seen.add((BASE, ChildStarted))
+            assert self.job is None, "it is answered"
+            self.start()
 
     def turn(self, *, assigns: bool = True) -> None:
         """Let time pass, give orders, hear the process, as a rank does."""
         self.now += self.random.uniform(0.01, POLL_S)
         if assigns and self.job is None and self.random.random() < 0.5:
-            fresh = self.random.random() < 0.2
-            self.job = msgspec.structs.replace(order(self.jobs), fresh=fresh)
-            self.jobs += 1
+            self.job = self.next_job()
             self.saved = False
             self.handle(self.job)
         if self.random.random() < 0.01:
             self.saved = True
             self.handle(Save())
+        if self.random.random() < 0.02:
+            self.cancel()
         if self.process is not None:
             self.poll(self.process)
         elif self.life.state is State.NEW and self.random.random() < 0.1:
             self.start()
+
+    def next_job(self) -> Assign:
+        """Take the next trial, or the baseline once more."""
+        self.jobs += 1
+        if self.random.random() < 0.1:
+            return order(BASELINE, attempt=self.jobs)
+        return msgspec.structs.replace(order(self.jobs), fresh=self.random.random() < 0.2)
+
+    def cancel(self) -> None:
+        """Cancel the job, or what is none any more, or never was."""
+        process, job = self.process, self.job
+        attempt = self.random.choice([order(999).attempt, *self.answered])
+        if job is None or self.random.random() < 0.3:
+            assert self.handle(Cancel(attempt)) == [], "what was answered is not cancelled"
+            return
+        if self.refused or self.retired:
+            assert self.handle(Cancel(job.attempt)) == [], "nobody waits for it any more"
+            return
+        self.cancelled.add(job.attempt)
+        self.seen.add((Cancel, self.life.state))
+        waits = process is None or job not in process.orders
+        commands = self.handle(Cancel(job.attempt))
+        assert not waits or commands == [PassOn(Cancelled(job.attempt))], "it is taken out"
 
     def poll(self, process: Process) -> None:
         """Hear what was said, then see how the process is."""
         process.step(self.now)
         said, process.said = process.said, []
         for report in said:
+            counts = process.of_baseline and process.ended_at is None
+            if counts:
+                self.seen.add((BASE, type(report)))
+                process.ready |= isinstance(report, Ready)
+                process.unfit |= isinstance(report, Unfit)
             self.handle(report)
-            if isinstance(report, Answer) and process.ended_at is None:
-                assert self.job is None or attempt_of(report) != attempt_of(self.job), "it counts"
+            assert not (counts and process.unfit) or self.job is None, "it has failed"
+            if isinstance(report, Finished | Failed | Suspended) and process.ended_at is None:
+                assert self.job is None or report.attempt != self.job.attempt, "it counts"
+        if process.unborn:
+            self.process = None
+            self.handle(Unborn())
+            self.start()
+            return
         if process.dead:
             self.process = None
-            if process.loaded:
-                self.loads = 0
+            self.crashes += not (process.ready or process.unwanted or process.of_baseline)
             self.handle(Died(process.code, self.random.random() < 0.1, "last words"))
             self.start()
             return
         if process.hung_up:
             self.handle(HungUp(process.rubbish))
-        self.handle(Tick(process.used_mb))
+        self.handle(ChildTick(process.used_mb))
         self.check_limits(process)
 
     def check_limits(self, process: Process) -> None:
@@ -300,7 +355,7 @@ class World:
         assert not process.spoilt, "who may be spoilt has to end"
         assert process.drained or not self.saved or self.job is None, "a drain is passed on"
         job, limit_s = self.job, self.time_s
-        began_at = None if job is None else process.begun.get(attempt_of(job))
+        began_at = None if job is None else process.begun.get(job.attempt)
         if limit_s is not None:
             assert process.loaded or self.now - process.heard_at <= START_S + POLL_S
             assert began_at is None or self.now - began_at <= limit_s + POLL_S
@@ -313,20 +368,23 @@ class World:
         is_given = any(each is job for each in process.orders)
         is_at_work = (is_given or not process.ready) and not process.unfit
         assert interrupted is is_at_work, "who is at work is interrupted, and nobody else"
-        since = process.begun.get(attempt_of(job)) if job is not None and is_given else None
+        since = process.begun.get(job.attempt) if job is not None and is_given else None
         limit_s = self.time_s or float("inf")
         assert (
             self.retired
             or process.hung_up
             or process.unfit
             or process.spoilt
+            or (is_given and job is not None and job.attempt in self.cancelled)
             or (job is not None and job.fresh and process.orders)
+            or (job is not None and is_baseline(job) is not process.of_baseline)
+            or (job is None and process.of_baseline)
             or (not process.ready and self.now - process.heard_at > max(limit_s, START_S))
             or (since is not None and self.now - since > limit_s)
             or (since is not None and process.used_mb > (self.memory_mb or float("inf")))
         ), "nobody is ended without a reason"
 
-    def handle(self, event: Event) -> None:
+    def handle(self, event: Event) -> list[Command]:
         """Let the lifecycle know; do as it says."""
         self.seen |= {self.life.state, type(event)}
         commands = self.life.handle(event, self.now)
@@ -337,6 +395,8 @@ class World:
         if Act.HANG_UP in acts:
             assert self.process is not None
             self.check_end(self.process, interrupted=bool(acts & {Act.INTERRUPT, Act.TERM}))
+            self.process.unwanted = isinstance(event, Cancel | Assign)
+        return commands
 
     def do(self, command: Command) -> None:
         """Do what is to be done, where it may be."""
@@ -353,13 +413,17 @@ class World:
         """Have the process hear an order."""
         assert process.ended_at is None, "nothing is said to who was hung up on"
         match command.order:
-            case Welcome():
-                process.load()
+            case Welcome() as told:
+                assert told.time_s == self.time_s
+                assert told.memory_mb == self.memory_mb
+                process.load(told)
             case Assign() as job:
                 assert job is self.job, "the job is the one that was assigned last"
-                given = {attempt_of(each) for each in process.orders}
+                given = {each.attempt for each in process.orders}
                 assert given <= self.answered, "a process has one job at a time"
                 assert not (job.fresh and given), "a fresh process has done nothing"
+                assert is_baseline(job) is process.of_baseline, "it is told what it will call"
+                assert not (process.of_baseline and given), "it calls the baseline once"
                 process.drained = False
                 process.hear(job)
             case Save():
@@ -389,31 +453,37 @@ class World:
         match report:
             case Ready():
                 assert self.process is not None
+                assert not self.process.of_baseline, "it is ready for no trial"
                 self.process.ready = True
-                self.loads = 0
+                self.crashes = 0
             case Unfit():
                 self.refused = True
                 if self.process is not None:
+                    assert not self.process.of_baseline, "a trial may do without one"
                     self.process.unfit = self.process.says_unfit
                     assert self.process.unfit, "who can work is not unfit"
                 else:
-                    assert self.fails_to_start or self.loads == MAX_CRASHES
+                    assert self.fails_to_start or self.crashes == MAX_CRASHES
             case Progress():
                 assert self.job is not None
-                assert attempt_of(report) == attempt_of(self.job), "points are of the job in work"
-            case Finished() | Failed() | Suspended():
+                assert report.attempt == self.job.attempt, "points are of the job in work"
+                assert report.attempt not in self.cancelled, "nobody waits for them any more"
+            case Finished() | Failed() | Suspended() | Cancelled():
                 self.check_answer(report)
                 self.job = None
 
     def check_answer(self, answer: Answer) -> None:
         """See that it is the one answer to the job in work."""
-        attempt = attempt_of(answer)
+        attempt = answer.attempt
         assert not self.retired, "nobody waits for it any more"
         assert self.job is not None
-        assert attempt == attempt_of(self.job), "an answer is to the job in work"
+        assert attempt == self.job.attempt, "an answer is to the job in work"
         assert attempt not in self.answered, "a job has one answer"
         self.answered.add(attempt)
-        if self.process is not None:
+        assert isinstance(answer, Cancelled) is (attempt in self.cancelled), (
+            "who cancels is told so"
+        )
+        if self.process is not None and attempt not in self.cancelled:
             assert self.process.ended_at is None, "who has to end has no answer any more"
             self.process.spoilt = isinstance(answer, Failed) and answer.spoils
 
@@ -435,7 +505,10 @@ def test_the_laws_hold_whatever_a_process_does(first: int) -> None:
 
 def test_all_that_can_happen_happens() -> None:
     seen = set().union(*(lived(seed).seen for seed in SEEDS))
-    assert seen >= {*State, *Act, *EVENTS}
+    cancelled_in = {State.NEW, State.LOADING, State.BUSY, State.ENDING, State.PRESSED}
+    assert seen >= {*State, *Act, *EVENTS, *((Cancel, state) for state in cancelled_in)}
+    of_baseline = (ChildStarted, Ready, Unfit, Finished, Failed, Suspended, Progress)
+    assert seen >= {(BASE, event) for event in of_baseline}
 
 
 def test_who_is_ready_when_its_time_is_over_has_not_loaded() -> None:
@@ -447,8 +520,8 @@ def test_who_is_ready_when_its_time_is_over_has_not_loaded() -> None:
 
 SLOW = "was loading for more than 60 s; trial_time_s = 1"
 TOO_LATE: list[tuple[Event, float]] = [
-    (Started(), 0.0),
-    (Tick(), START_S + 1),
+    (ChildStarted(), 0.0),
+    (ChildTick(), START_S + 1),
     (Ready("host", 1), START_S + 2),
     (Died(0, taken=False, output=""), START_S + 3),
 ]

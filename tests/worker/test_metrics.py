@@ -143,6 +143,31 @@ def test_the_studied_metric_must_be_there() -> None:
         check({"accuracy": 0.5}, "f1")
 
 
+BOTH = ["accuracy", "size"]
+
+
+def test_all_of_several_studied_metrics_must_be_there_as_numbers() -> None:
+    returned = {"size": 3, "accuracy": math.nan, "note": "x"}
+    told = check(returned, BOTH)
+    assert (sorted(told), told["size"]) == (["accuracy", "size"], 3.0)
+    with pytest.raises(ObjectiveError, match=r"no 'size' but 'accuracy'; set .* to some of its"):
+        check({"accuracy": 0.5}, BOTH)
+    with pytest.raises(ObjectiveError, match="'size' must be a number and is 'big'"):
+        check({"accuracy": 0.5, "size": "big"}, BOTH)
+
+
+def test_one_number_is_none_of_several() -> None:
+    with pytest.raises(ObjectiveError, match=r"returned 0\.5, .* has 'accuracy', 'size'"):
+        check(0.5, BOTH)
+    assert check(0.5, ["accuracy"]) == {"accuracy": 0.5}
+
+
+def test_a_curve_may_have_some_of_several_metrics() -> None:
+    assert all_numbers({"size": 3}, BOTH) == {"size": 3.0}
+    with pytest.raises(ObjectiveError, match="'size' must be a number"):
+        all_numbers({"size": None}, BOTH)
+
+
 def test_half_of_a_complex_number_is_none() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # numpy warns

@@ -14,8 +14,10 @@ from hpmpi.errors import ObjectiveError
 from hpmpi.model.messages import Point
 from hpmpi.model.trial import Config
 from hpmpi.worker import checkpoints
+from hpmpi.worker.baseline import welcome_to_baseline
+from hpmpi.worker.calling import called
 from hpmpi.worker.handle import SAVE_PAUSE_S, SAVE_SHARE, Drains, Suspend, Trial, open_trial
-from hpmpi.worker.objective import called_with_both, load, made
+from hpmpi.worker.objective import load, made, prepare
 from tests.harness import drive
 from tests.harness.build import never
 from tests.harness.drive import order, welcome
@@ -98,7 +100,7 @@ def test_an_objective_is_given_as_much_as_it_takes(
 ) -> None:
     config: Config = {"x": 1}
     trial = handle(tmp_path)
-    given = called_with_both(function)(config, trial)
+    given = called(function, {})(config, trial)
     if isinstance(function, functools.partial) and function.keywords:
         assert given == (config, None)
     else:
@@ -121,7 +123,7 @@ class ByClass:
 
 def test_a_class_is_made_once_and_its_instance_is_the_objective(tmp_path: Path) -> None:
     trial = handle(tmp_path)
-    function = called_with_both(made(ByClass))
+    function = called(made(ByClass), {})
     assert [function({}, trial) for _ in range(2)] == [(1, 1, trial), (1, 2, trial)]
 
 
@@ -184,9 +186,128 @@ def test_what_can_be_no_objective_is_said_before_the_first_trial(
     found: Callable[..., Any], said: str
 ) -> None:
     with pytest.raises(ObjectiveError) as caught:
-        called_with_both(made(found))
+        called(made(found), {})
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+# -- by name -------------------------------------------------------------------------------------
+
+ALWAYS = {"lr": True, "width": True}
+"""Hyperparameters that are always active."""
+
+
+def by_name(lr: object, width: object) -> object:
+    return (lr, width)
+
+
+def by_name_with_trial(trial: object, width: object, lr: object = None) -> object:
+    return (lr, width, trial)
+
+
+def by_keyword(*, width: object, lr: object, epochs: int = 3) -> object:
+    return (lr, width, epochs)
+
+
+def by_rest(**given: object) -> object:
+    return (given["lr"], given["width"])
+
+
+def by_rest_with_trial(lr: object, trial: object, **given: object) -> object:
+    return (lr, given["width"], trial)
+
+
+def decorated(*args: Any, **given: Any) -> object:
+    return by_name(*args, **given)
+
+
+class ByNames:
+    """Can be called by name."""
+
+    def __call__(self, lr: object, width: object) -> object:
+        """Take both."""
+        return (lr, width)
+
+
+@pytest.mark.parametrize(
+    ("function", "more"),
+    [
+        (by_name, ()),
+        (by_name_with_trial, ("trial",)),
+        (by_keyword, (3,)),
+        (by_rest, ()),
+        (by_rest_with_trial, ("trial",)),
+        (ByNames(), ()),
+        (ByNames, ()),
+        (functools.partial(by_name, width=3), ()),
+        (functools.wraps(by_name)(decorated), ()),
+    ],
+)
+def test_what_is_named_as_hyperparameters_are_is_given_them_by_name(
+    tmp_path: Path, function: Callable[..., Any], more: tuple[object, ...]
+) -> None:
+    trial = handle(tmp_path)
+    given = called(made(function), ALWAYS)({"width": 64, "lr": 0.1}, trial)
+    assert given == (0.1, 64, *[trial if it == "trial" else it for it in more])
+
+
+@pytest.mark.parametrize("function", [by_config, by_both, by_option, by_anything, ByObject()])
+def test_what_is_named_otherwise_is_given_the_configuration(
+    tmp_path: Path, function: Callable[..., Any]
+) -> None:
+    config: Config = {"lr": 0.1, "width": 64, "config": 1, "trial": 2}
+    told = dict.fromkeys(config, True)
+    given = called(function, told)(config, handle(tmp_path))
+    assert given[0] == config
+
+
+def test_a_default_counts_where_a_hyperparameter_is_inactive(tmp_path: Path) -> None:
+    function = called(lambda lr, momentum=0.9: (lr, momentum), {"lr": True, "momentum": False})
+    assert function({"lr": 0.1}, handle(tmp_path)) == (0.1, 0.9)
+    assert function({"lr": 0.1, "momentum": 0.5}, handle(tmp_path)) == (0.1, 0.5)
+
+
+def test_a_name_with_a_dot_is_given_to_what_takes_any(tmp_path: Path) -> None:
+    function = called(lambda **given: given, {"model.lr": True})
+    assert function({"model.lr": 0.1}, handle(tmp_path)) == {"model.lr": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("function", "hyperparameters", "said"),
+    [
+        (by_name, {"lr": True}, "width has no default, and is no hyperparameter"),
+        (by_name, {**ALWAYS, "depth": True}, "the hyperparameter 'depth' is not taken"),
+        (by_name, {**ALWAYS, "model.lr": True}, "the hyperparameter 'model.lr' is not taken"),
+        (by_name, {"lr": True, "width": False}, "width is not always active, and has no default"),
+        (lambda config, lr=0.1: (config, lr), ALWAYS, "lr is a hyperparameter, which config has"),
+        (lambda config, lr: (config, lr), ALWAYS, "lr is a hyperparameter, which config has"),
+        (
+            lambda params, lr: (params, lr),
+            ALWAYS,
+            "params has no default, and is no hyperparameter",
+        ),
+        (lambda lr, /, width: (lr, width), ALWAYS, "lr has no default, and is no hyperparameter"),
+        (lambda trial: trial, ALWAYS, "the hyperparameter 'lr' is not taken"),
+        (by_rest_with_trial, {"lr": True, "trial": True}, "the hyperparameter 'trial' is not"),
+        (lambda: 0, ALWAYS, "that is neither"),
+    ],
+)
+def test_what_may_be_meant_both_ways_is_refused_in_a_line(
+    function: Callable[..., Any], hyperparameters: dict[str, bool], said: str
+) -> None:
+    with pytest.raises(ObjectiveError) as caught:
+        called(function, hyperparameters)
+    text = str(caught.value)
+    assert text.startswith("the objective takes (")
+    assert f": {said}" in text
+    assert "\n" not in text
+
+
+def test_a_baseline_of_that_name_is_called_with_its_defaults(tmp_path: Path) -> None:
+    (tmp_path / "it.py").write_text("def base(lr=0.5, width=1): return lr + width")
+    told = welcome(tmp_path, "it.py:no", baseline="it.py:base", hyperparameters=ALWAYS)
+    function, _ = prepare(welcome_to_baseline(told))
+    assert function({}, handle(tmp_path)) == 1.5
 
 
 def test_what_a_constructor_raises_comes_out() -> None:
@@ -199,7 +320,7 @@ def test_what_a_constructor_raises_comes_out() -> None:
 
 
 def test_what_does_not_say_what_it_takes_is_given_the_configuration(tmp_path: Path) -> None:
-    assert called_with_both(max)({"a": 1, "b": 2}, handle(tmp_path)) == "b"
+    assert called(max, {})({"a": 1, "b": 2}, handle(tmp_path)) == "b"
 
 
 # -- what it is given ------------------------------------------------------------------------------

@@ -6,8 +6,8 @@ import pytest
 from msgspec import structs
 
 from hpmpi.model.messages import Outcome
-from hpmpi.model.records import Assigned, Ended, Failure, Lost, Started
-from hpmpi.storage.journal import line_of
+from hpmpi.model.records import Assigned, Ended, Failure, Started
+from hpmpi.storage.journal import rows_of, text_of
 from hpmpi.views.replay import replay
 from hpmpi.worker.agent import SILENCES
 from tests.harness.runs import Study
@@ -63,7 +63,7 @@ def test_a_searcher_that_raises_ends_the_run_in_order_and_loses_nothing(
     assert "LookupError: as told" in done.stderr
     assert 'mine.py", line ' in done.stderr
     assert "Traceback" not in done.stderr
-    assert [it.outcome for it in study.decisions if isinstance(it, Ended)] == [Outcome.UNFIT]
+    assert [it.outcome for it in study.decided(Ended)] == [Outcome.UNFIT]
     results = study.results
     assert len(results) >= 5
     done = study.run(searching(study, **bodies))
@@ -74,7 +74,7 @@ def test_a_searcher_that_raises_ends_the_run_in_order_and_loses_nothing(
     assert done.returncode == 0, done.stderr
     assert study.results[: len(results)] == results
     assert len(set(study.results)) == len(study.results)
-    assert not any(isinstance(it, Failure) for it in study.decisions)
+    assert study.decided(Failure) == []
 
 
 def test_a_searcher_that_can_not_be_made_says_where(tmp_path: Path) -> None:
@@ -94,8 +94,9 @@ def test_who_waits_for_a_long_thought_stays(tmp_path: Path) -> None:
     options = ("--set", f"limits.patience_s={patience_s}", "--set", "stop.max_trials=4")
     done = study.run(searching(study, *options, ask=f"if self.asked == 2: time.sleep({thinks_s})"))
     assert (done.returncode, study.left()) == (0, []), done.stderr
-    assert not any(isinstance(it, Lost | Failure) for it in study.decisions)
-    assert sum(isinstance(it, Started) for it in study.decisions) == 1
+    assert study.lost == []
+    assert study.decided(Failure) == []
+    assert len(study.starts) == 1
 
 
 def test_while_a_searcher_thinks_trials_are_promoted_and_all_stay(tmp_path: Path) -> None:
@@ -107,9 +108,16 @@ def test_while_a_searcher_thinks_trials_are_promoted_and_all_stay(tmp_path: Path
     slow = "if self.asked == 3: time.sleep(4.0)"
     done = study.run(searching(study, *options, ask=slow))
     assert (done.returncode, study.left()) == (0, []), done.stderr
-    assert not any(isinstance(it, Lost | Failure) for it in study.decisions)
-    begun = {it.trial: it.at for it in study.decisions if isinstance(it, Assigned) and it.config}
-    promoted = [it.at for it in study.decisions if isinstance(it, Assigned) and it.rung > 0]
+    assert study.lost == []
+    assert study.decided(Failure) == []
+    given = [
+        (entry.at, decided.attempt)
+        for entry in study.entries
+        for decided in entry.decisions
+        if isinstance(decided, Assigned)
+    ]
+    begun = {attempt.trial: at for at, attempt in given if attempt.rung == 0}
+    promoted = [at for at, attempt in given if attempt.rung > 0]
     assert begun[3] - begun[2] > 3.0
     assert [at for at in promoted if at < begun[3]], "rank 0 went on"
     assert replay(study.out, trust=False).difference is None
@@ -121,7 +129,7 @@ def test_a_searcher_whose_process_dies_ends_the_run_in_order(tmp_path: Path) -> 
     done = study.run(searching(study, ask=die))
     assert (done.returncode, study.left()) == (2, []), done.stderr
     assert "the searcher's process was killed by SIGABRT: no more" in done.stderr
-    assert [it.outcome for it in study.decisions if isinstance(it, Ended)] == [Outcome.UNFIT]
+    assert [it.outcome for it in study.decided(Ended)] == [Outcome.UNFIT]
     assert len(study.results) >= 4
 
 
@@ -135,11 +143,11 @@ def test_three_trials_that_fail_alike_end_a_study_that_goes_on_when_it_is_mended
     assert (done.returncode, study.left()) == (3, []), done.stderr
     assert "NameError: name 'undefined' is not defined" in done.stderr
     assert "the same command goes on with the other trials" in done.stderr
-    assert sum(isinstance(it, Assigned) for it in study.decisions) < 12
+    assert len(study.decided(Assigned)) < 12
     (tmp_path / "train.py").write_text(sound)
     done = study.run(study.command("--workers", "2"))
     assert done.returncode == 0, done.stderr
-    given_up = {it.trial for it in study.decisions if isinstance(it, Failure) and it.final}
+    given_up = {it.attempt.trial for it in study.decided(Failure) if it.final}
     tried = {trial for trial, _ in study.results}
     assert len(given_up) in (3, 4)  # the other rank may have had the last try of one in work
     assert given_up | tried == set(range(12))
@@ -151,9 +159,11 @@ def test_a_run_with_other_rungs_is_refused_and_untouched(tmp_path: Path) -> None
     assert study.run(study.command(*options, "--set", "stop.max_trials=2")).returncode == 0
     journal = study.out / "journal.jsonl"
     # As an earlier version had them, though the settings are the same.
-    before = b"".join(
-        line_of(structs.replace(it, rungs=(1, 8)) if isinstance(it, Started) else it)
-        for it in study.decisions
+    before = text_of(
+        rows_of(
+            structs.replace(it, rungs=(1, 8)) if isinstance(it, Started) else it
+            for it in study.lines
+        )
     )
     journal.write_bytes(before)
     (study.out / "run.h5").unlink()

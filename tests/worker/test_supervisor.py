@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.guard import process_tree
+from hpmpi.guard import oom
 from hpmpi.model.messages import OUTPUT, Failed, FailureKind, Finished, Progress, Ready, Save, Unfit
+from hpmpi.model.trial import AttemptId
 from hpmpi.transports import PREFIXES
 from hpmpi.transports.resources import CUDA, HIDDEN, THREADS, Share
 from hpmpi.worker import ending, lifecycle, log_file, supervisor
-from hpmpi.worker.lifecycle import Send
+from hpmpi.worker.child_events import Send
 from tests.harness.drive import (
     LIMIT_S,
     ChildRig,
@@ -55,13 +56,14 @@ def recovers(rig: ChildRig, pid: int) -> bool:
 
 def test_a_result_comes(tmp_path: Path) -> None:
     with child_of(welcome(tmp_path, metric="error")) as rig:
-        assert rig.do(x=3) == Finished(0, 0, 1, {"error": 9.0})
+        assert rig.do(x=3) == Finished(AttemptId(0, 0, 1), {"error": 9.0})
         assert [type(report) for report in rig.left()] == [Ready]
 
 
 def test_a_child_says_who_it_is_when_it_has_loaded(tmp_path: Path) -> None:
     with child_of(welcome(tmp_path)) as rig:
-        assert rig.until(Ready) == Ready(os.uname().nodename, rig.pid)
+        ready = rig.until(Ready)
+        assert ready == Ready(os.uname().nodename, rig.pid, has=ready.has)
         assert rig.left() == []
 
 
@@ -78,11 +80,13 @@ def test_a_child_stays_after_an_exception(rig: ChildRig) -> None:
 
 def test_a_trial_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     with child_of(welcome(tmp_path, "count")) as rig:
-        assert rig.do() == Finished(0, 0, 1, {"loss": -1, "start": 0}, saved=1)
+        assert rig.do() == Finished(AttemptId(0, 0, 1), {"loss": -1, "start": 0}, saved=1)
         rig.assign(order(resource=3, attempt=2))
-        assert rig.until(Finished) == Finished(0, 0, 2, {"loss": -3, "start": 1}, saved=3)
+        assert rig.until(Finished) == Finished(
+            AttemptId(0, 0, 2), {"loss": -3, "start": 1}, saved=3
+        )
         points = [each for each in rig.left() if isinstance(each, Progress)]
-        assert [(each.attempt, *each.points[0].metrics.values()) for each in points] == [
+        assert [(each.attempt.number, *each.points[0].metrics.values()) for each in points] == [
             (1, 1.0),
             (2, 2.0),
             (2, 3.0),
@@ -94,7 +98,9 @@ def test_a_trial_that_is_killed_goes_on_from_its_last_checkpoint(tmp_path: Path)
         rig.assign(order(resource=5, die_at=3))
         assert rig.until(Failed).kind is FailureKind.CRASH
         rig.assign(order(resource=5, attempt=2, die_at=3))
-        assert rig.until(Finished) == Finished(0, 0, 2, {"loss": -5, "start": 3}, saved=5)
+        assert rig.until(Finished) == Finished(
+            AttemptId(0, 0, 2), {"loss": -5, "start": 3}, saved=5
+        )
 
 
 def test_a_large_order_goes_in_parts_and_says_that_there_is_more(tmp_path: Path) -> None:
@@ -382,7 +388,7 @@ def test_a_result_that_was_there_before_the_limit_was_noticed_counts(tmp_path: P
 def test_what_is_raised_for_want_of_a_worker_that_the_kernel_took_is_for_memory(
     rig: ChildRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process_tree, "taken_by_kernel", count(1 << 40).__next__)
+    monkeypatch.setattr(oom, "taken_by_kernel", count(1 << 40).__next__)
     text = "BrokenProcessPool: a process was terminated abruptly"
     failed = rig.fail(how="fail", text=text)
     assert failed.kind is FailureKind.MEMORY
@@ -661,7 +667,7 @@ def test_what_the_kernel_kills_for_memory_is_told_from_other_kills(tmp_path: Pat
 def test_the_kernel_takes_a_child_before_its_rank(rig: ChildRig) -> None:
     rig.succeed()
     ours, its = (int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in ("self", rig.pid))
-    assert its == min(1000, ours + process_tree.EXPENDABLE)
+    assert its == min(1000, ours + oom.EXPENDABLE)
 
 
 def test_the_memory_of_its_children_counts(tmp_path: Path) -> None:

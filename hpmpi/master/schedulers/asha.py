@@ -14,6 +14,12 @@ Rules that the paper leaves open:
 - A result that is no number, and a job that was given up, count in the rung as the worst, and are
   never promoted.
 - Promoted trials stay in the ranking. Promotion is marked when the job is asked for.
+
+With `delay` it is D-ASHA (Li et al., Hyper-Tune, VLDB 2022, arXiv 2201.06834): no more trials are
+promoted from a rung than 1/eta of its results. Of m promoted ones and n results, the next must have
+(m + 1) / n <= 1 / eta. Without, each new result may push another into the top, so more are.
+
+By several metrics a rung is ranked as hpmpi.master.ranking says.
 """
 
 from heapq import heapify, heappop, heappush, heappushpop
@@ -22,33 +28,32 @@ from typing import Annotated
 import msgspec
 
 from hpmpi.errors import SettingsError
-from hpmpi.master.schedulers import Trials
+from hpmpi.master.ranking import FrontRung
+from hpmpi.master.schedulers import OfTrials
 from hpmpi.master.searchers import Searcher
-from hpmpi.model.trial import WORST, Job, Metrics
+from hpmpi.model.trial import WORST, Goal, Job, Metrics
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Eta = Annotated[int, msgspec.Meta(ge=2)]
 
 
-class Asha:
+class Asha(OfTrials):
     """Promote one trial in `eta` from each rung to the next, as soon as it is among the best."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the settings, and the goal
         self,
         searcher: Searcher,
         *,
         max_resource: Positive,
         min_resource: Positive = 1,
         eta: Eta = 3,
+        delay: bool = False,
+        goal: Goal | None = None,
     ) -> None:
         """Raise SettingsError where there is no rung."""
-        if min_resource > max_resource:
-            given = f"scheduler.min_resource = {min_resource}"
-            limit = f"scheduler.max_resource = {max_resource}"
-            raise SettingsError([f"{given} must not be greater than {limit}"])
-        self._trials = Trials(searcher)
+        super().__init__(searcher)
         self._resources = ladder(min_resource, max_resource, eta)
-        self._rungs = [Rung(eta) for _ in self._resources]
+        self._rungs = [rung_of(goal, eta, delay=delay) for _ in self._resources]
 
     @property
     def rungs(self) -> tuple[int, ...]:
@@ -58,12 +63,7 @@ class Asha:
     @property
     def promotable(self) -> bool:
         """Whether any rung has a trial that may go on."""
-        return any(rung.promotable for rung in self._rungs[:-1])
-
-    @property
-    def awaits(self) -> bool:
-        """Whether the searcher has no answer yet."""
-        return self._trials.awaits
+        return any(rung.promotable for rung in self._rungs[: len(self.rungs) - 1])
 
     def ask(self, *, may_start: bool, rungs: int) -> Job | None:
         """Promote if any rung allows it, else start a trial (Algorithm 2, get_job)."""
@@ -83,18 +83,21 @@ class Asha:
 
     def tell(self, job: Job, loss: float, metrics: Metrics) -> list[int]:
         """Rank a result in its rung."""
-        self._rungs[job.rung].add(job.trial, loss)
+        self._rungs[job.rung].add(job.trial, loss, metrics)
         self._trials.tell(job, loss, metrics)
         over = job.rung == len(self._rungs) - 1 or loss == WORST
         return [job.trial] if over else []
 
 
 def ladder(low: int, high: int, eta: int) -> tuple[int, ...]:
-    """List the resources of the rungs.
+    """List the resources of the rungs; raises SettingsError where there are none.
 
     >>> ladder(1, 81, 3), ladder(1, 100, 3), ladder(1, 80, 3), ladder(5, 5, 2)
     ((1, 3, 9, 27, 81), (1, 3, 9, 27, 100), (1, 3, 9, 27, 80), (5,))
     """
+    if low > high:
+        given, limit = f"scheduler.min_resource = {low}", f"scheduler.max_resource = {high}"
+        raise SettingsError([f"{given} must not be greater than {limit}"])
     rungs = [low]
     while rungs[-1] * eta <= high:
         rungs.append(rungs[-1] * eta)
@@ -102,24 +105,35 @@ def ladder(low: int, high: int, eta: int) -> tuple[int, ...]:
     return (*rungs, high) if is_apart else (*rungs[:-1], high)
 
 
+def rung_of(goal: Goal | None, eta: int, *, delay: bool = False) -> "Rung | FrontRung":
+    """Begin a rung; without a goal, one that is ranked by one loss."""
+    if goal is None or not goal.others:
+        return Rung(eta, delay=delay)
+    return FrontRung(goal, eta, delay=delay)
+
+
 class Rung:
     """The results of one rung; finds the best trial that may be promoted, in O(log n).
 
     A result's place is (loss, arrival). The n results are split in two heaps: `_top` has the best
     floor(n / eta), worst first; `_rest` has the others, best first. The best result that was not
-    promoted may be promoted if it is no worse than the worst of the top.
+    promoted may be promoted if it is no worse than the worst of the top; with `delay`, not beyond
+    floor(n / eta) promotions.
     """
 
-    def __init__(self, eta: int) -> None:
+    def __init__(self, eta: int, *, delay: bool = False) -> None:
         """Start without results."""
         self._eta = eta
+        self._delay = delay
+        self._promoted = 0
         self._trials: list[int] = []
         self._top: list[tuple[float, int]] = []
         self._rest: list[tuple[float, int]] = []
         self._waiting: list[tuple[float, int]] = []
 
-    def add(self, trial: int, loss: float) -> None:
+    def add(self, trial: int, loss: float, metrics: Metrics) -> None:
         """Rank a result."""
+        del metrics
         place = (loss, len(self._trials))
         self._trials.append(trial)
         if loss < WORST:
@@ -131,12 +145,15 @@ class Rung:
         """Whether a trial of this rung may go on."""
         if not self._waiting or not self._top:
             return False
+        if self._delay and self._promoted >= len(self._top):
+            return False
         return self._waiting[0] <= negated(self._top[0])
 
     def promote(self) -> int | None:
         """Mark as promoted, and return, the best trial that may be (Algorithm 2, line 15)."""
         if not self.promotable:
             return None
+        self._promoted += 1
         return self._trials[heappop(self._waiting)[1]]
 
     def adopt(self, trial: int) -> None:
@@ -145,6 +162,7 @@ class Rung:
         place = next(places, None)  # the first, if it came about as it does here
         if place is None:
             return
+        self._promoted += 1
         if place == self._waiting[0]:
             heappop(self._waiting)
         else:

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import msgspec
 
-from hpmpi.master.schedulers import Trials
+from hpmpi.master.schedulers import OfTrials
 from hpmpi.master.searchers import Searcher
-from hpmpi.model.trial import Job, Metrics
+from hpmpi.model.trial import Goal, Job, Metrics
 
 
-class Full:
+class Full(OfTrials):
     """Train each trial to `max_resource` at once."""
 
     def __init__(
@@ -20,9 +20,11 @@ class Full:
         searcher: Searcher,
         *,
         max_resource: Annotated[int, msgspec.Meta(ge=1)] = 1,
+        goal: Goal | None = None,
     ) -> None:
-        """Have one rung."""
-        self._trials = Trials(searcher)
+        """Have one rung, in which nothing is ranked, whatever the goal."""
+        del goal
+        super().__init__(searcher)
         self._max_resource = max_resource
 
     @property
@@ -34,11 +36,6 @@ class Full:
     def promotable(self) -> bool:
         """There is nowhere to go."""
         return False
-
-    @property
-    def awaits(self) -> bool:
-        """Whether the searcher has no answer yet."""
-        return self._trials.awaits
 
     def ask(self, *, may_start: bool, rungs: int) -> Job | None:
         """Start a trial."""

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from hpmpi.errors import SettingsError, SpaceError
+from hpmpi.master.searchers import OVER, Over
 from hpmpi.model.space import Space
 from hpmpi.model.trial import Config, Metrics
 
@@ -34,9 +35,9 @@ class List:
         """How many candidates there are."""
         return len(self._candidates)
 
-    def ask(self, trial: int) -> Config | None:
+    def ask(self, trial: int) -> Config | Over:
         """Give the candidate with the trial's number."""
-        return dict(self._candidates[trial]) if trial < len(self._candidates) else None
+        return dict(self._candidates[trial]) if trial < len(self._candidates) else OVER
 
     def adopt(self, trial: int, config: Config) -> None:
         """Go by the trials' numbers alone."""
@@ -73,10 +74,17 @@ def checked(
 
 
 def fitted(candidate: dict[str, Any] | SpaceError, space: Space) -> Config | SpaceError:
-    """Make a configuration of a candidate, or say why that can't be."""
+    """Make a configuration of a candidate, or say why that can't be.
+
+    None, which is nothing in a file, may stand for what is inactive.
+    """
     if isinstance(candidate, SpaceError):
         return candidate
+    given = space.flat(candidate)
+    for name in space.conditions:
+        if given.get(name, name) is None:
+            del given[name]
     try:
-        return space.whole(candidate)
+        return space.whole(given)
     except SpaceError as error:
         return error

@@ -23,6 +23,9 @@ BOLD = {"color": WRONG, "linewidth": 0}
 
 HUNDRED = 100
 
+ROOM = 1.06
+"""Above the highest bar, of it; below the lines of several runs, whose marks are whole there."""
+
 
 PARTS = (("Jobs", "jobs", "results", "failures"), ("Time", "busy (s)", "useful_s", "wasted_s"))
 """Of a panel: its title, its axis, what is good and what is not."""
@@ -30,7 +33,7 @@ PARTS = (("Jobs", "jobs", "results", "failures"), ("Time", "busy (s)", "useful_s
 
 def ranks(runs: Sequence[Run]) -> Figure | None:
     """Draw what each rank did in all; None where none of them was given a job."""
-    runs = [run for run in runs if run.story.attempts]
+    runs = [run for run in runs if run.attempts]
     if not runs:
         return None
     words = described(runs, "the work of each rank", metric=False)
@@ -40,20 +43,20 @@ def ranks(runs: Sequence[Run]) -> Figure | None:
             compared(panel, runs, good)
         else:
             stacked(panel, runs[0], good, bad)
-        panel.set(title=title, ylabel=label, ylim=(0, None))
+        top = panel.dataLim.y1 * ROOM or 1.0
+        panel.set(title=title, ylabel=label, ylim=(0 if len(runs) == 1 else top - top * ROOM, top))
         panel.grid(visible=False, axis="x")
     if len(runs) == 1:
-        panels[1].set_xlim(runs[0].story.ranks[0] - 0.6, runs[0].story.ranks[-1] + 0.6)
+        panels[1].set_xlim(runs[0].ranks[0] - 0.6, runs[0].ranks[-1] + 0.6)
     panels[1].xaxis.set_major_locator(MaxNLocator(MOST_TICKS, integer=True))
     panels[1].set_xlabel("rank" if len(runs) == 1 else "ranks of each run, the busiest first")
-    legend(figure, handles=panels[0].get_legend_handles_labels()[0], ncols=2)
+    legend(figure, ncols=2)
     return figure
 
 
 def stacked(panel: Axes, run: Run, good: str, bad: str) -> None:
     """Draw a bar a rank, or one outline for very many; and the mean."""
-    story = run.story
-    found = shares(story)
+    found = shares(run.history)
     goods, bads = (np.array([getattr(it, name) for it in found], float) for name in (good, bad))
     parts: tuple[tuple[Numbers, Numbers, Looks], ...] = (
         (
@@ -71,10 +74,10 @@ def stacked(panel: Axes, run: Run, good: str, bad: str) -> None:
         if (tops == bottoms).all():
             continue
         if len(found) > MOST_BARS:
-            edges = np.arange(len(found) + 1) + story.ranks[0] - 0.5
+            edges = np.arange(len(found) + 1) + run.ranks[0] - 0.5
             panel.stairs(tops, edges, baseline=bottoms, fill=True, **look)
         else:
-            panel.bar(story.ranks, tops - bottoms, 0.75, bottom=bottoms, **look)
+            panel.bar(run.ranks, tops - bottoms, 0.75, bottom=bottoms, **look)
     mean = float(goods.mean())
     panel.axhline(mean, color=INK, linestyle="--", linewidth=1.2)
     panel.annotate(
@@ -91,5 +94,5 @@ def stacked(panel: Axes, run: Run, good: str, bad: str) -> None:
 def compared(panel: Axes, runs: Sequence[Run], name: str) -> None:
     """Draw a line a run over its ranks, the busiest first."""
     for number, run in enumerate(runs):
-        values = sorted((getattr(it, name) for it in shares(run.story)), reverse=True)
+        values = sorted((getattr(it, name) for it in shares(run.history)), reverse=True)
         panel.plot(range(1, len(values) + 1), values, **look_of(number, run))

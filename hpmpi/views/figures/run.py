@@ -1,15 +1,31 @@
 """A run as figures take it, and what all say of it: title, unit of time, axis of the metric."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import msgspec
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter
 
-from hpmpi.history.series import Story, thinned
+from hpmpi.history.attempts import Attempt
+from hpmpi.history.history import History
+from hpmpi.history.series import Answer, Reach, answers, learning, thinned
+from hpmpi.history.standings import Standing
 from hpmpi.model.trial import Goal
-from hpmpi.views.figures.style import LINES, MARKERS, MUTED, PALETTE, Looks, plain, shades, short
+from hpmpi.views.figures.style import (
+    LINES,
+    MARKERS,
+    MUTED,
+    PALETTE,
+    Looks,
+    log_axis,
+    plain,
+    shades,
+    short,
+)
+from hpmpi.views.importance import Importance, importance
+from hpmpi.views.layout import resource_of
 from hpmpi.views.run_view import Summary
 from hpmpi.views.show import state
 
@@ -28,6 +44,9 @@ MOST_BEYOND = 200
 EDGES = {"min": (0.975, r"$\uparrow$"), "max": (0.025, r"$\downarrow$")}
 """Of what is worse than an axis shows: how many have a mark; how high, and where it points."""
 
+ROOM = 0.02
+"""What an axis of time or resource has beyond its ends, of its length: marks there are whole."""
+
 amount = EngFormatter(sep="")
 """Writes 12000 as 12k."""
 
@@ -39,23 +58,56 @@ class Look(NamedTuple):
     marker: str
 
 
-class Run(msgspec.Struct, frozen=True):
-    """A run by the name that it goes by beside others, and its series."""
+class Run(msgspec.Struct, frozen=True, dict=True):
+    """A run by the name that it goes by beside others, and its series.
+
+    `answers` are the results as they came in, `curves` the points of each trial.
+    """
 
     name: str
     summary: Summary
-    story: Story
+    answers: list[Answer]
+    curves: dict[int, list[tuple[int, float]]]
+
+    @classmethod
+    def of(cls, name: str, summary: Summary) -> "Run":
+        """Collect the series of a run."""
+        return cls(name, summary, [*answers(summary.history)], learning(summary.history))
+
+    @property
+    def history(self) -> History:
+        """What its journal says."""
+        return self.summary.history
 
     @property
     def goal(self) -> Goal:
         """What was studied."""
-        return self.summary.study.goal
+        return self.history.goal
+
+    @property
+    def best(self) -> list[Answer]:
+        """The answers that brought another or a better incumbent."""
+        return [answer for answer in self.answers if answer.is_best]
+
+    @property
+    def attempts(self) -> Collection[Attempt]:
+        """All attempts, as they were handed out."""
+        return self.history.attempts.values()
+
+    @property
+    def ranks(self) -> list[int]:
+        """The ranks that there was a word of."""
+        return list(self.history.ranks)
+
+    @property
+    def ended(self) -> float:
+        """When it ended, or how far it is."""
+        return self.history.at
 
     @property
     def resources(self) -> dict[int, int]:
-        """The resource of each rung that there is, or that a result is of, lowest first."""
-        said = {each.rung: each.resource for each in self.summary.rungs}
-        return dict(sorted({**said, **{it.rung: it.resource for it in self.story.answers}}.items()))
+        """The resource of each rung, lowest first."""
+        return {rung.rung: rung.resource for rung in self.summary.rungs}
 
     @property
     def looks(self) -> dict[int, Look]:
@@ -69,7 +121,23 @@ class Run(msgspec.Struct, frozen=True):
     def label(self, rung: int) -> str | None:
         """Name a rung for a legend; of very many only some have a name there."""
         rungs = self.resources
-        return f"resource {rungs[rung]:,}" if rung in thinned(list(rungs), MOST_NAMED) else None
+        named = rung in thinned(list(rungs), MOST_NAMED)
+        return resource_of(rungs[rung], self.unit) if named else None
+
+    @cached_property
+    def ranking(self) -> list[Standing]:
+        """The trials that have a result, best first; very many take a while to be sorted."""
+        return self.history.standings.ranking()
+
+    @cached_property
+    def importance(self) -> Importance | None:
+        """How much each hyperparameter matters, where enough trials tell."""
+        return importance(self.history)
+
+    @property
+    def unit(self) -> str:
+        """What the resource is, for people."""
+        return self.summary.study.unit
 
 
 def described(runs: Sequence[Run], what: str, *, metric: bool = True) -> tuple[str, str]:
@@ -84,9 +152,10 @@ def described(runs: Sequence[Run], what: str, *, metric: bool = True) -> tuple[s
         others = {run.summary.study.name for run in runs} - {first.study.name}
         of = f"{name} and {len(others)} other{'s' if len(others) > 1 else ''}" if others else name
         return f"{of}: {what}, {len(runs)} runs", "".join(by)
-    second, unit = clock(runs[0].story.ended)
-    told = [f"{len(first.board.standings):,} trials", f"{first.board.results:,} results"]
-    told += [f"{len(runs[0].story.ranks):,} ranks", f"{runs[0].story.ended / second:.3g} {unit}"]
+    history = first.history
+    second, unit = clock(history.at)
+    told = [f"{len(history.trials):,} trials", f"{history.results:,} results"]
+    told += [f"{len(runs[0].ranks):,} ranks", f"{history.at / second:.3g} {unit}"]
     return f"{name}: {what}", "  ·  ".join([*by, ", ".join([*told, state(first)])])
 
 
@@ -109,21 +178,42 @@ def clock(span_s: float) -> tuple[float, str]:
 
 
 def axis_of_metric(
-    panel: Axes, goal: Goal, reach: tuple[float, float] | None, shown: Sequence[float] = ()
+    panel: Axes, goal: Goal, reach: Reach | None, shown: Sequence[float] = (), which: str = "y"
 ) -> None:
-    """Name the axis of the studied metric; scale it to `reach`, and to what must be `shown`."""
-    panel.set_ylabel(plain(goal.metric, 24))
+    """Name the axis of a metric; scale it to `reach`, and to what must be `shown`."""
+    panel.set(**{f"{which}label": plain(goal.metric, 24)})
     if reach is None:
         return
-    low, high = min([*reach, *shown]), max([*reach, *shown])
-    room = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
-    panel.set_ylim(low - room, high + room)
+    fit = [value for value in shown if value > 0 or not reach.log]
+    low, high = min([reach.low, *fit]), max([reach.high, *fit])
+    if reach.log:
+        room = (high / low) ** 0.06 if high > low else 2.0
+        low, high = low / room, high * room
+        log_axis(panel, which, low, high)
+    else:
+        room = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
+        low, high = low - room, high + room
+    panel.set(**{f"{which}lim": (low, high)})
 
 
-def mark_beyond(panel: Axes, goal: Goal, points: Sequence[tuple[float, float]]) -> None:
+def span_from_zero(panel: Axes, longest: float) -> None:
+    """Have the x axis show what is from 0 to the longest, marks at both ends whole."""
+    room = ROOM * longest or 1.0
+    panel.set_xlim(-room, longest + room)
+
+
+def mark_beyond(
+    panel: Axes,
+    goal: Goal,
+    points: Sequence[tuple[float, float]],
+    worse: str = "worse than shown, at the edge",
+) -> None:
     """Mark at the edge of an axis that is scaled already what is worse than it shows."""
     low, high = panel.get_ylim()
-    places = [place for place, value in points if value < low or value > high]
+    if goal.mode == "max":
+        places = [place for place, value in points if value < low]
+    else:
+        places = [place for place, value in points if value > high]
     if not places:
         return
     shown = thinned(places, MOST_BEYOND)
@@ -137,5 +227,5 @@ def mark_beyond(panel: Axes, goal: Goal, points: Sequence[tuple[float, float]]) 
         color=MUTED,
         linewidths=0,
         zorder=3,
-        label=f"{len(places):,} worse than shown, at the edge",
+        label=f"{len(places):,} {worse}",
     )

@@ -3,18 +3,20 @@
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from hpmpi.history.progress import Rung
+from hpmpi.history.rungs import RungCounts
 from hpmpi.history.series import thinned
 from hpmpi.views.figures.run import Run, described
 from hpmpi.views.figures.style import FAINT, INK, PALETTE, WRONG, legend, new_figure
+from hpmpi.views.layout import resource_of
 
 MOST_RUNGS = 16
 
 PARTS = {
     "promoted": ("promoted to the next rung", PALETTE[1], ""),
     "stayed": ("result, not promoted", PALETTE[3], ""),
+    "stopped": ("stopped on the way", PALETTE[4], "////"),
     "given_up": ("given up", WRONG, "xxxx"),
-    "still_open": ("in work or waiting", FAINT, "...."),
+    "still_open": ("in work or waiting", FAINT, r"\\\\"),
 }
 
 
@@ -53,8 +55,8 @@ def rungs(run: Run) -> Figure | None:
             fontsize=8,
             color=INK,
         )
-    panel.set_yticks(places, [f"rung {each.rung}: {each.resource:,}" for each, _ in shown])
-    panel.set(xlabel="trials", ylabel="rung: resource", xlim=(0, 1.4 * max(left)))
+    panel.set_yticks(places, [resource_of(each.resource, run.unit) for each, _ in shown])
+    panel.set(xlabel="trials", ylabel="rung", xlim=(0, 1.4 * max(left)))
     panel.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     panel.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     panel.grid(visible=False, axis="y")
@@ -62,12 +64,13 @@ def rungs(run: Run) -> Figure | None:
     return figure
 
 
-def parts_of(rung: Rung) -> dict[str, int]:
+def parts_of(rung: RungCounts) -> dict[str, int]:
     """Split the jobs of a rung by what became of them; a promoted one was given up in no case."""
     promoted = min(rung.promoted, rung.results)
     return {
         "promoted": promoted,
         "stayed": rung.results - promoted,
+        "stopped": rung.stopped,
         "given_up": rung.given_up,
         "still_open": rung.running + rung.waiting,
     }

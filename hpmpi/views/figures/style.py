@@ -8,11 +8,16 @@ Rule: no global state of matplotlib's is touched, but within a `with` of ours.
 """
 
 import io
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from logging import WARNING, getLogger
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
+import msgspec
 import numpy as np
 from matplotlib import colormaps, rc_context, rcParamsDefault
 from matplotlib.axes import Axes
@@ -21,6 +26,13 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.legend import Legend
+from matplotlib.ticker import (
+    FuncFormatter,
+    LogFormatterMathtext,
+    LogLocator,
+    MaxNLocator,
+    NullLocator,
+)
 
 from hpmpi.errors import StoreError
 from hpmpi.storage import files
@@ -30,6 +42,9 @@ PALETTE = ("#440154", "#3b528b", "#21918c", "#44bf70", "#a0c814")
 
 Looks = dict[str, Any]
 """How a mark looks, in the words of matplotlib."""
+
+TURNED: Looks = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
+"""How names lie below an axis that has no room for them side by side."""
 
 LINES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (6, 1.5, 1, 1.5, 1, 1.5)))
 MARKERS = ("o", "s", "^", "D", "v")
@@ -48,9 +63,30 @@ WIDTH, HEIGHT = 6.4, 3.6
 HEAD = 0.55
 """How much of it is left for the title and the subtitle, in inches."""
 
-DPI = 200
 NARROWEST_PT = 8.0
 """The smallest text."""
+
+NARROWEST = 2.0
+"""How wide a panel is at least where a figure's width is asked for, in inches."""
+
+
+class Paper(msgspec.Struct, frozen=True):
+    """What a figure is drawn for: how wide it is in inches, if that is asked for, and its title.
+
+    `dpi` is of images, in a file or in an SVG; `shapes`: whether text becomes shapes that look
+    alike everywhere, or stays text.
+    """
+
+    width: float | None = None
+    titled: bool = True
+    dpi: int = 200
+    shapes: bool = True
+
+
+getLogger("fontTools").setLevel(WARNING)  # it tells of each glyph that goes into a PDF
+
+SCREEN = Paper()
+PAPER: ContextVar[Paper] = ContextVar("PAPER", default=SCREEN)
 
 STYLE: dict[str, Any] = {
     **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "white"),
@@ -77,16 +113,23 @@ STYLE: dict[str, Any] = {
     "lines.linewidth": 1.8,
     "xtick.labelsize": NARROWEST_PT,
     "ytick.labelsize": NARROWEST_PT,
-    "svg.fonttype": "path",
+    "pdf.fonttype": 42,  # TrueType: what journals take
     "svg.hashsalt": "hpmpi",
 }
 
 
-def styled() -> AbstractContextManager[None]:
-    """Draw in our style, whatever the user's matplotlibrc says."""
-    settings: dict[Any, Any] = {**rcParamsDefault, **STYLE}
+@contextmanager
+def styled(paper: Paper | None = None) -> Iterator[None]:
+    """Draw in our style, whatever the user's matplotlibrc says, for a paper if one is named."""
+    token = PAPER.set(paper or PAPER.get())
+    text = "path" if PAPER.get().shapes else "none"
+    settings: dict[Any, Any] = {**rcParamsDefault, **STYLE, "svg.fonttype": text}
     settings.pop("backend", None)
-    return rc_context(settings)
+    try:
+        with rc_context(settings):
+            yield
+    finally:
+        PAPER.reset(token)
 
 
 def new_figure(
@@ -101,28 +144,92 @@ def new_figure(
     """Begin a figure of panels, row by row; `size` is of all of it, in inches.
 
     Draw in it within `with styled()`: text takes its style as it is made. The `options` are those
-    of matplotlib's `Figure.subplots`, such as `sharex`.
+    of matplotlib's `Figure.subplots`, such as `sharex`. On a narrow paper the panels of a row are
+    below each other.
     """
+    paper = PAPER.get()
     width, height = size or (WIDTH * columns**0.7, HEIGHT * rows**0.8)
-    head = (HEAD if subtitle else HEAD - 0.2) / height
+    if paper.width is not None:
+        width = paper.width
+        if width < NARROWEST * columns:
+            rows, height, columns = rows * columns, height * columns**0.8, 1
+    head = (HEAD if subtitle else HEAD - 0.2) / height if paper.titled else 0.0
     with styled():
         room = ConstrainedLayoutEngine(rect=(0, 0, 1, 1 - head), w_pad=0.08)
         figure = Figure(figsize=(width, height), layout=room)
-        named: Looks = {"ha": "left", "va": "top"}
-        bold, x = plain(title, int(width * 9)), 0.1 / width
-        figure.text(x, 1 - 0.1 / height, bold, fontsize=12, fontweight="bold", **named)
-        told = plain(subtitle, int(width * 15))
-        figure.text(x, 1 - 0.34 / height, told, fontsize=8.5, color=MUTED, **named)
+        if paper.titled:
+            write_head(figure, title, subtitle)
         panels = figure.subplots(rows, columns, squeeze=False, **options)
     return figure, list(np.ravel(panels))
 
 
-def legend(place: Axes | Figure, **options: Any) -> Legend:
-    """Add a legend: by default outside, at the bottom, where it hides nothing."""
+def write_head(figure: Figure, title: str, subtitle: str) -> None:
+    """Write a title and what is said below it, at the top left."""
+    width, height = figure.get_size_inches()
+    named: Looks = {"ha": "left", "va": "top"}
+    bold, x = plain(title, int(width * 9)), 0.1 / width
+    figure.text(x, 1 - 0.1 / height, bold, fontsize=12, fontweight="bold", **named)
+    told = plain(subtitle, int(width * 15))
+    figure.text(x, 1 - 0.34 / height, told, fontsize=8.5, color=MUTED, **named)
+
+
+def legend(figure: Figure, ncols: int = 6, **options: Any) -> Legend | None:
+    """Add a legend at the bottom, where it hides nothing, in as many columns as there is room for.
+
+    None where there is nothing to name.
+    """
+    if "handles" not in options:
+        named = (panel.get_legend_handles_labels() for panel in figure.axes)
+        by_label = {label: it for pairs in named for it, label in zip(*pairs, strict=True)}
+        options["handles"] = list(by_label.values())
+    handles = options["handles"]
+    if not handles:
+        return None
+    place: Looks = {"loc": "outside lower left", "columnspacing": 1.4, **options}
     with styled():
-        if isinstance(place, Figure):
-            return place.legend(**{"loc": "outside lower left", "ncols": 6, **options})
-        return place.legend(**options)
+        for columns in range(min(ncols, len(handles)), 0, -1):
+            told = figure.legend(ncols=columns, **place)
+            if told.get_window_extent().width <= figure.bbox.width - MARGINS or columns == 1:
+                break
+            told.remove()
+    return told
+
+
+MARGINS = 14.0
+"""Of a legend, both together, in the dots that a figure is laid out in: 100 an inch."""
+
+
+def wrapped(title: str, panel: Axes) -> str:
+    """Break the title of a panel that is as wide as its figure into lines that fit."""
+    return fill(title, int((panel.bbox.width / 100 - 0.5) * LETTERS))
+
+
+LETTERS = 13
+"""Of a title, to an inch."""
+
+
+def log_axis(panel: Axes, which: str, low: float, high: float) -> None:
+    """Give `which` axis, x or y, a log scale, and no more numbers than there is room for."""
+    axis = {"x": panel.xaxis, "y": panel.yaxis}[which]
+    panel.set(**{f"{which}scale": "log"})
+    decades = math.log10(high / low)
+    if decades < HALF_A_DECADE:
+        axis.set_major_locator(MaxNLocator(4))
+    else:
+        subs = (1, 2, 5) if decades < FEW_DECADES[which] else (1,)
+        axis.set_major_locator(LogLocator(subs=subs, numticks=8))
+    axis.set_minor_locator(NullLocator())
+    if decades < MOST_DECADES:
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    else:
+        axis.set_major_formatter(LogFormatterMathtext())
+
+
+HALF_A_DECADE, MOST_DECADES = 0.5, 4.0
+"""Below these, a log axis has evenly spread numbers, and writes them out."""
+
+FEW_DECADES = {"x": 1.5, "y": 2.8}
+"""Below this it has 1, 2, 5, 10, 20 and so on: numbers side by side take more room."""
 
 
 def save(figure: Figure, path: Path, formats: Sequence[str] = ("png", "svg")) -> list[Path]:
@@ -133,16 +240,21 @@ def save(figure: Figure, path: Path, formats: Sequence[str] = ("png", "svg")) ->
     written = []
     for kind in formats:
         file = path.with_name(f"{path.name}.{kind}")
-        image = io.BytesIO()
-        with styled():
-            figure.savefig(image, format=kind, dpi=DPI, metadata=NO_DATE.get(kind))
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            files.replace(file, image.getvalue())
+            files.replace(file, image_of(figure, kind))
         except OSError as error:
             raise StoreError(f"{file} can't be written: {error.strerror}") from error
         written.append(file)
     return written
+
+
+def image_of(figure: Figure, kind: str) -> bytes:
+    """Draw a figure in a format."""
+    image = io.BytesIO()
+    with styled():
+        figure.savefig(image, format=kind, dpi=PAPER.get().dpi, metadata=NO_DATE.get(kind))
+    return image.getvalue()
 
 
 NO_DATE: dict[str, dict[str, None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from hpmpi.views.figures.bins import Numbers, in_work
-from hpmpi.views.figures.run import CLOCKS, Run, clock, described, look_of
-from hpmpi.views.figures.style import PALETTE, WRONG, Looks, legend, new_figure
+from hpmpi.views.figures.run import CLOCKS, Run, clock, described, look_of, span_from_zero
+from hpmpi.views.figures.style import PALETTE, WRONG, Looks, legend, new_figure, wrapped
 
 BINS = 60
 FEWEST_PER_BIN = 4
@@ -19,48 +19,54 @@ FINE = 300
 """Bins of what needs no smoothing."""
 
 MOST_RESTARTS = 40
-ROOM, MARGIN = 1.08, 1.01
+ROOM = 0.08
+"""Above what is whole, and below nothing, so that marks there are."""
 
 
 def throughput(runs: Sequence[Run]) -> Figure | None:
     """Draw results per time, completion and jobs in work; None where no time has passed."""
-    runs = [run for run in runs if run.story.attempts and run.story.ended > 0]
+    runs = [run for run in runs if run.attempts and run.ended > 0]
     if not runs:
         return None
     words = described(runs, "throughput and completion", metric=False)
     figure, panels = new_figure(*words, rows=3, size=(7.6, 6.6), sharex=True)
-    second, unit = clock(max(run.story.ended for run in runs))
+    second, unit = clock(max(run.ended for run in runs))
     per_s, per = rate_unit(runs)
     for number, run in enumerate(runs):
         draw(panels, run, look_of(number, run) if len(runs) > 1 else {}, (second, per_s))
-    restarts = runs[0].story.restarts[:MOST_RESTARTS] if len(runs) == 1 else []
+    restarts = runs[0].history.starts[1 : MOST_RESTARTS + 1] if len(runs) == 1 else []
     for panel in panels:
-        for number, at in enumerate(restarts):
+        for number, started in enumerate(restarts):
             told = "restart of the study" if number == 0 and panel is panels[0] else None
-            panel.axvline(at / second, color=WRONG, linestyle="--", linewidth=1.2, label=told)
-    panels[0].set(title="Throughput", ylabel=f"results per {per}", ylim=(0, None))
-    panels[1].set(title="Completion: results per attempt handed out", ylabel="results / attempts")
-    panels[1].set_ylim(0, ROOM)
+            line: Looks = {"color": WRONG, "linestyle": "--", "linewidth": 1.2, "label": told}
+            panel.axvline(started.at / second, **line)
+    panels[0].set(title="Throughput", ylabel=f"results per {per}")
+    completed = wrapped("Completion: results per attempt handed out", panels[1])
+    panels[1].set(title=completed, ylabel="results / attempts")
+    panels[1].set_ylim(-ROOM, 1 + ROOM)
     panels[1].yaxis.set_major_formatter(PercentFormatter(1.0))
-    panels[2].set(title="In work", ylabel="jobs", ylim=(0, None))
+    panels[2].set(title="In work", ylabel="jobs")
+    for panel in (panels[0], panels[2]):
+        top = panel.dataLim.y1 or 1.0
+        panel.set_ylim(-ROOM * top, (1 + ROOM) * top)
     panels[2].yaxis.set_major_locator(MaxNLocator(5, integer=True))
     panels[2].set_xlabel(f"time since the study began ({unit})")
-    panels[2].set_xlim(0, max(run.story.ended for run in runs) / second * MARGIN)
+    span_from_zero(panels[2], max(run.ended for run in runs) / second)
     if len(runs) > 1 or restarts:
-        legend(figure, handles=panels[0].get_legend_handles_labels()[0], ncols=2)
+        legend(figure, ncols=2)
     return figure
 
 
 def draw(panels: Sequence[Axes], run: Run, look: Looks, units: tuple[float, float]) -> None:
     """Draw a run's three lines; `units` are those of time and of the time that rates are per."""
     second, per_s = units
-    story = run.story
-    answered = np.array([each.at for each in story.answers])
-    begun = [each.begun for each in story.attempts]
+    answered = np.array([answer.at for answer in run.answers])
+    begun = [attempt.begun for attempt in run.attempts]
+    ended = [attempt.end(run.ended) for attempt in run.attempts]
     bins = int(np.clip(len(answered) // FEWEST_PER_BIN, 4, BINS))
-    edges, fine = (np.linspace(0, story.ended, count + 1) for count in (bins, FINE))
+    edges, fine = (np.linspace(0, run.ended, count + 1) for count in (bins, FINE))
     rates = np.histogram(answered, edges)[0] / np.diff(edges) * per_s
-    running = in_work(begun, [each.ended for each in story.attempts], fine)
+    running = in_work(begun, ended, fine)
     look = {"color": PALETTE[0], "linewidth": 1.6, **look}
     lines = (
         (np.repeat(edges, 2), np.concatenate([[0], np.repeat(rates, 2), [0]])),
@@ -80,7 +86,7 @@ def completion(answered: Numbers, begun: Sequence[float], at: Numbers) -> Number
 
 def rate_unit(runs: Sequence[Run]) -> tuple[float, str]:
     """Choose per what time results are counted, so that there is one at least in it."""
-    fastest = max(len(run.story.answers) / run.story.ended for run in runs)
+    fastest = max(len(run.answers) / run.ended for run in runs)
     fitting = (each for each in CLOCKS if fastest * each[0] >= 1)
     seconds, unit = next(fitting, CLOCKS[-1])
     return seconds, unit.removesuffix("s") if len(unit) > 1 else unit

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-from hpmpi.history.series import USEFUL, Attempt, Fate, thinned
+from hpmpi.history.attempts import USEFUL, Attempt, Fate
+from hpmpi.history.series import thinned
 from hpmpi.views.figures.bins import in_work
 from hpmpi.views.figures.run import Run, clock, described
 from hpmpi.views.figures.style import FAINT, INK, MUTED, WRONG, Looks, legend, new_figure
@@ -32,27 +33,27 @@ WASTED = frozenset(Fate) - USEFUL
 
 def timeline(run: Run) -> Figure | None:
     """Draw what the ranks did; None where none of them was given a job."""
-    story = run.story
-    if not story.attempts:
+    ranks, ended = run.ranks, run.ended
+    if not run.attempts:
         return None
-    groups = -(-len(story.ranks) // MOST_ROWS)
-    rows = {rank: place // groups for place, rank in enumerate(story.ranks)}
+    groups = -(-len(ranks) // MOST_ROWS)
+    rows = {rank: place // groups for place, rank in enumerate(ranks)}
     count = max(rows.values()) + 1
     height = 1.9 + min(5.0, 0.3 * max(count, 2) if groups == 1 else 5.0)
     words = described([run], "what the ranks did", metric=False)
     figure, (panel,) = new_figure(*words, size=(9.6, height))
-    second, unit = clock(story.ended)
-    if groups == 1 and len(story.attempts) <= MOST_BARS:
+    second, unit = clock(ended)
+    if groups == 1 and len(run.attempts) <= MOST_BARS:
         bars(panel, run, rows, second)
     else:
         image(figure, panel, run, rows, second)
     marks(panel, run, rows, second)
-    names = [f"{story.ranks[row * groups]}" for row in range(count)]
+    names = [f"{ranks[row * groups]}" for row in range(count)]
     ticks = thinned(range(count), 24)
     panel.set_yticks(ticks, [names[row] for row in ticks])
     of_ranks = "rank" if groups == 1 else f"rank (each row is {groups} of them)"
     panel.set(xlabel=f"time since the study began ({unit})", ylabel=of_ranks)
-    panel.set(ylim=(count - 0.4, -0.6), xlim=(0, max(story.ended / second, 1e-9) * MARGIN))
+    panel.set(ylim=(count - 0.4, -0.6), xlim=(0, max(ended / second, 1e-9) * MARGIN))
     panel.grid(visible=False, axis="y")
     legend(figure, ncols=7)
     return figure
@@ -61,30 +62,26 @@ def timeline(run: Run) -> Figure | None:
 def bars(panel: Axes, run: Run, rows: dict[int, int], second: float) -> None:
     """Draw a bar for each attempt, darker for a higher rung; hatched where it came to nothing."""
     for rung, look in run.looks.items():
-        those = [it for it in run.story.attempts if it.rung == rung and it.fate in USEFUL]
-        add_bars(
-            panel,
-            those,
-            rows,
-            second,
-            facecolor=look.colour,
-            edgecolor="white",
-            label=run.label(rung),
-        )
-    wasted = [it for it in run.story.attempts if it.fate in WASTED]
+        those = [it for it in run.attempts if it.id.rung == rung and it.fate in USEFUL]
+        look_of_rung = {"facecolor": look.colour, "edgecolor": "white", "label": run.label(rung)}
+        add_bars(panel, those, rows, (second, run.ended), **look_of_rung)
+    wasted = [it for it in run.attempts if it.fate in WASTED]
     pattern = {"facecolor": "white", "edgecolor": WRONG, "hatch": "////", "linewidth": 0.6}
-    add_bars(panel, wasted, rows, second, **pattern, label="came to nothing")
+    add_bars(panel, wasted, rows, (second, run.ended), **pattern, label="came to nothing")
 
 
 def add_bars(
     panel: Axes,
     those: Iterable[Attempt],
     rows: dict[int, int],
-    second: float,
+    times: tuple[float, float],
     **looks: Any,
 ) -> None:
-    """Draw attempts that look the same, as one mark."""
-    corners = [rectangle(it.begun, it.ended, rows[it.rank], second) for it in those]
+    """Draw attempts that look the same, as one mark; `times`: the unit, and when the run ended."""
+    second, now = times
+    corners = [
+        rectangle(it.begun, it.end(now), rows[rank], second) for it in those for rank in it.slot
+    ]
     if corners:
         panel.add_collection(PolyCollection(corners, **{"linewidth": 0.4, **looks}))
 
@@ -99,13 +96,15 @@ def rectangle(
 
 def image(figure: Figure, panel: Axes, run: Run, rows: dict[int, int], second: float) -> None:
     """Draw how busy each row of ranks was, bin by bin."""
-    edges = np.linspace(0, max(run.story.ended, 1e-9), BINS + 1)
+    edges = np.linspace(0, max(run.ended, 1e-9), BINS + 1)
     spans: dict[int, list[Attempt]] = {row: [] for row in rows.values()}
-    for attempt in run.story.attempts:
-        spans[rows[attempt.rank]].append(attempt)
+    for attempt in run.attempts:
+        for rank in attempt.slot:
+            spans[rows[rank]].append(attempt)
     sizes = np.bincount(list(rows.values()))
     busy = [
-        in_work([it.begun for it in spans[row]], [it.ended for it in spans[row]], edges) / size
+        in_work([it.begun for it in spans[row]], [it.end(run.ended) for it in spans[row]], edges)
+        / size
         for row, size in enumerate(sizes)
     ]
     shown = panel.imshow(
@@ -125,8 +124,8 @@ def image(figure: Figure, panel: Axes, run: Run, rows: dict[int, int], second: f
 
 def marks(panel: Axes, run: Run, rows: dict[int, int], second: float) -> None:
     """Mark what went wrong, and what was done about it."""
-    story = run.story
-    gone = [rectangle(it.begun, it.ended, rows[it.rank], second, 0.9) for it in story.absences]
+    absences = run.history.ranks.absences
+    gone = [rectangle(it.begun, it.end(run.ended), rows[it.rank], second, 0.9) for it in absences]
     few = len(rows) <= MOST_ROWS and len(gone) <= MOST_MARKS
     if gone and few:
         panel.add_collection(
@@ -134,7 +133,7 @@ def marks(panel: Axes, run: Run, rows: dict[int, int], second: float) -> None:
                 gone,
                 facecolor=FAINT,
                 edgecolor=MUTED,
-                hatch="....",
+                hatch="\\\\\\\\",
                 linewidth=0,
                 alpha=0.9,
                 label="lost rank",
@@ -142,9 +141,9 @@ def marks(panel: Axes, run: Run, rows: dict[int, int], second: float) -> None:
             )
         )
     edged: Looks = {"edgecolor": "white", "linewidths": 0.6}
-    failed = [(it.ended, it.rank) for it in story.attempts if it.fate is Fate.FAILED]
-    lost = [(it.begun, it.rank) for it in story.absences]
-    again = [(it.begun, it.rank) for it in story.attempts if it.attempt > 1]
+    failed = [(it.end(run.ended), it.rank) for it in run.attempts if it.fate is Fate.FAILED]
+    lost = [(it.begun, it.rank) for it in absences]
+    again = [(it.begun, it.rank) for it in run.attempts if it.id.number > 1]
     scatter(
         panel, failed, rows, second, **edged, marker="X", facecolor=WRONG, s=36, label="failure"
     )
@@ -153,9 +152,9 @@ def marks(panel: Axes, run: Run, rows: dict[int, int], second: float) -> None:
     scatter(
         panel, lost, rows, second, **edged, marker="D", facecolor=INK, s=34, label="declared lost"
     )
-    for number, at in enumerate(thinned(story.restarts, 40)):
+    for number, started in enumerate(thinned(run.history.starts[1:], 40)):
         told = "restart of the study" if number == 0 else None
-        panel.axvline(at / second, color=WRONG, linestyle="--", linewidth=1.3, label=told)
+        panel.axvline(started.at / second, color=WRONG, linestyle="--", linewidth=1.3, label=told)
 
 
 def scatter(

@@ -1,0 +1,1 @@
+"""SearchCV: scikit-learn's search with cross-validation, as a study of hpmpi."""

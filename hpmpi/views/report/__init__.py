@@ -1,0 +1,1 @@
+"""`hpmpi report`: one page that tells all of a run, whole in one file."""
