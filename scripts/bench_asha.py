@@ -31,13 +31,15 @@ from hpmpi.master.rules import Rules
 from hpmpi.master.schedulers import Scheduler
 from hpmpi.master.schedulers.asha import Asha
 from hpmpi.master.schedulers.full import Full
+from hpmpi.master.searchers import Searcher
 from hpmpi.master.searchers.random import Random
+from hpmpi.master.suggestions import Suggestions
 from hpmpi.model.dimensions import Float
-from hpmpi.model.events import Heard, Tell
+from hpmpi.model.events import Heard
 from hpmpi.model.messages import Assign, Finished, Ready, Report
-from hpmpi.model.records import Assigned, Joined, Result
+from hpmpi.model.records import Entry, Line
 from hpmpi.model.space import Space
-from hpmpi.model.trial import Goal, Job
+from hpmpi.model.trial import Goal, Job, JobKey
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - where memory is a folder
 COST_S = 0.09e-3
@@ -69,9 +71,8 @@ class Case(NamedTuple):
     max_resource: int = 1
     least: float = 1 / 1.05
 
-    def scheduler(self) -> Scheduler:
+    def scheduler(self, searcher: Searcher) -> Scheduler:
         """Make the study's scheduler."""
-        searcher = Random(Space({"x": Float(0, 1)}), 0, [])
         if not self.eta:
             return Full(searcher)
         return Asha(searcher, max_resource=self.max_resource, eta=self.eta)
@@ -121,29 +122,33 @@ def real(case: Case, launcher: Sequence[str], options: Sequence[str]) -> Run:
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         study = harness.study(Path(folder), case.toml())
         harness.run([*launcher, *harness.hpmpi_run(study, *options)])
-        decisions = harness.decisions_of(study)
-    results = [each for each in decisions if isinstance(each, Result)]
-    took = {(it.trial, it.rung): it.metrics["took_s"] for it in results}
+        history, ready_at = harness.history_of(study), readiness(harness.lines_of(study))
+    results = [(it, it.metrics) for it in harness.results_of(history) if it.metrics is not None]
+    took = {it.id.job: metrics["took_s"] for it, metrics in results}
 
     def duration(trial: int, rung: int, units: int) -> float:
-        return took.get((trial, rung), case.nominal(trial, rung, units))
+        return took.get(JobKey(trial, rung), case.nominal(trial, rung, units))
 
-    ordered = {(it.trial, it.rung): it.at for it in decisions if isinstance(it, Assigned)}
-    began_at = min(ordered.values())
+    began_at = min(it.begun for it in history.attempts.values())
     on_the_way_s = statistics.median(
-        each.at - ordered[key] - took[key] for each in results if (key := (each.trial, each.rung))
+        it.took_s(history.at) - metrics["took_s"] for it, metrics in results
     )
-    joined = [it.at - began_at for it in decisions if isinstance(it, Joined)]
-    ideal_s = simulated(case, [max(0.0, at) for at in joined], duration)
-    units = sum(int(each.metrics.get("units", 0)) for each in results)
-    highest = {each.trial: each.resource for each in results if case.eta}
+    ideal_s = simulated(case, [max(0.0, at - began_at) for at in ready_at], duration)
+    units = sum(int(metrics.get("units", 0)) for _, metrics in results)
+    highest = {it.id.trial: it.resource for it, _ in results if case.eta}
     again = units - sum(highest.values())
-    return Run(results[-1].at - began_at, ideal_s, again, on_the_way_s)
+    return Run(results[-1][0].end(history.at) - began_at, ideal_s, again, on_the_way_s)
+
+
+def readiness(lines: Sequence[Line]) -> list[float]:
+    """List when ranks were ready."""
+    heard = [(it.at, it.event) for it in lines if isinstance(it, Entry)]
+    return [at for at, it in heard if isinstance(it, Heard) and isinstance(it.report, Ready)]
 
 
 def simulated(case: Case, ready_at: list[float], duration: Durations) -> float:
     """Tell when the last result comes where nothing but trials takes time."""
-    scheduler = case.scheduler()
+    scheduler = case.scheduler(searcher())
     numbers = count()
     events: list[tuple[float, int, Job | None]] = [(at, next(numbers), None) for at in ready_at]
     heapify(events)
@@ -153,7 +158,7 @@ def simulated(case: Case, ready_at: list[float], duration: Durations) -> float:
     while events:
         now, _, done = heappop(events)
         if done is not None:
-            scheduler.tell(done, loss(done.trial, done.resource))
+            scheduler.tell(done, value := loss(done.trial, done.resource), {"loss": value})
         idle += 1
         while idle and (job := scheduler.ask(may_start=started < case.trials, rungs=rungs)):
             idle -= 1
@@ -168,7 +173,8 @@ def simulated(case: Case, ready_at: list[float], duration: Durations) -> float:
 def mastered(case: Case, workers: int, on_the_way_s: float) -> float:
     """Tell when the last result comes where the real Master hands out, in virtual time."""
     roster = Roster([*range(1, workers + 1)], patience_s=1e9, start_s=1e9, now=0.0)
-    jobs = Jobs(case.scheduler(), Goal("loss", "min"), max_failures=3)
+    suggestions = Suggestions(searcher())
+    jobs = Jobs(case.scheduler(suggestions), suggestions, Goal("loss", "min"), max_failures=3)
     master = Master(jobs, roster, Rules(max_trials=case.trials), seed=0)
     numbers = count()
     inbox: list[tuple[float, int, int, Report]]
@@ -177,20 +183,20 @@ def mastered(case: Case, workers: int, on_the_way_s: float) -> float:
     while master.outcome is None:
         heard_at, _, rank, report = heappop(inbox)
         now = max(now, heard_at) + COST_S
-        for command in master.handle(Heard(rank, report), now):
-            if isinstance(command, Tell) and isinstance(command.order, Assign):
-                order = command.order
-                took_s = case.nominal(order.trial, order.rung, order.resource - order.saved)
-                answer = Finished(
-                    order.trial,
-                    order.rung,
-                    order.attempt,
-                    {"loss": loss(order.trial, order.resource)},
-                    saved=order.resource,
-                )
+        for taker, order in master.handle(Heard(rank, report), now).orders:
+            if isinstance(order, Assign):
+                trial, rung, _ = order.attempt
+                took_s = case.nominal(trial, rung, order.resource - order.saved)
+                value = {"loss": loss(trial, order.resource)}
+                answer = Finished(order.attempt, value, saved=order.resource)
                 heard_at = now + took_s + on_the_way_s
-                heappush(inbox, (heard_at, next(numbers), command.rank, answer))
+                heappush(inbox, (heard_at, next(numbers), taker, answer))
     return now
+
+
+def searcher() -> Random:
+    """Search where nothing is to be found."""
+    return Random(Space({"x": Float(0, 1)}), 0, [])
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from typing import NamedTuple
 import harness
 from contenders import WORKERS
 
-from hpmpi.model.records import Assigned, Result
+from hpmpi.history.history import History
 
 STUDY = """
 objective = "contenders.py:objective"
@@ -86,10 +86,15 @@ def run_ours(isolation: str, method: str, trials: int) -> float:
         changes = (f"run.isolation={isolation}", f"stop.max_trials={trials}")
         sets = [word for change in changes for word in ("--set", change)]
         harness.run([*harness.mpirun(WORKERS + 1), *harness.hpmpi_run(study, *sets)])
-        decisions = harness.decisions_of(study)
-    first = {it.rank: it.at for it in reversed(decisions) if isinstance(it, Assigned)}
+        return warm_rate(harness.history_of(study))
+
+
+def warm_rate(history: History) -> float:
+    """Tell how many jobs a second came in since all ranks were at work."""
+    first = {attempt.rank: attempt.begun for attempt in reversed(history.attempts.values())}
     warm_at = max(first.values())
-    ended = [it.at for it in decisions if isinstance(it, Result) and it.at > warm_at]
+    ends = [attempt.end(history.at) for attempt in harness.results_of(history)]
+    ended = [at for at in ends if at > warm_at]
     return len(ended) / (ended[-1] - warm_at)
 
 

@@ -24,7 +24,7 @@ import harness
 import psutil
 from sleepers import computing
 
-from hpmpi.model.records import Assigned, Result
+from hpmpi.history.attempts import Attempt
 from hpmpi.transports.local import cores
 
 TRIALS = 120
@@ -48,7 +48,7 @@ def idle(ranks: int, sleep_s: float, seconds: float) -> dict[str, float]:
     """Tell what share of a core all processes take while all trials sleep."""
 
     def are_at_work() -> bool:
-        return sum(isinstance(it, Assigned) for it in harness.decisions_of(file)) >= ranks - 1
+        return len(harness.history_of(file).attempts) >= ranks - 1
 
     with tempfile.TemporaryDirectory() as folder:
         file = study(Path(folder), "lasting", 10**6, f"s = {sleep_s}")
@@ -80,7 +80,7 @@ def full(isolation: str) -> dict[str, float]:
         file = study(Path(folder), "counted", TRIALS, f"loops = {LOOPS}")
         changes = ("--set", f"run.isolation={isolation}")
         harness.run([*harness.mpirun(cores() + 1), *harness.hpmpi_run(file, *changes)])
-        results = harness.results_of(file)
+        results = harness.results_of(harness.history_of(file))
     ours = rate([spanned(each) for each in results])
     return {
         f"full, {isolation}: throughput beside a pool's; wanted >= 0.97": ours / pool(),
@@ -93,16 +93,17 @@ def napping() -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         file = study(Path(folder), "napping", TRIALS, "s = 0.1")
         harness.run([*harness.mpirun(3), *harness.hpmpi_run(file)])
-        pause_ms = between_ms(harness.results_of(file))
+        pause_ms = between_ms(harness.results_of(harness.history_of(file)))
     return {"idle machine: ms from a result to the next job's start; wanted < 2": pause_ms}
 
 
-def spanned(result: Result) -> tuple[float, float]:
+def spanned(result: Attempt) -> tuple[float, float]:
     """Take when a trial began and ended from what its objective returned."""
+    assert result.metrics is not None, "it is a result"
     return result.metrics["began_at"], result.metrics["ended_at"]
 
 
-def between_ms(results: Sequence[Result]) -> float:
+def between_ms(results: Sequence[Attempt]) -> float:
     """Find, rank by rank, how long after a trial's end the next one began: the median."""
 
     def pauses_s() -> Iterator[float]:

@@ -37,10 +37,10 @@ from hpmpi.master.schedulers import Scheduler
 from hpmpi.master.schedulers.asha import Asha
 from hpmpi.master.schedulers.full import Full
 from hpmpi.master.searchers.random import Random
+from hpmpi.master.suggestions import Suggestions
 from hpmpi.model.dimensions import Float
-from hpmpi.model.events import Heard, Tell
+from hpmpi.model.events import Heard
 from hpmpi.model.messages import Assign, Beat, Finished, Ready, Report
-from hpmpi.model.records import Assigned, Result
 from hpmpi.model.space import Space
 from hpmpi.model.trial import Goal
 from hpmpi.transports import Transport
@@ -103,8 +103,7 @@ class Rank0:
     def __init__(self, method: str, ranks: int, trial_s: float, costs: Costs) -> None:
         """Have all ranks be ready at the beginning."""
         roster = Roster([*range(1, ranks + 1)], PATIENCE_S, BIG, 0.0)
-        jobs = Jobs(scheduler(method), Goal("loss", "min"), max_failures=3)
-        self._master = Master(jobs, roster, Rules(), seed=0)
+        self._master = Master(jobs_of(method), roster, Rules(), seed=0)
         self._trial_s, self._costs = trial_s, costs
         self._beat_s = beat_s(ranks, PATIENCE_S)
         self._random = Generator(f"{method}/{ranks}/{trial_s}")  # noqa: S311 - not for secrets
@@ -154,15 +153,15 @@ class Rank0:
         else:
             self._delays.append(begun_at - at)
             self._asked_at[rank] = at - LATENCY_S
-        for command in self._master.handle(Heard(rank, report), self._free_at):
-            if isinstance(command, Tell) and isinstance(command.order, Assign):
-                self._work(command.rank, command.order)
+        for taker, order in self._master.handle(Heard(rank, report), self._free_at).orders:
+            if isinstance(order, Assign):
+                self._work(taker, order)
 
     def _work(self, rank: int, order: Assign) -> None:
         begun_at = self._free_at + LATENCY_S
         self._spent["idle"] += begun_at - self._asked_at[rank]
-        value = {"loss": loss(order.trial, order.resource)}
-        answer = Finished(order.trial, order.rung, order.attempt, value, order.resource)
+        value = {"loss": loss(order.attempt.trial, order.resource)}
+        answer = Finished(order.attempt, value, order.resource)
         took_s = self._random.expovariate(1 / self._trial_s)
         self._send(begun_at + took_s + LATENCY_S, rank, answer)
 
@@ -171,10 +170,12 @@ class Rank0:
         heappush(self._inbox, (at, self._serial, rank, report))
 
 
-def scheduler(method: str) -> Scheduler:
-    """Make the scheduler of a study of bench_flat.py."""
-    searcher = Random(Space({"x": Float(0, 1)}), 0, [])
-    return Asha(searcher, max_resource=81) if method == "asha" else Full(searcher)
+def jobs_of(method: str) -> Jobs:
+    """Make the jobs of a study of bench_flat.py."""
+    searcher = Suggestions(Random(Space({"x": Float(0, 1)}), 0, []))
+    scheduler: Scheduler
+    scheduler = Asha(searcher, max_resource=81) if method == "asha" else Full(searcher)
+    return Jobs(scheduler, searcher, Goal("loss", "min"), max_failures=3)
 
 
 # -- costs ----------------------------------------------------------------------------------------
@@ -241,11 +242,11 @@ def real(ranks: int, isolation: str, trial_s: float, each: int) -> float:
         text = NAPS.format(trial_s=trial_s, trials=ranks * each, isolation=isolation)
         study = harness.study(Path(name), text)
         harness.run([*harness.mpirun(ranks + 1), *harness.hpmpi_run(study)])
-        decisions = harness.decisions_of(study)
-    results = [it.at for it in decisions if isinstance(it, Result)]
-    assert len(results) == ranks * each, "all trials have their results"
-    began_at = min(it.at for it in decisions if isinstance(it, Assigned))
-    return (max(results) - began_at) / (trial_s * each)
+        history = harness.history_of(study)
+    ended = [attempt.end(history.at) for attempt in harness.results_of(history)]
+    assert len(ended) == ranks * each, "all trials have their results"
+    began_at = min(attempt.begun for attempt in history.attempts.values())
+    return (max(ended) - began_at) / (trial_s * each)
 
 
 # -- what is told ---------------------------------------------------------------------------------

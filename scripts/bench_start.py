@@ -4,6 +4,10 @@ python scripts/bench_start.py [--ranks 10] [--repetitions 7] [--json FILE] [--ag
 
 - Start: from mpirun to the begin of the first trial, and of every worker's first, by the clocks of
   the objectives, which are one on one machine; beside all of `mpirun ... import MPI`, turn by turn.
+- Import: the same for an objective that imports scikit-learn, forked from one import of the node
+  and imported by each rank, turn by turn: from the study's beginning to its first job, beside one
+  bare import and the bare MPI; what memory a worker's process then has to itself (PSS); and how
+  many paths the processes of the objective look up, with 2 workers and with all.
 - Files: what a worker rank, its guard and its child, and rank 0, look up, open and read until a run
   of one trial is over, seen by strace where that is installed. On a shared file system each rank
   pays for it: every look-up, those of what is not there too, may be a question to its server.
@@ -11,15 +15,22 @@ python scripts/bench_start.py [--ranks 10] [--repetitions 7] [--json FILE] [--ag
 
 import re
 import shutil
+import statistics
+import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import harness
+import psutil
+
+from hpmpi.model.events import Heard
+from hpmpi.model.messages import Ready
 
 MPI = [sys.executable, "-c", "from mpi4py import MPI"]
 WANTED_S = 1.0
@@ -39,7 +50,28 @@ OWNERS = {
 }
 """Whose a path is: the first that fits; what fits none is the system's, or the run's own."""
 
+LEARNING = """
+objective = "hpmpi.trainables.mlp:train"
+metric = "accuracy"
+mode = "max"
+[space]
+learning_rate_init = {{ type = "float", low = 1e-4, high = 1e-1, log = true }}
+[scheduler]
+max_resource = {epochs}
+[stop]
+max_trials = {trials}
+[objective_args]
+dataset = "digits"
+"""
+IMPORT = [sys.executable, "-c", "import hpmpi.trainables.mlp, sklearn.neural_network"]
+EPOCHS = 60
+STARTS = ("fork", "spawn")
+MOST_OF_IMPORT = 1.5
+MOST_MB = 45.0
+"""What the time to the first job, in imports and bare MPIs, and a worker's memory may be."""
+
 BETTER = {
+    "^import, fork, (first_s|mb)$": harness.LESS,
     "^start, (first|all)_s$": harness.LESS,
     "^files, (rank 0|guard|worker|its).*, (hpmpi|other packages|Python), looked_up$": harness.LESS,
 }
@@ -80,6 +112,63 @@ def command(folder: Path, ranks: int) -> list[str]:
     )
 
 
+class Learning(NamedTuple):
+    """Seconds until the first job of a study that learns; what memory a worker has then."""
+
+    first_s: float
+    mb: float
+
+
+def learning(folder: Path, ranks: int, how: str, epochs: int = EPOCHS) -> list[str]:
+    """Write a study of a trial for each worker, which learns; return what runs it."""
+    text = LEARNING.format(epochs=epochs, trials=ranks - 1)
+    return harness.hpmpi_run(harness.study(folder, text), "--set", f"run.start={how}")
+
+
+def learn(ranks: int, how: str) -> Learning:
+    """Run a study that learns; look at its workers' memory when all have begun."""
+    with tempfile.TemporaryDirectory() as name:
+        words = [*harness.mpirun(ranks), *learning(Path(name), ranks, how)]
+        study, mb = Path(name) / "study.toml", 0.0
+        with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+            while run.poll() is None and not mb:
+                time.sleep(0.1)
+                if len(harness.history_of(study).attempts) == ranks - 1:
+                    mb = statistics.median(map(pss_mb, children_of(study)))
+        begun = [attempt.begun for attempt in harness.history_of(study).attempts.values()]
+        return Learning(min(begun), mb)
+
+
+def children_of(study: Path) -> list[int]:
+    """List the processes of the objective, as their ranks have told of them."""
+    events = [getattr(line, "event", None) for line in harness.lines_of(study)]
+    heard = [event.report for event in events if isinstance(event, Heard)]
+    return [report.pid for report in heard if isinstance(report, Ready)]
+
+
+def pss_mb(pid: int) -> float:
+    """Tell a process's part of the memory that it has."""
+    return float(psutil.Process(pid).memory_full_info().pss) / 2**20
+
+
+def imports(ranks: int, repetitions: int) -> dict[str, object]:
+    """Measure both ways to start, and tell."""
+    measures = {how: partial(learn, ranks, how) for how in STARTS}
+    bare = {"import": partial(timed, IMPORT), "MPI": partial(timed, [*harness.mpirun(ranks), *MPI])}
+    least = harness.turns(bare, repetitions)
+    least_s = sum(map(statistics.median, least.values()))
+    found = harness.turns(measures, repetitions)
+    for how, each in found.items():
+        first, mb = ([*column] for column in zip(*each, strict=True))
+        print(harness.spread(f"{how}: s to the first job that learns", first, digits=3, first=64))
+        print(harness.spread(f"{how}: MB a worker (PSS)", mb, digits=3, first=64))
+    first_s, mb = map(statistics.median, zip(*found["fork"], strict=True))
+    is_soon = harness.verdict(first_s / least_s, MOST_OF_IMPORT, harness.LESS)
+    print(f"of one import and the bare MPI ({least_s:.2f} s): {is_soon}")
+    print(f"MB a worker: {harness.verdict(mb, MOST_MB, harness.LESS)}")
+    return {how: [one._asdict() for one in each] for how, each in found.items()}
+
+
 def timed(words: list[str]) -> float:
     """Run a program; return the seconds that it took."""
     began_at = time.monotonic()
@@ -94,10 +183,11 @@ def start(ranks: int) -> Start:
         words = [*mpirun, *command(Path(name), ranks)]
         began_at = time.monotonic()
         harness.run(words)
-        results = harness.results_of(Path(name) / "study.toml")
+        results = harness.results_of(harness.history_of(Path(name) / "study.toml"))
+    times = [(result.metrics["began_at"], result.rank) for result in results if result.metrics]
     first: dict[int, float] = {}
-    for result in sorted(results, key=lambda each: each.metrics["began_at"]):
-        first.setdefault(result.rank, result.metrics["began_at"] - began_at)
+    for at, rank in sorted(times):
+        first.setdefault(rank, at - began_at)
     return Start(min(first.values()), max(first.values()), timed([*mpirun, *MPI]))
 
 
@@ -118,6 +208,28 @@ def files() -> dict[str, dict[str, Use]]:
         }
 
 
+def objectives_use(ranks: int, how: str) -> Use:
+    """Trace a run that learns; tell what the processes of its objective use together."""
+    with tempfile.TemporaryDirectory() as name:
+        words = learning(Path(name), ranks, how, epochs=1)
+        lead, work = (["strace", *TRACE, "-o", f"{name}/{who}", *words] for who in ("0", "1"))
+        harness.run([*harness.mpirun(1), *lead, ":", "-n", str(ranks - 1), *work])
+        traces = dict(read_traces(Path(name), "1"))
+        used = use([line for trace in below_ranks(traces) for line in trace])
+        return sum(used.values(), Use())
+
+
+def below_ranks(traces: dict[int, list[str]]) -> Iterator[list[str]]:
+    """Pick the traces of what is below ranks: a launcher started their fronts, and those guards."""
+    below = started(traces)
+    fronts = traces.keys() - {pid for pids in below.values() for pid in pids}
+    ranks = [rank for front in fronts for guard in below[front] for rank in below[guard][:1]]
+    found = [pid for rank in ranks for pid in below[rank]]
+    for pid in found:  # grows meanwhile
+        found += below.get(pid, [])
+        yield traces.get(pid, [])
+
+
 def bare(folder: Path) -> dict[str, Use]:
     """Trace one rank that only imports MPI."""
     harness.run([*harness.mpirun(1), "strace", *TRACE, "-o", f"{folder}/mpi", *MPI])
@@ -130,12 +242,17 @@ def read_traces(folder: Path, prefix: str) -> Iterator[tuple[int, list[str]]]:
         yield int(file.suffix[1:]), file.read_text(errors="replace").splitlines()
 
 
-def lineage(traces: dict[int, list[str]]) -> tuple[list[str], list[str], list[str]]:
-    """Split the traces of what a launcher started: its guards, the rank, and what is below that."""
-    below = {
+def started(traces: dict[int, list[str]]) -> dict[int, list[int]]:
+    """List whom each process has started."""
+    return {
         pid: [int(found["pid"]) for line in trace if (found := FORK.match(line))]
         for pid, trace in traces.items()
     }
+
+
+def lineage(traces: dict[int, list[str]]) -> tuple[list[str], list[str], list[str]]:
+    """Split the traces of what a launcher started: its guards, the rank, and what is below that."""
+    below = started(traces)
     forked = {pid for pids in below.values() for pid in pids}
     (front,) = traces.keys() - forked
     (guard,) = below[front]
@@ -221,14 +338,20 @@ def main() -> None:
     start(asked.ranks)  # warm files
     starts = [start(asked.ranks) for _ in range(asked.repetitions)]
     print(*sum_up(asked.ranks, starts), sep="\n", flush=True)
-    traced = {}
+    learnt = imports(asked.ranks, asked.repetitions)
+    traced: dict[str, dict[str, Use]] = {}
     if shutil.which("strace"):
         traced = files()
         print("", *table(traced), sep="\n")
+        for how in STARTS:
+            few, many = (objectives_use(ranks, how) for ranks in (3, asked.ranks))
+            print(f"{how}: {few.looked_up} look-ups with 2 workers, {many.looked_up} with all")
     else:
         print("what is read at start is left out: strace is not installed", file=sys.stderr)
     report = {process: {k: v._asdict() for k, v in by.items()} for process, by in traced.items()}
-    harness.write(asked.json, {"start": [one._asdict() for one in starts], "files": report})
+    harness.write(
+        asked.json, {"start": [one._asdict() for one in starts], "import": learnt, "files": report}
+    )
 
 
 if __name__ == "__main__":

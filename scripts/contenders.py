@@ -1,4 +1,6 @@
-"""What bench_dispatch.py compares hpmpi with: each hands out no-op trials to four workers.
+"""What the benches compare hpmpi with: each hands out no-op trials to four workers.
+
+Those of bench_dispatch.py are calls of a function; those of bench_command.py runs of /bin/true.
 
 [mpirun -n 5] python scripts/contenders.py NAME TRIALS
 
@@ -7,6 +9,7 @@ Prints the seconds from the first trial to the last. Workers are warm by then: a
 
 import argparse
 import random
+import subprocess
 import sys
 import tempfile
 import time
@@ -132,6 +135,43 @@ def ray(trials: int) -> float:
         return timed(tuner.fit)
 
 
+def subprocess_run(trials: int) -> float:
+    """Start programs one after the other, in as many processes as there are workers."""
+    from multiprocessing import Pool  # noqa: PLC0415
+
+    with Pool(WORKERS) as pool:
+        pool.map(run_programs, [2] * WORKERS, chunksize=1)
+        share = [trials // WORKERS] * WORKERS
+        return timed(lambda: pool.map(run_programs, share, chunksize=1))
+
+
+def run_programs(trials: int) -> None:
+    """Do a share of the trials."""
+    for _ in range(trials):
+        subprocess.run(["/bin/true"], check=True)
+
+
+def hyperqueue(trials: int) -> float:
+    """Have a local cluster run programs; what they print is not kept."""
+    from hyperqueue import Job, LocalCluster  # noqa: PLC0415
+    from hyperqueue.cluster import WorkerConfig  # noqa: PLC0415
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        LocalCluster(folder, WorkerConfig(cores=WORKERS)) as cluster,
+    ):
+        client = cluster.client()
+
+        def run(count: int) -> None:
+            job = Job(default_workdir=folder)
+            for _ in range(count):
+                job.program(["/bin/true"], stdout=None, stderr=None)
+            client.wait_for_jobs([client.submit(job)])
+
+        run(2 * WORKERS)
+        return timed(lambda: run(trials))
+
+
 def timed(work: Callable[[], object]) -> float:
     """Tell how many seconds something takes."""
     began_at = time.perf_counter()
@@ -146,6 +186,8 @@ CONTENDERS = {
     "dask": dask,
     "optuna": optuna,
     "ray tune": ray,
+    "subprocess.run": subprocess_run,
+    "hyperqueue": hyperqueue,
 }
 
 if __name__ == "__main__":

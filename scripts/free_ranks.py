@@ -1,10 +1,12 @@
 """A real Leader beside ranks that answer at once and cost nothing: what bench_flat.py measures.
 
-python scripts/free_ranks.py FOLDER RANKS [TRIALS]
+python scripts/free_ranks.py FOLDER RANKS [TRIALS [PAUSE_S]]
 
 Leads FOLDER/study.toml until so many trials are there, or its first job is handed out (0), or its
-run.h5 is written; then prints what was found. It imports nothing but what it needs, as its memory
-is measured.
+run.h5 is written; then prints what was found. With a pause, a rank answers after each: a searcher
+that thinks beside rank 0 has time for it, and nothing is warm.
+
+It imports nothing but what it needs, as its memory is measured.
 """
 
 import gc
@@ -13,6 +15,7 @@ import math
 import os
 import re
 import resource
+import select
 import signal
 import sys
 import time
@@ -25,8 +28,6 @@ import msgspec
 from sleepers import loss
 
 from hpmpi.leader import run
-from hpmpi.leader.loop import Leader
-from hpmpi.leader.results_writer import ResultsWriter
 from hpmpi.model.messages import Assign, Beat, Finished, Goodbye, Order, Ready, Report, Stop
 from hpmpi.transports import Traffic
 from hpmpi.transports.resources import Share
@@ -48,8 +49,9 @@ class FreeRanks:
     share = Share()
     name = "ranks that cost nothing"
 
-    def __init__(self, trials: int, ranks: int) -> None:
+    def __init__(self, trials: int, ranks: int, pause_s: float = 0.0) -> None:
         """Have the study drained after so many trials; none, when the first job is handed out."""
+        self._pause_s = pause_s
         self.size = ranks + 1
         self.traffic = Traffic()
         self.underway: set[int] = set()
@@ -68,21 +70,26 @@ class FreeRanks:
         """Answer an order."""
         arrived_at = time.process_time()
         match self._decode(message):
-            case Assign(trial=trial) as order:
+            case Assign(attempt=attempt) as order:
                 if not self._trials:
                     raise FirstJobError
-                if trial == self._trials and not self.found:
+                if attempt.trial == self._trials and not self.found:
                     self._find(arrived_at)
-                value = {"loss": loss(trial, order.resource), "size_bytes": 1e6 + trial}
-                attempt = (trial, order.rung, order.attempt)
-                self._answers.append((rank, Finished(*attempt, value, order.resource)))
+                metrics = {
+                    "loss": loss(attempt.trial, order.resource),
+                    "size_bytes": 1e6 + attempt.trial,
+                }
+                self._answers.append((rank, Finished(attempt, metrics, order.resource)))
             case Stop():
                 self._answers.append((rank, Goodbye()))
         self.theirs_s += time.process_time() - arrived_at
 
     def poll(self, timeout_s: float, wake: Sequence[int] = ()) -> list[tuple[int, bytes]]:
-        """Hand over the answers of a few ranks."""
-        del timeout_s, wake
+        """Hand over the answers of a few ranks; a searcher that thinks beside has time for it."""
+        if not self._beats:
+            time.sleep(self._pause_s)
+            if wake and not self._answers:
+                select.select(wake, [], [], timeout_s)
         called_at = time.process_time()
         if "results" in self.found and "beat_us" not in self.found and not self._beats:
             self._find_beats(called_at)
@@ -160,18 +167,16 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def lead(folder: Path, number: int, trials: int | None) -> None:
+def lead(folder: Path, number: int, trials: int | None, pause_s: float) -> None:
     """Lead the study in a folder, as `hpmpi run` does, and tell what was found."""
     changes = ["run.checkpoint_s=0.5"] if trials is None else []
     file = folder / "out" / "run.h5"
-    ranks = Witnesses(file, number) if trials is None else FreeRanks(trials, number)
+    ranks = Witnesses(file, number) if trials is None else FreeRanks(trials, number, pause_s)
     plan = run.prepare(folder / "study.toml", changes, folder / "out", fresh=False)
-    jobs, store, _ = run.take_over(plan)
-    results_writer = ResultsWriter(store, plan.study.run.checkpoint_s)
-    leader = Leader(plan.study, plan.origin, jobs, results_writer, ranks)
-    del jobs, store, results_writer, plan
+    taken = run.take_over(plan, number)
+    del plan
     try:
-        leader.run()
+        taken.lead(ranks)
     except FirstJobError:
         ranks.found = {
             "restarted_at": time.monotonic(),
@@ -184,4 +189,6 @@ def lead(folder: Path, number: int, trials: int | None) -> None:
 
 
 if __name__ == "__main__":
-    lead(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]) if sys.argv[3:] else None)
+    words = sys.argv[3:]
+    pause_s = float(words[1]) if words[1:] else 0.0
+    lead(Path(sys.argv[1]), int(sys.argv[2]), int(words[0]) if words else None, pause_s)

@@ -30,7 +30,9 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from hpmpi.model.records import Decision, Result
+from hpmpi.history.attempts import Attempt
+from hpmpi.history.history import History
+from hpmpi.model.records import Line
 from hpmpi.storage import run_folder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -249,14 +251,22 @@ def hpmpi_run(file: Path, *options: str) -> list[str]:
     return [sys.executable, "-m", "hpmpi", "run", str(file), "--out", str(out), *options]
 
 
-def decisions_of(file: Path) -> Sequence[Decision]:
+def lines_of(file: Path) -> Sequence[Line]:
     """Read the journal of a study; before there is one, there is nothing in it."""
-    return run_folder.read(file.parent / "out").decisions
+    return run_folder.read(file.parent / "out").lines
 
 
-def results_of(file: Path) -> list[Result]:
-    """Read the results in it."""
-    return [each for each in decisions_of(file) if isinstance(each, Result)]
+def history_of(file: Path) -> History:
+    """Tell all that it says."""
+    history = History()
+    for line in lines_of(file):
+        history.add(line)
+    return history
+
+
+def results_of(history: History) -> list[Attempt]:
+    """List the attempts that brought a result, as they came in."""
+    return [attempt for attempt in history.answers if attempt.metrics is not None]
 
 
 def mpirun(ranks: int) -> list[str]:

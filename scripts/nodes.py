@@ -21,8 +21,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import hpmpi
 from hpmpi.errors import HpmpiError
-from hpmpi.model.records import Assigned, Result
-from hpmpi.storage.run_folder import read
 from hpmpi.views import show
 from hpmpi.views.run_view import look
 from tests.slurm.allocations import as_user
@@ -84,14 +82,14 @@ def timed(nodes: int, options: argparse.Namespace) -> dict[str, float]:
     code = job.result()
     if code != 0:
         sys.exit(f"the run on {nodes} nodes ended with {code}; see {job.paths.stdout}")
-    decisions = read(folder).decisions
-    results = [each for each in decisions if isinstance(each, Result)]
-    begun = min(each.at for each in decisions if isinstance(each, Assigned))
+    history = look(folder).history
+    begun = min(attempt.begun for attempt in history.attempts.values())
+    ended = max(attempt.end(history.at) for attempt in history.answers)
     return {
         "nodes": nodes,
         "workers": nodes * options.ntasks_per_node - 1,
-        "results": len(results),
-        "seconds": results[-1].at - begun,
+        "results": history.results,
+        "seconds": ended - begun,
     }
 
 

@@ -36,11 +36,12 @@ class Story(NamedTuple):
 def tell(world: str, seed: int) -> Story:
     """Simulate a study."""
     try:
-        decisions = simulate(world, seed).decisions
+        simulation = simulate(world, seed)
     except AssertionError:
         return Story(world, seed, failed=True)
-    starts = sum(isinstance(each, Started) for each in decisions)
-    return Story(world, seed, failed=False, decisions=len(decisions), starts=starts)
+    decisions = len(simulation.decisions)
+    starts = sum(isinstance(line, Started) for line in simulation.lines)
+    return Story(world, seed, failed=False, decisions=decisions, starts=starts)
 
 
 def obey() -> None:

@@ -3,6 +3,7 @@
 
     python scripts/torture.py --minutes 10 --seed 7 --verbose
     python scripts/torture.py --seconds 20 --trials 60 --ranks 4 --workers
+    python scripts/torture.py --minutes 2 --ranks 8 --sizes 1 2 4
 
 A study of short trials runs under the mpirun of this Python (with `--workers`, without MPI) while
 faults are injected into its processes, by a seed. Each start lives until a fault ends it or the
@@ -80,13 +81,13 @@ class Torture:
         while not study.wrong:
             start = study.start()
             if not self._play(start):
-                study.wrong += [f"start {study.starts} hangs:", *hung(start)]
+                study.wrong += [f"start {study.begun} hangs:", *hung(start)]
                 return
             study.look()
             self.codes[start.process.returncode] += 1
             study.wrong += start.problems()
             if self._dice.randrange(2) or start.lives_on():
-                study.wrong += [f"left by start {study.starts}: {each}" for each in study.left()]
+                study.wrong += [f"left by start {study.begun}: {each}" for each in study.left()]
             if start.process.returncode == 0:
                 if not study.raises_left or time.monotonic() >= self._ends_at:
                     return
@@ -119,7 +120,7 @@ class Torture:
             self.faults[fault.name] += 1
             if self._options.verbose:
                 at = time.monotonic() - self._began_at
-                print(f"{at:8.2f} s  start {start.study.starts}: {fault.name}: {victim}")
+                print(f"{at:8.2f} s  start {start.study.begun}: {fault.name}: {victim}")
         return victim is not None
 
     def table(self) -> str:
@@ -147,6 +148,7 @@ def main() -> int:
     top.add_argument("--trials", type=count(), default=500)
     top.add_argument("--folder", type=Path, help="where the studies go, and stay")
     top.add_argument("--workers", action="store_true", help="without MPI")
+    top.add_argument("--sizes", type=count(), nargs="+", help="ranks of a trial, by rung")
     top.add_argument("--verbose", action="store_true", help="tell each fault")
     options = top.parse_args()
     options.seconds = options.seconds or 60 * options.minutes

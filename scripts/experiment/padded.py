@@ -6,6 +6,7 @@ from random import Random
 
 from hpmpi.model.trial import Config
 from hpmpi.worker import objective
+from hpmpi.worker.calling import Function, called
 from hpmpi.worker.handle import Trial
 
 ROOT = Path(__file__).parents[2]
@@ -18,9 +19,9 @@ NAMES = [f"padding.of.a.result.{number:02}".ljust(53, ".") for number in range(1
 """What makes a point of a learning curve a KiB: a name of 53 characters and its number take 64."""
 
 
-def padded(reference: str, result_bytes: int) -> objective.Function:
+def padded(reference: str, result_bytes: int) -> Function:
     """Wrap an objective so that it also reports so many bytes of learning curve, in whole KiB."""
-    wrapped = objective.called_with_both(objective.load(reference, ROOT))
+    wrapped = called(objective.load(reference, ROOT), {})
 
     def train(config: Config, trial: Trial) -> object:
         plain = {name: value for name, value in config.items() if name != PADDING}

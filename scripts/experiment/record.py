@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from signal import SIGKILL, SIGUSR1
@@ -24,12 +23,14 @@ import tomli_w
 
 from hpmpi.guard import process_tree
 from hpmpi.history import tables
+from hpmpi.history.attempts import Fate
+from hpmpi.history.history import History
 from hpmpi.leader.run import DESERTED, TRY_AGAIN
 from hpmpi.model.messages import FailureKind
-from hpmpi.model.records import Assigned, Decision, Failure, Lost, Result
 from hpmpi.storage import run_folder
 from scripts.experiment.matrix import GRACE_S, Cell, Matrix, Run
 from scripts.experiment.padded import ROOT
+from tests.harness.run_journal import RunJournal
 from tests.harness.runs import mpirun, processes_of
 from tests.harness.torture_faults import Role, members, send
 
@@ -40,7 +41,7 @@ END_S = 60.0
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 """A worker is one core's worth, however many there are: else one worker would use all cores."""
 
-JOINED = b'"type":"joined"'
+READY = b'"type":"ready"'
 TRAFFIC = re.compile(r"sent (\d+) messages \((\d+) bytes\), heard (\d+) \((\d+) bytes\)")
 
 
@@ -167,9 +168,9 @@ def perform(matrix: Matrix, run: Run, folder: Path) -> Record:
         process_s = time.monotonic() - began_at
     finally:
         end(process, folder)
-    decisions = run_folder.read(out).decisions
+    history = RunJournal(out).history
     told = (process.returncode, bounded, process_s, killer.killed)
-    record = sum_up(run, decisions, log.read_text(errors="replace"), told)
+    record = sum_up(run, history, log.read_text(errors="replace"), told)
     if not record.is_odd:
         shutil.rmtree(folder)
     return record
@@ -215,10 +216,10 @@ class Killer:
     def _begins(self) -> bool:
         if self._journal.exists():
             with self._journal.open("rb") as file:
-                file.seek(max(0, self._read - len(JOINED)))
+                file.seek(max(0, self._read - len(READY)))
                 text = file.read()
                 self._read = file.tell()
-            if JOINED in text:
+            if READY in text:
                 self._due_at = time.monotonic() + self._dice.expovariate(self._rate)
         return bool(self._due_at)
 
@@ -236,19 +237,17 @@ def end(process: "subprocess.Popen[bytes]", folder: Path) -> None:
         time.sleep(LOOK_S)
 
 
-def sum_up(
-    run: Run, decisions: Sequence[Decision], log: str, told: tuple[int, bool, float, int]
-) -> Record:
+def sum_up(run: Run, history: History, log: str, told: tuple[int, bool, float, int]) -> Record:
     """Make the record of a run of its journal and its log."""
     exit_code, bounded, process_s, killed = told
-    begun = [each.at for each in decisions if isinstance(each, Assigned)]
-    results = [each for each in decisions if isinstance(each, Result)]
-    failures = [each for each in decisions if isinstance(each, Failure)]
-    sizes = [each.metrics["size_bytes"] for each in results if "size_bytes" in each.metrics]
-    lost_jobs = sum(each.kind is FailureKind.LOST for each in failures)
+    begun = [attempt.begun for attempt in history.attempts.values()]
+    results = [attempt for attempt in history.answers if attempt.fate is Fate.RESULT]
+    metrics = [attempt.metrics or {} for attempt in results]
+    sizes = [told["size_bytes"] for told in metrics if "size_bytes" in told]
+    lost_jobs = sum(failed.kind is FailureKind.LOST for failed in history.failures)
     traffic = TRAFFIC.search(log)
     counts = [int(each) for each in traffic.groups()] if traffic else [None] * 4
-    ranks = tables.ranks(decisions)
+    ranks = tables.ranks(history)
     rows = zip(ranks["rank"], ranks["jobs"], ranks["busy_s"], ranks["times_lost"], strict=True)
     return Record(
         key=run.key,
@@ -257,13 +256,13 @@ def sum_up(
         exit_code=exit_code,
         bounded=bounded,
         process_s=process_s,
-        work_s=results[-1].at - begun[0] if results else None,
+        work_s=results[-1].end(history.at) - begun[0] if results else None,
         assigned=len(begun),
         completed=len(results),
-        failed=len(failures) - lost_jobs,
+        failed=len(history.failures) - lost_jobs,
         lost_jobs=lost_jobs,
         killed=killed,
-        lost=sum(isinstance(each, Lost) for each in decisions),
+        lost=history.ranks.times_lost.total(),
         model_bytes=median(sizes) if sizes else None,
         sent_messages=counts[0],
         sent_bytes=counts[1],
