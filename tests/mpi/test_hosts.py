@@ -18,8 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi.model.records import Back, Failure, Result
-from tests.harness.groups_of_ranks import WORLDS, study_of_groups
+import hpmpi
+from hpmpi.model.records import Assigned, Back, Failure, Result
+from tests.harness import pages
+from tests.harness.groups_of_ranks import WORLDS, has_torch, study_of_groups
 from tests.harness.runs import IS_OPEN_MPI, MPIRUN, Study, finish
 
 TOOLS = ("ip", "unshare", "nsenter", "setpriv", "mount")
@@ -306,3 +308,49 @@ def test_the_members_of_a_group_meet_over_hosts(
     assert (done.returncode, study.left()) == (0, []), done.stderr
     assert [it.attempt.number for it in study.decided(Result)] == [2]
     assert len(study.decided(Failure)) == 1
+
+
+DDP = """
+objective = "ddp.py:train"
+metric = "loss"
+
+[space]
+lr = { type = "float", low = 0.01, high = 0.1, log = true }
+
+[stop]
+max_trials = 4
+
+[run]
+world = "torch"
+"""
+
+AT_ONCE = "ranks_per_trial = 2\n[scheduler]\nmax_resource = 4\n"
+GROWING = 'ranks_per_trial = [1, 2, 4]\n[scheduler]\nmethod = "asha"\nmax_resource = 4\neta = 2\n'
+
+
+@pytest.mark.skipif(not has_torch, reason="no torch")
+def test_a_training_that_grows_over_hosts_is_that_of_one_that_does_not(
+    hosts: Hosts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "eth0")
+    (tmp_path / "study").mkdir()
+    study = Study(tmp_path / "study")
+    study.file.write_text(DDP + GROWING)
+    (example,) = (each for each in pages.blocks("several-ranks.md") if each.title == "ddp.py")
+    text = example.text.replace("loss=loss)", "loss=loss, begun_at=trial.start)")
+    (study.folder / "ddp.py").write_text(text)
+    done = study.run(hosts.mpirun(*study.command()))
+    assert (done.returncode, study.left()) == (0, []), done.stderr
+    sizes = {(it.attempt.rung, 1 + len(it.others)) for it in study.decided(Assigned)}
+    assert sizes == {(0, 1), (1, 2), (2, 4)}
+    grown = hpmpi.load(study.out)
+    begun_at = set(zip(grown.curves.resource, grown.curves.begun_at, strict=True))
+    assert begun_at == {(1, 0), (2, 1), (3, 2), (4, 2)}
+
+    monkeypatch.delenv("GLOO_SOCKET_IFNAME")
+    study.file.write_text(DDP + AT_ONCE)
+    done = study.run(study.command("--workers", "2", "--fresh"))
+    assert done.returncode == 0, done.stderr
+    curves = hpmpi.load(study.out).curves.set_index(["trial", "resource"]).loss
+    alike = [curves[it.trial, it.resource] for it in grown.results.itertuples()]
+    assert list(grown.results.loss) == pytest.approx(alike, rel=1e-5)
