@@ -270,8 +270,13 @@ def alone(do: Command) -> Command:
     """End quietly where nobody reads, as in `... | head`."""
 
     def do_alone(options: argparse.Namespace) -> int:
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        return do(options)
+        before = signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        try:
+            code = do(options)
+            sys.stdout.flush()
+        finally:  # who has called us may write to what is closed, and go on
+            signal.signal(signal.SIGPIPE, before)
+        return code
 
     return do_alone
 

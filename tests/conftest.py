@@ -31,6 +31,16 @@ SHARING = (
 STARTED_BY = "STARTED_BY_TEST"
 """Tells of a process which test it belongs to, by the test's folder."""
 
+HANDLED = (
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGPIPE,
+    signal.SIGTERM,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
+"""The signals that ours does something about."""
+
 SLOWEST = "tests/slurm/"
 """Where tests wait longest; each process has a Slurm of its own for them."""
 
@@ -46,6 +56,17 @@ def _own_sessions(
     """
     if request.node.get_closest_marker("slurm") is None:
         monkeypatch.setenv("PRTE_MCA_prte_tmpdir_base", str(tmp_path))
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_they_were() -> Iterator[None]:
+    """Let no test change what signals do to the tests after it."""
+    before = [signal.getsignal(number) for number in HANDLED]
+    yield
+    after = [signal.getsignal(number) for number in HANDLED]
+    for number, handler in zip(HANDLED, before, strict=True):
+        signal.signal(number, handler)
+    assert after == before
 
 
 @pytest.fixture(autouse=True)
