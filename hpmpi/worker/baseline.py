@@ -4,7 +4,8 @@
     DIR/baseline/checkpoints    its own, and `trials` the folders of its attempts
 
 It is found and called as an objective is, in a process of its own, that does nothing else: what it
-needs, and what it leaves behind, is no trial's.
+leaves behind is no trial's. Where children are forked, it is forked, too: what the objective's
+module has imported, which is most times the baseline's as well, is there.
 """
 
 import msgspec

@@ -64,7 +64,7 @@ class Starts:
         self._proven = self._skips = False
         self.note = "" if self._forks is welcome.forks else not_forked("needs Linux")
 
-    def start(self, output: Output, *, forks: bool, world: MpiWorld | None = None) -> ChildProcess:
+    def start(self, output: Output, world: MpiWorld | None = None) -> ChildProcess:
         """Start a process that prints to `output`, forked if it may be; raises OSError.
 
         One in a world is not: MPI is begun in a process that knows of it from the first.
@@ -72,7 +72,7 @@ class Starts:
         if world is not None:
             return self._start_in(world, output)
         skips, self._skips = self._skips, False
-        if forks and self._forks and not skips and (asked := self._ask(output)) is not None:
+        if self._forks and not skips and (asked := self._ask(output)) is not None:
             self._dismiss()
             return ChildProcess(*asked, output)
         forked, self._forked = self._forked, None

@@ -287,8 +287,7 @@ class Child:
         if order is not None and has_world(self._welcome, order):
             world = MpiWorld(self._welcome, order)
         try:
-            forks = not self._life.next_of_baseline
-            process = self._starts.start(output, forks=forks, world=world)
+            process = self._starts.start(output, world)
         except OSError:
             output.close()
             raise
