@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from xdist.scheduler import LoadScopeScheduling
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 settings.load_profile("repeatable")
@@ -20,13 +19,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 for name in ("COLUMNS", "LINES"):
     # Lines are cut to the width that these name, and who runs the tests may have set them.
     os.environ.pop(name, None)
-
-SHARING = (
-    "tests/test_cli.py",
-    "tests/master/test_simulation.py",
-    "tests/transports/test_transports.py",
-)
-"""Where tests look at the same runs or simulations, which are made once in a process."""
 
 STARTED_BY = "STARTED_BY_TEST"
 """Tells of a process which test it belongs to, by the test's folder."""
@@ -97,19 +89,18 @@ def started_by(folder: Path) -> Iterator[int]:
                 yield int(process.name)
 
 
-class Groups(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
-    """Begins with what stays together in one process; the other tests go wherever there is room."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        return next((group for group in SHARING if nodeid.startswith(group)), nodeid)
-
-
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest."""
+    """Begin with what takes longest; keep in one process what shares a fixture of its module."""
     items.sort(key=lambda item: not item.nodeid.startswith(SLOWEST))
+    for item in items:
+        if shares(item):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Groups:
-    """Say who runs what where tests run beside each other."""
-    return Groups(config, log)
+def shares(item: pytest.Item) -> bool:
+    """Tell whether a test has a fixture that is made once for its module."""
+    if not isinstance(item, pytest.Function):
+        return False
+    fixtures = item._fixtureinfo.name2fixturedefs.values()
+    return any(fixture.scope == "module" for found in fixtures for fixture in found)

@@ -12,9 +12,6 @@ OF_THE_STUDY = {"alpha", "penalty", "accuracy"}
 """Hyperparameters and metrics: columns that the page can't name."""
 
 
-pytestmark = pytest.mark.xdist_group("readme")  # the page is followed once
-
-
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Do what the README says; return where, and what was printed."""

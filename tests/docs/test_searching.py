@@ -11,9 +11,6 @@ PAGE = "searching.md"
 STUDIES = [block.title for block in blocks(PAGE) if block.title]
 
 
-pytestmark = pytest.mark.xdist_group("searching")  # the page is followed once
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Do what the page says."""

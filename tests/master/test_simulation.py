@@ -41,6 +41,9 @@ HARD_SEEDS = [
 ]
 
 
+pytestmark = pytest.mark.xdist_group("simulations")  # they are made once in a process
+
+
 @cache
 def simulations(world: str) -> list[Simulation]:
     return [simulate(world, seed) for seed in SEEDS]
