@@ -62,8 +62,9 @@ class Paid(msgspec.Struct, frozen=True):
     """What was used, of what there was; 0, or None, where nobody has said it.
 
     `cores`: how many were busy while a job was in work, of `cpus`; `node_bytes`: the most on a
-    node, of `node_has_bytes`, where all of its ranks have the most that each had; `run_s`: of all
-    starts, and `asked_s`: how long the newest could last; `ranks`: those that work, of the newest.
+    node, of `node_has_bytes`, where all of its ranks have the most that each had, and what they
+    share counts once; `run_s`: of all starts, and `asked_s`: how long the newest could last;
+    `ranks`: those that work, of the newest.
     """
 
     time: RankTime
@@ -123,15 +124,17 @@ def paid(history: History) -> Paid | None:
 
 
 def peaks(measured: list[Attempt], hosts: dict[int, str]) -> dict[str, int]:
-    """Sum, by host, the most memory that each of its ranks had for a job."""
-    most: defaultdict[tuple[str, int], int] = defaultdict(int)
+    """Sum, by host, the most memory that each of its ranks had for a job; what all have, once."""
+    own: defaultdict[tuple[str, int], int] = defaultdict(int)
+    shared: defaultdict[str, int] = defaultdict(int)
     for it in measured:
         assert it.usage is not None, "it was measured"
         for rank in it.slot:
-            where = it.host if rank == it.rank else hosts[rank]
-            most[where, rank] = max(most[where, rank], it.usage.memory_bytes)
-    by_host: defaultdict[str, int] = defaultdict(int)
-    for (host, _), used in most.items():
+            host = it.host if rank == it.rank else hosts[rank]
+            own[host, rank] = max(own[host, rank], it.usage.own_bytes)
+            shared[host] = max(shared[host], it.usage.memory_bytes - it.usage.own_bytes)
+    by_host = dict(shared)
+    for (host, _), used in own.items():
         by_host[host] += used
     return by_host
 

@@ -9,6 +9,7 @@ Rules:
 
 - Memory is what can't be dropped: pages of files don't count. Of a process by itself it is the
   kernel's own peak; of several, the most that was seen when the supervisor looked at its limits.
+  What others have as well is told beside it, as it is at the end: it only becomes less.
 - Bytes are those of read() and write(), whether a disk, a cache or a file server had them; what is
   mapped is not seen, nor what a process had read that died.
 - A control group of the rank's own would count no better: its peak has caches in it, and is that of
@@ -24,14 +25,13 @@ from typing import NamedTuple
 
 from hpmpi.guard.process_tree import LINUX
 from hpmpi.model.usage import GpuUsage, Usage
+from hpmpi.worker.memory import KILO, shared_of
 
 SHARE = 0.004
 """How much of the time measuring may take."""
 
 TICK_S = 1.0 / os.sysconf("SC_CLK_TCK")
 """In what the kernel tells CPU time."""
-
-KILO = 1024
 
 
 class Count(NamedTuple):
@@ -83,6 +83,7 @@ class Meter:
             span_s=round(self._busy_s, 6),
             cpu_s=round(max(0.0, self._before.cpu_s - before.cpu_s), 3),
             memory_bytes=max(self._peak_bytes, peak_of(pids)),
+            shared_bytes=max(map(shared_of, pids), default=0),
             read_bytes=max(0, self._before.read_bytes - before.read_bytes),
             written_bytes=max(0, self._before.written_bytes - before.written_bytes),
             gpu=self._gpu,

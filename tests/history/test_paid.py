@@ -122,6 +122,18 @@ def test_what_was_used_is_told_beside_what_was_asked_for() -> None:
     assert "3: busy 73 %, idle at the end 27 %" in said
 
 
+def test_what_the_ranks_of_a_node_share_counts_once() -> None:
+    usage = Usage(3600.0, memory_bytes=GIGA, shared_bytes=GIGA // 4)
+    known = paid(History(run(usage)))
+    assert known is not None
+    assert known.node_bytes == 2 * GIGA - GIGA // 4
+
+
+def test_of_two_members_the_memory_is_that_of_the_one_with_more_of_its_own() -> None:
+    usage = Usage(1.0, memory_bytes=7, shared_bytes=6).beside(Usage(1.0, memory_bytes=5))
+    assert (usage.memory_bytes, usage.own_bytes) == (5, 5)
+
+
 def test_it_is_said_what_to_ask_for_next_time() -> None:
     usage = Usage(3600.0, cpu_s=720.0, memory_bytes=GIGA)
     history = History(run(usage))

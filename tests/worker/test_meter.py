@@ -66,6 +66,19 @@ def test_what_a_job_uses_is_its_own(tmp_path: Path) -> None:
         assert after.written_bytes < MEGA
 
 
+def test_what_a_child_was_forked_with_is_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "uses.py").write_text(f"{USES}\nTABLE = bytes(range(250)) * 240_000\n")
+    told = welcome(tmp_path, "uses.py:train", forks=True)
+    with child_of(told) as rig:
+        forked = used(rig, "memory")
+        assert forked.shared_bytes >= 60 * MEGA, "the table"
+        assert 70 * MEGA <= forked.own_bytes <= 100 * MEGA
+    with child_of(welcome(tmp_path, "uses.py:train")) as rig:
+        started = used(rig, "memory")
+        assert started.shared_bytes < MEGA
+        assert started.own_bytes >= 130 * MEGA
+
+
 def test_a_job_that_kills_its_process_has_used_what_that_has(tmp_path: Path) -> None:
     (tmp_path / "uses.py").write_text(USES)
     with child_of(welcome(tmp_path, "uses.py:train")) as rig:
