@@ -3,7 +3,8 @@
 The kernel counts; here it is asked, by a few reads of /proc for each process. What a process has
 waited for counts as its own, so a job that starts others is seen whole. It is asked when a job is
 answered, but so seldom that it takes no more than SHARE of the time: where jobs are too short for
-that, one is told what those before it have used as well, and for how long they ran.
+that, one is told what those before it have used as well, and for how long they ran. What memory is
+shared is asked as seldom by itself: for that the kernel walks through all pages.
 
 Rules:
 
@@ -27,8 +28,8 @@ from hpmpi.guard.process_tree import LINUX
 from hpmpi.model.usage import GpuUsage, Usage
 from hpmpi.worker.memory import KILO, shared_of
 
-SHARE = 0.004
-"""How much of the time measuring may take."""
+SHARE = 0.002
+"""How much of the time measuring may take, and looking for what is shared as much again."""
 
 TICK_S = 1.0 / os.sysconf("SC_CLK_TCK")
 """In what the kernel tells CPU time."""
@@ -50,7 +51,8 @@ class Meter:
         self._before = Count()
         self._begun_at = self._due_at = 0.0
         self._busy_s = 0.0
-        self._peak_bytes = 0
+        self._peak_bytes = self._shared_bytes = 0
+        self._shared_due_at = 0.0
         self._gpu: GpuUsage | None = None
 
     def start(self, pids: Sequence[int], waited_s: float) -> None:
@@ -59,6 +61,7 @@ class Meter:
         `waited_s`: the CPU time of those that have ended, where the kernel adds it to none of them.
         """
         self._before = count(pids, waited_s)
+        self._shared_due_at = 0.0
         reset_peaks(pids)
 
     def begin(self, now: float) -> None:
@@ -77,13 +80,14 @@ class Meter:
 
     def measure(self, pids: Sequence[int], waited_s: float, now: float) -> Usage:
         """Say what the jobs have used that were answered since it was last said."""
+        self._look_for_shared(pids, now)
         asked_at = time.perf_counter()
         before, self._before = self._before, count(pids, waited_s)
         usage = Usage(
             span_s=round(self._busy_s, 6),
             cpu_s=round(max(0.0, self._before.cpu_s - before.cpu_s), 3),
             memory_bytes=max(self._peak_bytes, peak_of(pids)),
-            shared_bytes=max(map(shared_of, pids), default=0),
+            shared_bytes=self._shared_bytes,
             read_bytes=max(0, self._before.read_bytes - before.read_bytes),
             written_bytes=max(0, self._before.written_bytes - before.written_bytes),
             gpu=self._gpu,
@@ -91,6 +95,12 @@ class Meter:
         self._busy_s, self._peak_bytes, self._gpu = 0.0, 0, None
         self._due_at = now + (time.perf_counter() - asked_at) / SHARE
         return usage
+
+    def _look_for_shared(self, pids: Sequence[int], now: float) -> None:
+        if now >= self._shared_due_at:
+            asked_at = time.perf_counter()
+            self._shared_bytes = max(map(shared_of, pids), default=0)
+            self._shared_due_at = now + (time.perf_counter() - asked_at) / SHARE
 
 
 def count(pids: Sequence[int], waited_s: float) -> Count:
