@@ -7,7 +7,7 @@ import sys
 import traceback
 from typing import NoReturn
 
-from hpmpi import commands
+from hpmpi.cli import first_look
 from hpmpi.guard import guard, streams
 
 
@@ -15,7 +15,7 @@ def main() -> None:
     """Run the command line, or guard what does."""
     streams.settle()
     arguments = sys.argv[1:]
-    for_ranks = commands.wants_ranks(arguments)
+    for_ranks = first_look.wants_ranks(arguments)
     if for_ranks and guard.needed() and (code := guard.watch()) is not None:
         leave(code)
     guard.bind_to_guard()
@@ -23,11 +23,11 @@ def main() -> None:
         from hpmpi.worker import entry  # noqa: PLC0415 - the guard does without
 
         if entry.serves():
-            serve = entry.serve_script if commands.is_script(arguments) else entry.serve
+            serve = entry.serve_script if first_look.is_script(arguments) else entry.serve
             leave(serve() if for_ranks or entry.is_local() else 0)
-        from hpmpi import cli  # noqa: PLC0415 - and so does who serves
+        from hpmpi.cli import main as command_line  # noqa: PLC0415 - and so does who serves
 
-        leave(cli.main(arguments))
+        leave(command_line.main(arguments))
     except SystemExit:  # the objective's process has done: it ends as any program does
         raise
     except KeyboardInterrupt:  # before there was anything to drain

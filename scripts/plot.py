@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from hpmpi import cli
+from hpmpi.cli.main import main
 
 if __name__ == "__main__":
-    sys.exit(cli.main(["plot", *sys.argv[1:]]))
+    sys.exit(main(["plot", *sys.argv[1:]]))

@@ -19,7 +19,8 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from hpmpi.command_line import COMMANDS, parser
+from hpmpi.cli.commands import COMMANDS
+from hpmpi.cli.parser import parser
 from hpmpi.study.command import ProgramArgs
 from hpmpi.study.methods import SCHEDULER, SEARCHER, Role
 from hpmpi.study.references import builtin

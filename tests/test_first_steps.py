@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi import first_study
-from hpmpi.command_line import COMMANDS, parsed
+from hpmpi.cli import first_study
+from hpmpi.cli.commands import COMMANDS
+from hpmpi.cli.parser import parsed
 from hpmpi.study import checks
 from tests.harness.runs import finish, start
 

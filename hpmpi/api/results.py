@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from hpmpi import folders
+from hpmpi.api import folders
 from hpmpi.errors import StoreError
 from hpmpi.history.progress import share_done
 from hpmpi.history.tables import TABLES

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from hpmpi.first_study import KINDS
+from hpmpi.cli.first_study import KINDS
 from hpmpi.history.tables import TABLES
 from hpmpi.study import toml
 from hpmpi.views.export import FORMATS

@@ -13,8 +13,8 @@ from typing import get_type_hints
 import msgspec
 import pytest
 
-from hpmpi import command_line
-from hpmpi.command_line import BAD_INPUT
+from hpmpi.cli.commands import COMMANDS
+from hpmpi.cli.parser import BAD_INPUT, meant, parsed
 from hpmpi.launch.launch import STUCK
 from hpmpi.leader import run
 from hpmpi.study.settings import Settings
@@ -55,7 +55,7 @@ def site_of(tmp_path: Path) -> dict[str, str]:
 def test_the_site_is_built_without_a_warning_and_has_what_is_generated(tmp_path: Path) -> None:
     site = site_of(tmp_path)
     assert {page.stem for page in PAGES if page.parent == ROOT / "docs"} <= site.keys()
-    for name in command_line.COMMANDS:
+    for name in COMMANDS:
         assert f'id="hpmpi-{name}"' in site["command-line"]
     for key in chain(*TABLES.values()):
         assert f"<td><code>{key}</code></td>" in site["study-file"]
@@ -71,7 +71,7 @@ def test_the_commands_of_a_page_are_such_as_there_are(page: str) -> None:
                     found[1].partition(" || ")[0].partition(" > ")[0], comments=True
                 )
                 if words and not words[0].endswith(".py"):
-                    command_line.parsed(command_line.meant(words))
+                    parsed(meant(words))
 
 
 @every_page

@@ -218,14 +218,14 @@ def test_submitit_is_for_who_wants_a_job_of_its(study: Study) -> None:
     missing = "import sys; sys.modules['submitit'] = None;"
     done = python(f"{missing} import hpmpi; hpmpi.submit('study.toml')")
     assert "pip install submitit" in done.stderr.splitlines()[-1]
-    command = f"{missing} from hpmpi import cli; sys.exit(cli.main(sys.argv[1:]))"
+    command = f"{missing} from hpmpi.cli.main import main; sys.exit(main(sys.argv[1:]))"
     done = python(command, "submit", str(study.file), *SIZE, "--dry-run")
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_nothing_is_imported_for_a_submission_before_there_is_one() -> None:
     done = python(
-        "import sys, hpmpi, hpmpi.cli\n"
+        "import sys, hpmpi, hpmpi.cli.main\n"
         "assert not {'submitit', 'hpmpi.launch.batch'} & set(sys.modules)\n"
         "hpmpi.submit; assert 'submitit' not in sys.modules"
     )

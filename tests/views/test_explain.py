@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hpmpi import cli
+from hpmpi.cli.main import main
 from hpmpi.errors import StoreError
 from hpmpi.master.master import NO_TIME
 from hpmpi.model.events import Tick
@@ -158,5 +158,5 @@ def test_the_command_explains(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         (["--trial", "4"], "place 5"),
         (["--rank", "1"], "6 results"),
     ):
-        assert cli.main(["explain", str(tmp_path), *words]) == 0
+        assert main(["explain", str(tmp_path), *words]) == 0
         assert says in capsys.readouterr().out

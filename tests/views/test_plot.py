@@ -519,7 +519,7 @@ def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_only_figures_load_matplotlib(complete: Path) -> None:
-    code = f"import sys; from hpmpi import cli; cli.main(['show', {str(complete)!r}]); "
+    code = f"import sys; from hpmpi.cli.main import main; main(['show', {str(complete)!r}]); "
     code += "assert 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=120)
 

@@ -566,7 +566,7 @@ def test_a_journal_without_a_beginning_is_one_message(tmp_path: Path) -> None:
 def command(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Run `hpmpi replay` as a user does; it must not load an MPI."""
     program = (
-        "import sys; from hpmpi import cli; code = cli.main(sys.argv[1:]);"
+        "import sys; from hpmpi.cli.main import main; code = main(sys.argv[1:]);"
         "assert not {'mpi4py', 'sklearn'} & set(sys.modules); sys.exit(code)"
     )
     return subprocess.run(

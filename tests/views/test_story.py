@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hpmpi import cli
+from hpmpi.cli.main import main
 from hpmpi.errors import StoreError
 from hpmpi.model.messages import FailureKind, Point
 from hpmpi.model.records import Line
@@ -141,6 +141,6 @@ def test_the_command_tells_a_story(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], code: int, says: str
 ) -> None:
     (tmp_path / run_folder.JOURNAL).write_bytes(text_of(rows_of([started(), *LINES])))
-    assert cli.main(["show", str(tmp_path), *words]) == code
+    assert main(["show", str(tmp_path), *words]) == code
     captured = capsys.readouterr()
     assert says in (captured.err if code else captured.out)

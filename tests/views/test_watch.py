@@ -29,9 +29,9 @@ STUDY = 'objective = "train.py:train"\nname = "mine"\n[space.x]\ntype = "choice"
 # A shell that starts the tests in the background has them, and all they start, ignore Ctrl-C.
 SHOW = """
 import signal, sys
-from hpmpi import cli
+from hpmpi.cli.main import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
-sys.exit(cli.main(["show", *sys.argv[1:], "--watch"]))
+sys.exit(main(["show", *sys.argv[1:], "--watch"]))
 """
 
 

@@ -1,17 +1,10 @@
-"""What may be said on the command line, and what is meant by it; cli.py does it."""
+"""The options of each command: what may be said of it, as `--help` has it."""
 
 import argparse
-import sys
-from collections.abc import Callable
-from difflib import get_close_matches
 from pathlib import Path
-from typing import NamedTuple, NoReturn
 
-from hpmpi import __version__
-from hpmpi.first_study import KINDS
-from hpmpi.history.tables import TABLES
-from hpmpi.leader.run import RESULTS
-from hpmpi.option_values import (
+from hpmpi.cli.first_study import KINDS
+from hpmpi.cli.option_values import (
     dots,
     duration,
     folder,
@@ -23,84 +16,9 @@ from hpmpi.option_values import (
     positive,
     seconds,
 )
-from hpmpi.views import export, layout
-
-BAD_INPUT = 2
-"""The exit code."""
-
-
-def meant(arguments: list[str]) -> list[str]:
-    """Say what is meant with a command first; leave, as argparse does, where there is none."""
-    if not arguments or arguments[0].endswith(".toml"):
-        return ["run", *arguments]
-    word, *rest = arguments
-    if word == "help":
-        return meant([*rest[:1], "--help"]) if rest else ["--help"]
-    if word.startswith("-"):
-        return arguments if word in {"-h", "--help", "--version"} else ["run", *arguments]
-    if word not in COMMANDS:
-        close = get_close_matches(word, [*COMMANDS, *map(str, Path().glob("*.toml"))], n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
-        there_is = f"{', '.join(COMMANDS)}; and a study file ends in .toml"
-        leave(f"{word!r} is no command; {hint}there is: {there_is}")
-    return arguments
-
-
-def parsed(arguments: list[str]) -> argparse.Namespace:
-    """Read the options of a command; leave where there is no such one."""
-    options, unknown = parser().parse_known_args(arguments)
-    if unknown:
-        names = [f"--{name.replace('_', '-')}" for name in vars(options)]
-        close = get_close_matches(unknown[0].partition("=")[0], names, n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
-        command = arguments[0]
-        leave(
-            f"{unknown[0]!r} is one word too many; {hint}`hpmpi help {command}` says what it takes"
-        )
-    return options
-
-
-def leave(said: str) -> NoReturn:
-    """Leave as argparse does."""
-    print(f"hpmpi: {layout.printable(said)}", file=sys.stderr)
-    raise SystemExit(BAD_INPUT)
-
-
-def parser() -> argparse.ArgumentParser:
-    """Make the parser of the command line."""
-    top = argparse.ArgumentParser(
-        prog="hpmpi",
-        description="Tune hyperparameters on a cluster with nothing but MPI.",
-        epilog="Without a command, `run` is meant: mpirun -n 10 python -m hpmpi; and SCRIPT.py is "
-        "a program of yours, for whose runs the ranks work.",
-    )
-    top.add_argument("--version", action="version", version=f"hpmpi {__version__}")
-    commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for name, command in COMMANDS.items():
-        each = commands.add_parser(
-            name,
-            help=command.said,
-            description=f"{command.said[0].upper()}{command.said[1:]}.",
-            epilog="\n    ".join(["for example:", *command.examples]),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
-        each.set_defaults(command=name)
-        command.add(each)
-    return top
-
-
-def completion(shell: str) -> str:
-    """Write what a shell completes the command line by."""
-    import shtab  # noqa: PLC0415 - nothing else needs it
-
-    top = parser()
-    (commands,) = (it.choices for it in top._actions if isinstance(it.choices, dict))  # noqa: SLF001
-    for each in commands.values():
-        for action in each._actions:  # noqa: SLF001 - shtab wants files to be marked so
-            if action.type in (Path, folder):
-                action.complete = shtab.FILE
-    return str(shtab.complete(top, shell))
+from hpmpi.history.tables import TABLES
+from hpmpi.leader.run import RESULTS
+from hpmpi.views import export
 
 
 def add_run(each: argparse.ArgumentParser) -> None:
@@ -289,96 +207,3 @@ def add_submit(each: argparse.ArgumentParser) -> None:
     )
     each.add_argument("--dry-run", action="store_true", help="print the script, and write nothing")
     each.add_argument("--wait", action="store_true", help="follow it, and exit as the run does")
-
-
-class Command(NamedTuple):
-    """What a command may be told; what it does, and examples, for people."""
-
-    add: Callable[[argparse.ArgumentParser], None]
-    said: str
-    examples: tuple[str, ...]
-
-
-COMMANDS: dict[str, Command] = {
-    "init": Command(
-        add_init,
-        "write a first study, and what it tunes",
-        ("hpmpi init", "hpmpi init --torch mine"),
-    ),
-    "doctor": Command(
-        add_doctor,
-        "say what works on this machine, and what to do about the rest",
-        ("hpmpi doctor", "salloc -N 2 -n 2 hpmpi doctor /scratch/me/results"),
-    ),
-    "run": Command(
-        add_run,
-        "run a study, or go on with it",
-        ("hpmpi run study.toml --workers 4", "mpirun -n 10 python -m hpmpi run study.toml"),
-    ),
-    "launch": Command(
-        add_launch,
-        "start the ranks of a study, and see it through",
-        ("hpmpi launch study.toml -n 10", "hpmpi launch study.toml --hosts node1,node2"),
-    ),
-    "check": Command(
-        add_check,
-        "check a study, and say what it will take",
-        ("hpmpi check study.toml --ranks 65 --nodes 2 --job-s 60 --time 8:00:00",),
-    ),
-    "try": Command(
-        add_try,
-        "try a trial in this process, debugger and all",
-        ("hpmpi try study.toml", "hpmpi try study.toml --config lr=0.1"),
-    ),
-    "show": Command(
-        add_show,
-        "print how a run stands, and its leaderboard",
-        ("hpmpi show results/study --watch", "hpmpi show results/study --trial 5 --log"),
-    ),
-    "explain": Command(
-        add_explain,
-        "say why a run, a trial or a rank does not go on",
-        ("hpmpi explain results/study", "hpmpi explain results/study --trial 5"),
-    ),
-    "export": Command(
-        add_export,
-        "write what came of a run, for other programs",
-        (
-            "hpmpi export results/study --format toml > best.toml",
-            "hpmpi export results/study --what curves --format parquet > curves.parquet",
-            "hpmpi export results/study --format optuna > study.log",
-        ),
-    ),
-    "plot": Command(
-        add_plot,
-        "draw the figures of runs, as files",
-        (
-            "hpmpi plot results/study",
-            "hpmpi plot results/one results/other --format svg",
-            "hpmpi plot results/study --only curves --no-title --width 3.5 --format pdf",
-        ),
-    ),
-    "report": Command(
-        add_report,
-        "write one page that tells all of runs, as HTML",
-        ("hpmpi report results/study", "hpmpi report results/one results/other --out both.html"),
-    ),
-    "replay": Command(
-        add_replay, "derive every decision of a run again", ("hpmpi replay results/study",)
-    ),
-    "repair": Command(
-        add_repair,
-        "mend a damaged journal from the copy in run.h5",
-        ("hpmpi repair results/study",),
-    ),
-    "submit": Command(
-        add_submit,
-        "have Slurm run a study",
-        ("hpmpi submit study.toml --nodes 2 --ntasks-per-node 16 --time 8:00:00",),
-    ),
-    "completion": Command(
-        add_completion,
-        "print what has a shell complete our words",
-        ('eval "$(hpmpi completion bash)"    # in ~/.bashrc',),
-    ),
-}

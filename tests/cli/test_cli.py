@@ -235,7 +235,7 @@ def test_export_toml_is_the_best_configuration(complete: Study) -> None:
 
 def test_show_and_export_load_no_mpi(complete: Study) -> None:
     program = (
-        "import sys; from hpmpi import cli; code = cli.main(sys.argv[1:]);"
+        "import sys; from hpmpi.cli.main import main; code = main(sys.argv[1:]);"
         "assert not {'mpi4py', 'sklearn'} & set(sys.modules); sys.exit(code)"
     )
     for words in (["show", str(complete.out)], ["export", str(complete.out), "--format", "csv"]):

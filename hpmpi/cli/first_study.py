@@ -9,7 +9,7 @@ from pathlib import Path
 from hpmpi.errors import SettingsError, StoreError
 from hpmpi.storage.files import make_folder
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 
 KINDS = {
     "function": "a function of yours (default)",

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from hpmpi.commands import named, wants_ranks
+from hpmpi.cli.first_look import named, wants_ranks
 from tests.harness.runs import LIMIT_S, ROOT, Study
 
 IN_A_STEP = {"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "3", "PMI_RANK": "1", "PMI_SIZE": "3"}

@@ -1,4 +1,4 @@
-"""The command line: what is asked for goes to stdout, progress and errors to stderr."""
+"""What each command does: what is asked for goes to stdout, progress and errors to stderr."""
 
 import argparse
 import logging
@@ -8,10 +8,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from hpmpi import first_study, folders
-from hpmpi.api import script
-from hpmpi.command_line import completion, meant, parsed
-from hpmpi.commands import is_script, wants_ranks
+from hpmpi.api import folders, script
+from hpmpi.cli import first_study
+from hpmpi.cli.first_look import is_script, wants_ranks
+from hpmpi.cli.parser import completion, meant, parsed
 from hpmpi.errors import HpmpiError, OutputError, SettingsError, TransportError
 from hpmpi.launch import launch
 from hpmpi.launch.standby import stand_by

@@ -1,0 +1,1 @@
+"""The command line: what is asked for goes to stdout, progress and errors to stderr."""
