@@ -52,6 +52,7 @@ ALSO_PURE = {
     "master.searchers": {"bisect", "contextlib", "functools", "random", "scipy"},
     "master.surrogate": {"array", "functools", "numpy", "random", "scipy"},
     "history.overview": {"bisect"},
+    "history.studied": {"functools"},
     "history.hypervolume": {"operator"},
     "history.paid": {"bisect"},
     "master.ranking": {"bisect"},

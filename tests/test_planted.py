@@ -69,6 +69,7 @@ CHECKS = [
             "master.searchers.random",
             "master.quarantine",
             "master.roster",
+            "master.drain",
         }
         | {"master.rules", "master.seeds", "master.shield", "model.trial", "master.schedulers"},
         [

@@ -16,7 +16,7 @@ from hpmpi.errors import HpmpiError, OutputError, SettingsError, TransportError
 from hpmpi.launch import launch
 from hpmpi.launch.standby import stand_by
 from hpmpi.leader import preview, run
-from hpmpi.leader.event_log import log_to_stderr
+from hpmpi.leader.stderr_log import log_to_stderr
 from hpmpi.model.messages import Outcome
 from hpmpi.storage.repair import repair
 from hpmpi.views import explain, export, layout, replay, show, show_json, story, trial_log, watch

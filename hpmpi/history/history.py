@@ -12,7 +12,7 @@ of no use any more.
 
 from collections.abc import Iterable
 
-from hpmpi.errors import ReplayError, SettingsError
+from hpmpi.errors import ReplayError
 from hpmpi.history.attempts import (
     Attempt,
     Attempts,
@@ -22,17 +22,12 @@ from hpmpi.history.attempts import (
     error_of,
     pack,
 )
-from hpmpi.history.bounds import (
-    check_job,
-    check_saved,
-    check_start,
-    check_time,
-    deadline_of,
-)
+from hpmpi.history.bounds import check_job, check_saved, check_start, check_time, deadline_of
 from hpmpi.history.curves import Curves
 from hpmpi.history.ranks import Ranks
 from hpmpi.history.rungs import RungCounts, Rungs
 from hpmpi.history.standings import Standing, Standings, Status
+from hpmpi.history.studied import Studied
 from hpmpi.master.time_left import AllocationEnd
 from hpmpi.model.events import Event, Heard, Learnt, Silent
 from hpmpi.model.messages import (
@@ -67,9 +62,7 @@ from hpmpi.model.records import (
 )
 from hpmpi.model.space import Space
 from hpmpi.model.trial import BASELINE, Goal, Metrics
-from hpmpi.study import settings
 from hpmpi.study.settings import Settings
-from hpmpi.study.space_table import make_space
 
 
 class History:
@@ -106,9 +99,7 @@ class History:
         self._attempts = Attempts()
         self.attempts = self._attempts.all
         self._rungs = Rungs()
-        self._study: Settings | None = None
-        self._goal: Goal | None = None
-        self._space: Space | None = None
+        self._studied: Studied | None = None
         for line in lines:
             self.add(line)
 
@@ -117,28 +108,23 @@ class History:
     @property
     def study(self) -> Settings:
         """The study as it ran last; raises ReplayError where that can't be read."""
-        if self._study is None:
-            if not self.starts:
-                raise ReplayError("the journal does not say which study it is of")
-            try:
-                self._study = settings.parse(self.starts[-1].settings)
-            except SettingsError as error:
-                raise ReplayError(f"the settings in the journal are damaged: {error}") from error
-        return self._study
+        return self._as_it_ran.study
 
     @property
     def goal(self) -> Goal:
         """What is studied."""
-        if self._goal is None:
-            self._goal = self.study.goal
-        return self._goal
+        return self._as_it_ran.goal
 
     @property
     def space(self) -> Space:
         """What is tuned, for its names; empty where the settings are those of another version."""
-        if self._space is None:
-            self._space = make_space(self.study.space, []) or Space({})
-        return self._space
+        return self._as_it_ran.space
+
+    @property
+    def _as_it_ran(self) -> Studied:
+        if self._studied is None:
+            raise ReplayError("the journal does not say which study it is of")
+        return self._studied
 
     @property
     def results(self) -> int:
@@ -178,7 +164,7 @@ class History:
         check_start(started)
         before = self.study.baseline if self.starts else None
         self.starts.append(started)
-        self._study = self._goal = self._space = None
+        self._studied = Studied(started.settings)
         self.outcome = self.draining = self.deadline = None
         if self.starts[1:] and self.study.baseline != before:
             self.baseline = None

@@ -2,15 +2,13 @@
 
 What was heard goes into the master; what it decides is written into the journal, and then what it
 commands is performed, in order: so no order is sent that the journal does not know. Where the disk
-takes no decision, nothing is done until it does, or for DISK_PATIENCE_S. People are told after it,
-a few times a second.
+takes no decision, nothing is done until it does, or it was waited for long enough. People are told
+after it, a few times a second.
 """
 
 import logging
-import math
 import os
 import time
-from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
@@ -18,11 +16,12 @@ import msgspec
 
 from hpmpi import __version__
 from hpmpi.data.scratch import rooms_of
-from hpmpi.errors import DiskError, StoreError
+from hpmpi.errors import StoreError
 from hpmpi.guard import guard
 from hpmpi.history.history import History
 from hpmpi.history.overview import Overview, overview
 from hpmpi.leader import objective_file
+from hpmpi.leader.disk_patience import DiskPatience
 from hpmpi.leader.event_log import EventLog
 from hpmpi.leader.garbage import seldom_collected
 from hpmpi.leader.lock_keeper import LockKeeper
@@ -55,9 +54,6 @@ START_S = 60.0
 
 GOODBYE_S = 1.0
 """How long the ranks may take to leave, once their children have ended."""
-
-DISK_PATIENCE_S = 600.0
-"""How long to wait for a disk that is full; the ranks go on with their jobs meanwhile."""
 
 WAITS_FOR_NOTHING = "the searcher says LATER, and nothing is in work that it could learn from"
 
@@ -107,6 +103,7 @@ class Leader:
         self._event_log = EventLog()
         self._view: LiveView | None = None
         patience_s = study.limits.patience_s
+        self._disk = DiskPatience(self._is_hurried, self._beat, min(1.0, patience_s / 5))
         roster = Roster(self._ranks, patience_s, max(patience_s, START_S), self._now())
         self._master = Master(jobs, roster, rules_of(study), study.seed)
 
@@ -146,7 +143,7 @@ class Leader:
 
     def _lead(self) -> bool:
         self._results.await_proof(self._hurries)
-        self._patiently(lambda: self._store.status(self._start, "running"))
+        self._disk.write(lambda: self._store.status(self._start, "running"))
         guard.tell_guard(self._store.folder / STATUS, self._start)
         self._introduce()
         welcome = welcome_to(
@@ -179,7 +176,7 @@ class Leader:
         going_on = self._history.results
         if self._history.starts and self._history.study.baseline != self._study.baseline:
             discard(self._store.folder / BASELINE_FOLDER, 0)  # another's are not to go on from
-        self._patiently(lambda: self._store.append(started))
+        self._disk.write(lambda: self._store.append(started))
         self._history.add(started)
         begin(self._master.jobs, self._study, started)
         if self._learnt is not None:
@@ -216,7 +213,7 @@ class Leader:
                 self._results.look()
                 self._handle(Tick())
                 self._tell()
-                self._patiently(self._store.sync)
+                self._disk.write(self._store.sync)
         return self._master.outcome
 
     def _passed_on(self, heard: list[Heard]) -> list[Heard]:
@@ -254,7 +251,7 @@ class Leader:
             reactions = [self._master.handle(event, now) for event in events]
         entries = [reaction.entry for reaction in reactions if reaction.entry is not None]
         if entries:
-            self._patiently(lambda: self._store.append(*entries))
+            self._disk.write(lambda: self._store.append(*entries))
         for reaction in reactions:
             for rank, order in reaction.orders:
                 self._send(rank, order)
@@ -287,23 +284,10 @@ class Leader:
         state = "running" if why is None else f"draining ({why})"
         return overview(self._history, self._now(), top), state
 
-    def _patiently(self, write: Callable[[], object]) -> None:
-        """Write; raises DiskError when the disk has not let us for long, or a signal comes."""
-        gives_up_at = math.inf
-        while True:
-            try:
-                write()
-            except DiskError as error:
-                if self._stop_requests.signals or time.monotonic() >= gives_up_at:
-                    raise
-                if gives_up_at == math.inf:
-                    gives_up_at = time.monotonic() + DISK_PATIENCE_S
-                    log.error("%s; waiting until it can", error)  # noqa: TRY400
-            else:
-                return
-            for rank in self._present():
-                self._send(rank, Beat())
-            time.sleep(min(1.0, self._study.limits.patience_s / 5))
+    def _beat(self) -> None:
+        """Show the ranks that somebody is there."""
+        for rank in self._present():
+            self._send(rank, Beat())
 
     def _send(self, rank: int, order: Order) -> None:
         self._transport.send(rank, encode(order))
@@ -317,17 +301,20 @@ class Leader:
         if outcome is Outcome.COMPLETE and self._study.run.keep == "incumbent":
             kept = [standing.trial for standing in self._history.standings.best]
             for _ in discard_all_but(self._store.folder, kept):
-                self._patiently(self._store.sync)  # keeps the lock, too
+                self._disk.write(self._store.sync)  # keeps the lock, too
         complete_but = outcome is Outcome.COMPLETE and not written
         state = UNWRITTEN if complete_but else outcome.value
-        self._patiently(lambda: self._store.status(self._start, state))
+        self._disk.write(lambda: self._store.status(self._start, state))
         self._store.close()
         self._part_from_ranks()
         return written
 
     def _hurries(self) -> bool:
         """Keep the lock; tell whether somebody wants the end at once."""
-        self._patiently(self._store.sync)
+        self._disk.write(self._store.sync)
+        return self._is_hurried()
+
+    def _is_hurried(self) -> bool:
         return bool(self._stop_requests.signals)
 
     def _part_from_ranks(self) -> None:

@@ -17,10 +17,10 @@ import msgspec
 from hpmpi.errors import HpmpiError, SettingsError, StoreError, TransportError
 from hpmpi.history.history import History
 from hpmpi.leader import earlier_runs, objective_file
-from hpmpi.leader.event_log import tell_complete_since
 from hpmpi.leader.kept_ranks import KeptRanks
 from hpmpi.leader.lock_keeper import kept
 from hpmpi.leader.loop import Leader
+from hpmpi.leader.notices import tell_complete_since
 from hpmpi.leader.remote_searcher import RemoteSearcher
 from hpmpi.leader.results_writer import ResultsWriter
 from hpmpi.master.jobs import Jobs

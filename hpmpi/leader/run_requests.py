@@ -22,8 +22,8 @@ from hpmpi import errors
 from hpmpi.errors import HpmpiError
 from hpmpi.guard import process_tree, streams
 from hpmpi.leader import run
-from hpmpi.leader.event_log import log_to_stderr
 from hpmpi.leader.run import Plan
+from hpmpi.leader.stderr_log import log_to_stderr
 from hpmpi.model.messages import Outcome
 from hpmpi.study.settings import Settings
 from hpmpi.transports.framing import Frames

@@ -213,12 +213,8 @@ class Jobs:
         opened = self.open.get(attempt.job)
         if opened is None or opened.newest != attempt or attempt.trial == BASELINE:
             return False
-        return self.scheduler.observe(opened.job, list(map(self._seen, points)))
-
-    def _seen(self, point: Point) -> Seen:
-        has_loss = self._goal.is_in(point.metrics)
-        loss = self._goal.loss(point.metrics) if has_loss else None
-        return Seen(point.resource, loss, point.metrics)
+        seen = [Seen.of(point, self._goal) for point in points]
+        return self.scheduler.observe(opened.job, seen)
 
     def stop(self, key: JobKey) -> Closed:
         """Close a job without a result."""

@@ -10,10 +10,8 @@ Rules:
 - The first result for an open job counts, whichever attempt it is from. A failure counts only from
   the newest attempt: an older one was given up on before.
 - Lost ranks are never told anything.
-- A drain starts nothing new, and asks for checkpoints. It is over when no rank has a job any more,
-  when its grace is, or when it is asked for again.
-- Where the end of the allocation is known, the drain begins by itself: so long before it that there
-  is all its grace, and time to leave; or as soon as nothing is in work and nothing else fits in.
+- A drain (drain.py) starts nothing new, and asks for checkpoints; it begins by itself, too, as soon
+  as nothing is in work and nothing else fits in before the allocation ends.
 - Where the start before ended without a word, what comes of the jobs that it had in work is decided
   first: who has saved goes on from there, the others are charged.
 - Where the searcher or the scheduler raises, the run drains, and is unfit to go on until that is
@@ -32,12 +30,12 @@ Rules:
 from hpmpi.master import remaining
 from hpmpi.master.blame import cause_of
 from hpmpi.master.dispatcher import Dispatcher
+from hpmpi.master.drain import NO_TIME, NOTHING_FITS, DrainState
 from hpmpi.master.jobs import Closed, Jobs
 from hpmpi.master.quarantine import Quarantine
 from hpmpi.master.reaction import Reaction
 from hpmpi.master.roster import Roster
 from hpmpi.master.rules import Rules
-from hpmpi.master.time_left import AllocationEnd
 from hpmpi.model.events import Drain, Due, Event, Heard, Interrupted, Learnt, Silent, Tick
 from hpmpi.model.messages import (
     Agreed,
@@ -73,15 +71,8 @@ from hpmpi.model.records import (
 )
 from hpmpi.model.trial import AttemptId, JobKey
 
-LEAVE_S = 10.0
-"""How long before the allocation ends a run leaves at the latest: to write all, and be gone."""
-
 PARTING_S = 5.0
 """How long the members of a group may take to end when what they had to decide is decided."""
-
-NO_TIME = "the end of the allocation"
-NOTHING_FITS = "nothing else can be done before the end of the allocation"
-"""Why a run drains by itself."""
 
 
 class Master:
@@ -92,11 +83,8 @@ class Master:
         self.jobs = jobs
         self.roster = roster
         self.outcome: Outcome | None = None
-        self.drains_until: float | None = None
-        self._why = ""
         self._rules = rules
-        self._asked_to_drain = False
-        self._woke_at: float | None = None
+        self._drain = DrainState(rules.grace_s)
         self._quarantine = Quarantine(roster, rules.quarantine)
         self._dispatcher = Dispatcher(roster, rules, self._quarantine, seed)
         self._astray: dict[JobKey, set[int]] = {}
@@ -113,7 +101,7 @@ class Master:
         if self.outcome is not None:
             return reaction
         self.jobs.scheduler.begin(raises)
-        self._notice_hold_up(now)
+        self.roster.wake(now)
         if self.jobs.interrupted and not isinstance(event, Interrupted):
             self.jobs.reopen()
         if isinstance(event, Heard):
@@ -134,7 +122,7 @@ class Master:
             case Silent(ranks):
                 self._lose(event, ranks)
             case Drain(why):
-                self._drain(why, now)
+                self._ask_to_drain(why, now)
             case Due():
                 self._set_deadline(event)
             case Interrupted():
@@ -144,12 +132,6 @@ class Master:
             case _:
                 pass
         return event
-
-    def _notice_hold_up(self, now: float) -> None:
-        held_up = self._woke_at is None or now - self._woke_at > self.roster.patience_s / 2
-        if held_up:
-            self.roster.excuse(now)
-        self._woke_at = now
 
     # -- what ranks say ---------------------------------------------------------------------------
 
@@ -183,7 +165,7 @@ class Master:
             self._reaction.tell(rank, Cancel(held))
         elif not self.jobs.is_newest(held, rank):
             self._astray.setdefault(held.job, set()).add(rank)
-        elif self.drains_until is not None:
+        elif self._drain.until is not None:
             self._reaction.tell(rank, Save())
 
     def _refuse(self, event: Heard, rank: int) -> None:
@@ -306,16 +288,14 @@ class Master:
 
     # -- the end of a start -----------------------------------------------------------------------
 
-    def _drain(self, why: str, now: float) -> None:
-        if self._asked_to_drain:
+    def _ask_to_drain(self, why: str, now: float) -> None:
+        if self._drain.is_repeated():
             self._leave(remaining.outcome_of(self.jobs, self._rules))
-            return
-        self._asked_to_drain = True
-        if self.drains_until is None:
+        elif self._drain.until is None:
             self._begin_to_drain(why, now)
 
     def _begin_to_drain(self, why: str, now: float) -> None:
-        self.drains_until, self._why = now + self._rules.grace_s, why
+        self._drain.begin(why, now)
         self._reaction.decide(Draining(why))
         for rank in self.jobs.holders():
             self._reaction.tell(rank, Save())
@@ -324,9 +304,8 @@ class Master:
         known = self.jobs.time_left.deadline
         if known is not None and (known.ends_at, known.epoch_s) == (due.ends_at, due.epoch_s):
             return
-        drains_at = due.ends_at - (self._rules.grace_s + LEAVE_S)
-        self.jobs.time_left.deadline = AllocationEnd(due.ends_at, due.epoch_s, drains_at)
-        self._reaction.decide(Deadline(drains_at))
+        self.jobs.time_left.deadline = end = self._drain.before(due)
+        self._reaction.decide(Deadline(end.drains_at))
 
     def _go_on(self, now: float) -> None:
         if remaining.is_over(self.jobs, self._rules, now):
@@ -335,31 +314,22 @@ class Master:
         if not self.jobs.held and (why := remaining.enough(self.jobs, self._rules)):
             self._leave(Outcome.COMPLETE, why)
             return
-        if self.drains_until is None:
-            deadline = self.jobs.time_left.deadline
-            if deadline is not None and now >= deadline.drains_at:
+        end = self.jobs.time_left.deadline
+        if self._drain.until is None:
+            if end is not None and now >= end.drains_at:
                 self._begin_to_drain(NO_TIME, now)
             else:
                 self._work(now)
-        if self.drains_until is not None and self._drained(self.drains_until, now):
+        if self._drain.is_over(end, self.jobs.held, now):
             self._leave(remaining.outcome_of(self.jobs, self._rules))
-
-    def _drained(self, drains_until: float, now: float) -> bool:
-        deadline = self.jobs.time_left.deadline
-        if deadline is not None:  # it may have been known too late for all the grace
-            drains_until = min(drains_until, deadline.ends_at - LEAVE_S)
-        return now >= drains_until or not self.jobs.held
 
     def _work(self, now: float) -> None:
         if self.jobs.hope.is_lost and remaining.is_any(self.jobs, self._rules):
             if not self.jobs.held:
                 self._leave(Outcome.FAILED)
             return
-        if (
-            self.roster.idle
-            and self.jobs.scheduler.error is None
-            and not remaining.enough(self.jobs, self._rules)
-        ):
+        may = bool(self.roster.idle) and self.jobs.scheduler.error is None
+        if may and not remaining.enough(self.jobs, self._rules):
             self._dispatcher.dispatch(self.jobs, now, self._reaction)
         if self.jobs.scheduler.error is not None:
             self._begin_to_drain(self.jobs.scheduler.why, now)
@@ -367,9 +337,7 @@ class Master:
         # Only an idle rank shows that nothing is left: as long as none is, nothing was asked for.
         if not self.roster.idle or self.jobs.held or self.jobs.waits_at(now):
             return
-        if self._dispatcher.is_short:
-            return
-        if self.jobs.scheduler.awaits:
+        if self._dispatcher.is_short or self.jobs.scheduler.awaits:
             return
         if self.jobs.open or remaining.would_fit(self.jobs, self._rules, now):
             self._begin_to_drain(NOTHING_FITS, now)
@@ -378,4 +346,4 @@ class Master:
 
     def _leave(self, outcome: Outcome, why: str = "") -> None:
         self.outcome = outcome
-        self._reaction.decide(Ended(outcome, self._why or why or outcome.value))
+        self._reaction.decide(Ended(outcome, self._drain.why or why or outcome.value))

@@ -61,6 +61,13 @@ class Roster:
         self._awaited = dict.fromkeys(ranks)
         self._awaited_since = now
         self._heard_at: OrderedDict[int, float] = OrderedDict()
+        self._woke_at: float | None = None
+
+    def wake(self, now: float) -> None:
+        """Count nobody's silence up to now where the master itself was held up."""
+        if self._woke_at is None or now - self._woke_at > self.patience_s / 2:
+            self.excuse(now)
+        self._woke_at = now
 
     def heard(self, rank: int, now: float) -> bool:
         """Take note of a sign of life; true if the rank had been lost."""
@@ -121,7 +128,7 @@ class Roster:
         self._sort(rank)
 
     def excuse(self, now: float) -> None:
-        """Count nobody's silence up to now: the master itself was held up."""
+        """Count nobody's silence up to now."""
         self._awaited_since = now
         for rank in self._heard_at:
             self._heard_at[rank] = now

@@ -12,7 +12,7 @@ from hpmpi.history.contest import Contest, contest_of
 from hpmpi.history.history import History
 from hpmpi.history.ranks import Rank, RankState
 from hpmpi.history.standings import Standing, Status
-from hpmpi.master.master import NO_TIME, NOTHING_FITS
+from hpmpi.master.drain import NO_TIME, NOTHING_FITS
 from hpmpi.model.messages import Outcome, escaped, gist
 from hpmpi.model.trial import WORST
 from hpmpi.views import conclusion, show, story

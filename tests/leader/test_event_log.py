@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from hpmpi.history.history import History
-from hpmpi.leader.event_log import MOST_LINES, EventLog, tell_complete_since
+from hpmpi.leader.event_log import MOST_LINES, EventLog
+from hpmpi.leader.notices import tell_complete_since
 from hpmpi.model.messages import END_LINES, FailureKind, Outcome, Point
 from hpmpi.model.records import Line
 from hpmpi.model.trial import BASELINE

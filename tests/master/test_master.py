@@ -9,8 +9,9 @@ import pytest
 
 from hpmpi.errors import ReplayError
 from hpmpi.master.blame import MAX_LOSSES
+from hpmpi.master.drain import LEAVE_S, NO_TIME
 from hpmpi.master.incumbent import Best
-from hpmpi.master.master import LEAVE_S, NO_TIME, Master
+from hpmpi.master.master import Master
 from hpmpi.master.reaction import Reaction
 from hpmpi.master.redo import redo
 from hpmpi.master.searchers import OVER, Over

@@ -9,7 +9,7 @@ import pytest
 
 from hpmpi.history.attempts import Fate
 from hpmpi.history.history import History
-from hpmpi.master.master import NO_TIME, NOTHING_FITS
+from hpmpi.master.drain import NO_TIME, NOTHING_FITS
 from hpmpi.master.shield import RAISED
 from hpmpi.model.events import Event, Heard, Silent
 from hpmpi.model.messages import Cancelled, FailureKind, Outcome, Unfit
@@ -41,7 +41,8 @@ HARD_SEEDS = [
 ]
 
 
-pytestmark = pytest.mark.xdist_group("simulations")  # they are made once in a process
+# They are made once in a process, which whoever comes first waits for.
+pytestmark = [pytest.mark.xdist_group("simulations"), pytest.mark.timeout(1200)]
 
 
 @cache

@@ -7,7 +7,7 @@ import pytest
 
 from hpmpi.cli.main import main
 from hpmpi.errors import StoreError
-from hpmpi.master.master import NO_TIME
+from hpmpi.master.drain import NO_TIME
 from hpmpi.model.events import Tick
 from hpmpi.model.messages import FailureKind, Outcome, Point
 from hpmpi.model.records import Line, Quarantined

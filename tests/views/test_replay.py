@@ -13,7 +13,8 @@ import pytest
 
 from hpmpi import __version__
 from hpmpi.errors import HpmpiError, SettingsError, StoreError
-from hpmpi.master.master import NO_TIME, Master
+from hpmpi.master.drain import NO_TIME
+from hpmpi.master.master import Master
 from hpmpi.master.roster import Roster
 from hpmpi.master.searchers.random import Random
 from hpmpi.model.events import Heard, Interrupted, Silent, Tick

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from hpmpi.master.searchers import LATER, Later, Over, Searcher
-from hpmpi.model.trial import WORST, Config, Job, Metrics
+from hpmpi.model.messages import Point
+from hpmpi.model.trial import WORST, Config, Goal, Job, Metrics
 
 
 class Scheduler(Protocol):
@@ -57,6 +58,12 @@ class Seen(NamedTuple):
     resource: int
     loss: float | None
     metrics: Metrics
+
+    @classmethod
+    def of(cls, point: Point, goal: Goal) -> "Seen":
+        """See a point as what the study is about."""
+        loss = goal.loss(point.metrics) if goal.is_in(point.metrics) else None
+        return cls(point.resource, loss, point.metrics)
 
 
 class Observer(Protocol):
