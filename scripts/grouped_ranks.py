@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from hpmpi.model.trial import Config
 from hpmpi.trainables.data_parallel import train
 from hpmpi.trainables.joint import JointState, Setting, begun
-from hpmpi.trainables.training import Given
+from hpmpi.trainables.given import Given
 
 RUNGS = (1, 2, 4)
 """Epochs; eta is 2."""

@@ -21,12 +21,12 @@ from hpmpi.errors import ObjectiveError
 from hpmpi.model.trial import Config, Metrics
 from hpmpi.study.schema import fill
 from hpmpi.trainables.dataset import load
+from hpmpi.trainables.given import Given, given_by, source_of
 from hpmpi.trainables.members import ALONE, Communicator, members_of
 from hpmpi.trainables.networks import Network
 from hpmpi.trainables.options import Options
 from hpmpi.trainables.scoring import check_metric
 from hpmpi.trainables.splits import Layout, Part, part
-from hpmpi.trainables.training import Given, given_by, source_of
 from hpmpi.worker.handle import Trial
 
 WEIGHTS, STATE = "w.npy", "state.json"

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -21,11 +21,12 @@ from hpmpi.errors import ObjectiveError
 from hpmpi.model.trial import Config, Metrics
 from hpmpi.trainables import options as study
 from hpmpi.trainables import snapshot
-from hpmpi.trainables.dataset import DatasetSource, classes, load, located
+from hpmpi.trainables.dataset import DatasetSource, classes, load
 from hpmpi.trainables.estimator import SAY_TASK, configure, make, takes_blanks, task_of, title
 from hpmpi.trainables.fitting import few, wants_numbers
+from hpmpi.trainables.given import Given, given_by, source_of
 from hpmpi.trainables.notes import notes
-from hpmpi.trainables.options import DEFAULT, FOLDS, Kind, Options, Task
+from hpmpi.trainables.options import FOLDS, Kind, Options, Task
 from hpmpi.trainables.resource import RESOURCES, choose, resource_of
 from hpmpi.trainables.scoring import PLAIN, check_metric, is_curved, measure, over_folds, scorers
 from hpmpi.trainables.splits import Layout, part, splits
@@ -104,7 +105,7 @@ class Trainable(msgspec.Struct, frozen=True):
         return [said] if isinstance(said, str) else said
 
 
-def possible(kind: Trainable, configs: Sequence[Config], given: "Given") -> list["Training"]:
+def possible(kind: Trainable, configs: Sequence[Config], given: Given) -> list["Training"]:
     """Keep the configurations that an estimator has the names for; raises where it has for none."""
     found, errors = [], []
     for config in configs:
@@ -147,30 +148,6 @@ def is_coded(paths: tuple[str, ...], arguments: bytes, layout: Layout) -> bool:
     model = make(paths, given)
     configure(model, given, seed=0)
     return wants_numbers(model, part(layout, 0))
-
-
-def source_of(options: Options, given: "Given") -> tuple[DatasetSource, str]:
-    """Say where the data are, and what to call them."""
-    shared = given.data if options.dataset is None else None
-    name, beside = options.dataset or DEFAULT, options.validation
-    dataset = located(name, given.origin) if shared is None else str(shared.folder)
-    validation = None if beside is None else located(beside, given.origin)
-    source = DatasetSource(dataset, options.target, validation, options.rows, options.groups)
-    return source, name if shared is None else "[data]"
-
-
-class Given(NamedTuple):
-    """What a study says, the folder of its file, its `[data]`, and the seed of a trial."""
-
-    args: dict[str, object]
-    origin: Path
-    data: Data | None
-    seed: int
-
-
-def given_by(trial: Trial) -> Given:
-    """Take what a trial is given."""
-    return Given(trial.args, trial.origin, trial.data, trial.seed)
 
 
 class Training:
