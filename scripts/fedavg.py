@@ -18,9 +18,9 @@ import harness
 
 from hpmpi.model.trial import Config
 from hpmpi.trainables.federated import train
+from hpmpi.trainables.given import Given
 from hpmpi.trainables.joint import begun
 from hpmpi.trainables.members import ALONE
-from hpmpi.trainables.given import Given
 
 WORK: dict[str, Config] = {
     "1/all": {"epochs": 1, "batch_size": "all"},

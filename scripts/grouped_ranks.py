@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from hpmpi.model.trial import Config
 from hpmpi.trainables.data_parallel import train
-from hpmpi.trainables.joint import JointState, Setting, begun
 from hpmpi.trainables.given import Given
+from hpmpi.trainables.joint import JointState, Setting, begun
 
 RUNGS = (1, 2, 4)
 """Epochs; eta is 2."""
