@@ -41,10 +41,10 @@ def main(words: list[str] | None = None) -> int:
     top.add_argument("--out", type=Path, metavar="DIR", help="default: results/experiments/<name>")
     top.add_argument("--tell", action="store_true", help="run nothing: tell of what is there")
     options = top.parse_args(words)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         matrix = matrices.read(options.matrix)
         out = (options.out or Path("results/experiments") / matrix.name).absolute()
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
         if not options.tell:
             run_all(matrix, out)
         return tell(matrix, out)
@@ -54,6 +54,8 @@ def main(words: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("experiments: ended; the same command goes on from here", file=sys.stderr)
         return INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def tell(matrix: Matrix, out: Path) -> int:

@@ -30,26 +30,35 @@ DECODE = msgspec.msgpack.Decoder(Act).decode
 
 
 def fork(control: socket.socket) -> int:
-    """Have a keeper that forks a child; return its number, and 0 in the child."""
+    """Have a keeper that forks a child; return its number, and 0 in the child.
+
+    The child begins when the rank has been told of it: so whatever it says, its rank knows of whom.
+    """
     if keeper := os.fork():
         return keeper
     name = process_tree.rename(process_tree.KEEPER)
     os.setsid()
     process_tree.adopt()
+    begun, begin = os.pipe()
     pid = os.fork()
     if pid:
-        spawn.close_all_but({control.fileno()})
-        keep(OwnHold(ForkedHead(pid)), control)
+        frames = Frames(control)
+        frames.send(msgspec.msgpack.encode(Born(pid, os.getpid())))
+        spawn.close_all_but({control.fileno()})  # `begin`, too
+        keep(OwnHold(ForkedHead(pid)), frames)
     process_tree.die_with_parent()
+    os.close(begin)
+    os.read(begun, 1)
+    os.close(begun)
     process_tree.rename(name)
     os.setsid()
     control.close()
     return 0
 
 
-def keep(hold: OwnHold, control: socket.socket) -> None:
+def keep(hold: OwnHold, control: Frames) -> None:
     """Do what the rank says until nobody is left; then end."""
-    keeper = Keeper(hold, Frames(control))
+    keeper = Keeper(hold, control)
     try:
         while keeper.goes_on():
             pass
@@ -61,12 +70,11 @@ class Keeper:
     """What there is of a child, and of the connection with its rank."""
 
     def __init__(self, hold: OwnHold, control: Frames) -> None:
-        """Say that there is one."""
+        """Look after one that the rank has been told of."""
         self._hold = hold
         self._control = control
         self._ends = process_tree.end_of(hold.pid)
         self._tells = self._stays = True
-        control.send(msgspec.msgpack.encode(Born(hold.pid, os.getpid())))
 
     def goes_on(self) -> bool:
         """Wait for news, and do what is due; false once nobody is left."""

@@ -108,10 +108,12 @@ class KeptHold:
 
     def members(self) -> list[int]:
         """List those who live."""
+        self._hear()
         return process_tree.descendants(self._keeper) if self._keeper else []
 
     def at_hand(self) -> list[int]:
         """List those who live as far as the kernel tells fast."""
+        self._hear()
         return process_tree.below([self._keeper])[1:] if self._keeper else []
 
     def close(self) -> None:
