@@ -14,7 +14,7 @@ from hpmpi.errors import HpmpiError
 from hpmpi.views import live
 from hpmpi.views.watch import Watched, page
 
-LAST_WORDS_S = 1.0
+LAST_WORDS_S = 5.0
 """How long what the ranks have said may take to be here, once their launcher has ended."""
 
 

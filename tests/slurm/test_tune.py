@@ -43,7 +43,7 @@ def test_a_time_limit_that_is_known_is_met_twice_without_a_signal(
     tuning.submit("--signal=B:CONT@1")
     for restart in (0, 1):
         tuning.until_restarted(restart)
-        cluster.ask("scontrol", "update", f"jobid={tuning.job}", "endtime=now+17")
+        cluster.ask("scontrol", "update", f"jobid={tuning.job}", "endtime=now+25")
     tuning.until_restarted(2)
     tuning.open_gate()
     tuning.finish()
