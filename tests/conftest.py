@@ -4,10 +4,12 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 settings.load_profile("repeatable")
@@ -19,6 +21,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 for name in ("COLUMNS", "LINES"):
     # Lines are cut to the width that these name, and who runs the tests may have set them.
     os.environ.pop(name, None)
+
+ROOT = Path(__file__).parents[1]
+
+SHARING = ('scope="module"', "\n@cache\n")
+"""What a file has whose tests look at the same runs or simulations, made once in a process."""
 
 STARTED_BY = "STARTED_BY_TEST"
 """Tells of a process which test it belongs to, by the test's folder."""
@@ -89,18 +96,30 @@ def started_by(folder: Path) -> Iterator[int]:
                 yield int(process.name)
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest; keep in one process what shares a fixture of its module."""
+    """Begin with what takes longest."""
     items.sort(key=lambda item: not item.nodeid.startswith(SLOWEST))
-    for item in items:
-        if shares(item):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
-def shares(item: pytest.Item) -> bool:
-    """Tell whether a test has a fixture that is made once for its module."""
-    if not isinstance(item, pytest.Function):
-        return False
-    fixtures = item._fixtureinfo.name2fixturedefs.values()
-    return any(fixture.scope == "module" for found in fixtures for fixture in found)
+class Groups(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
+    """Begins with files that stay together in one process; other tests go where there is room.
+
+    xdist's own groups are none: it writes them where pytest 9 does not look for them any more.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if shares(file) else nodeid
+
+
+@cache
+def shares(file: str) -> bool:
+    """Tell whether tests of a file share what is made once in a process."""
+    text = (ROOT / file).read_text()
+    return any(sign in text for sign in SHARING)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Groups:
+    """Say who runs what where tests run beside each other."""
+    return Groups(config, log)

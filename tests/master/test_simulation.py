@@ -42,7 +42,7 @@ HARD_SEEDS = [
 
 
 # They are made once in a process, which whoever comes first waits for.
-pytestmark = [pytest.mark.xdist_group("simulations"), pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.timeout(1200)
 
 
 @cache
