@@ -19,7 +19,7 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
-PARTS = 30
+PARTS = 60
 
 ROOT = Path(__file__).parents[1]
 PYTEST = ["pytest", "-x", "-q", "-p", "no:cacheprovider", "-o", "addopts=--import-mode=importlib"]
