@@ -20,8 +20,8 @@ LIMIT_S = 240.0
 ON_RANKS = (
     {
         "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
-        "PRTE_ALLOW_RUN_AS_ROOT": "1",
-        "PRTE_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+        "OMPI_ALLOW_RUN_AS_ROOT": "1",
+        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
     }
     if IS_OPEN_MPI
     else {}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hpmpi.model.events import Silent
-from hpmpi.model.messages import Finished
+from hpmpi.model.messages import Finished, Progress
 from hpmpi.model.records import Assigned, Failure, Parted, Result
 from hpmpi.worker.mpi_world import SHM
 from hpmpi.worker.pmi import segment_of
@@ -56,7 +56,7 @@ def test_a_group_that_drains_goes_on_from_one_checkpoint(tmp_path: Path) -> None
     study = study_of_groups(tmp_path, "none", kills=False, epoch_s=0.3)
     command = study.mpirun(4, "--set", "run.ranks_per_trial=3", "--set", "stop.max_trials=3")
     process = study.start([*command, "--set", "scheduler.min_resource=4"])
-    study.until(lambda: bool(study.decided(Assigned)), process)
+    study.until(lambda: bool(study.heard(Progress)), process)  # a launcher does not wait for long
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     done = study.run([*command, "--set", "scheduler.min_resource=4"])
