@@ -272,11 +272,9 @@ def alone(do: Command) -> Command:
     def do_alone(options: argparse.Namespace) -> int:
         before = signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         try:
-            code = do(options)
-            sys.stdout.flush()
+            return do(options)
         finally:  # who has called us may write to what is closed, and go on
             signal.signal(signal.SIGPIPE, before)
-        return code
 
     return do_alone
 
