@@ -19,6 +19,27 @@ class Every:
         return True
 
 
+class Sparing:
+    """Something that takes a while: it is done so seldom that it takes a share of the time at most.
+
+    `due_at`: when it may be done again, at once at first.
+    """
+
+    def __init__(self, share: float, least_s: float = 0.0) -> None:
+        """Let it take that share, and not be due within `least_s` either."""
+        self.due_at = -math.inf
+        self._share = share
+        self._least_s = least_s
+
+    def is_due(self, now: float) -> bool:
+        """Tell whether it is time."""
+        return now >= self.due_at
+
+    def took(self, spent_s: float, now: float) -> None:
+        """Take note that it was done, and what it took."""
+        self.due_at = now + max(self._least_s, spent_s / self._share)
+
+
 class Silence:
     """For how long a value has not changed, as its watcher sees it, who looks again and again.
 

@@ -20,6 +20,7 @@ from typing import TextIO
 
 from hpmpi.history.overview import FailureSort, Overview
 from hpmpi.model.messages import escaped, gist
+from hpmpi.model.timers import Sparing
 from hpmpi.views import conclusion, rows, show
 from hpmpi.views.layout import (
     aligned,
@@ -78,7 +79,7 @@ class LiveView:
         )
         self._live.start()
         self._console.show_cursor(True)  # noqa: FBT003 - positional only
-        self._next_at = 0.0
+        self._drawing = Sparing(DRAW_SHARE, DRAW_S)
 
     def refresh(self, make: Page) -> None:
         """Draw another page, if the last one was drawn long enough ago."""
@@ -86,7 +87,7 @@ class LiveView:
         from rich.text import Text  # noqa: PLC0415
 
         began_at, used_s = time.monotonic(), time.thread_time()
-        if began_at < self._next_at:
+        if not self._drawing.is_due(began_at):
             return
         view, state = make(TOP)
         width, height = self._console.size
@@ -94,8 +95,7 @@ class LiveView:
         page = page_of(view, state, time.time(), (width, height - 1), bar)
         lines = [Text.assemble(*line, no_wrap=True, overflow="ellipsis") for line in page]
         self._live.update(Group(*lines), refresh=True)
-        took_s = time.thread_time() - used_s
-        self._next_at = began_at + max(DRAW_S, took_s / DRAW_SHARE)
+        self._drawing.took(time.thread_time() - used_s, began_at)
 
     def stop(self) -> None:
         """Leave the terminal as it was."""

@@ -4,7 +4,6 @@ What it may cost the file server is bounded: the journal is read again only when
 the longer it takes to read, the less often.
 """
 
-import math
 import sys
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from hpmpi.history.overview import Overview
 from hpmpi.model.messages import Outcome
+from hpmpi.model.timers import Sparing
 from hpmpi.views import live, show
 from hpmpi.views.live import LiveView
 from hpmpi.views.run_view import Summary, look
@@ -35,15 +35,15 @@ class Watched:
         """Have read nothing yet."""
         self._folder = folder
         self._summary: Summary | None = None
-        self.next_at = -math.inf
+        self.reading = Sparing(WATCH_SHARE, WATCH_S)
 
     def look(self) -> Summary:
         """Tell how the run stands, as it was seen last or by now; raises HpmpiError."""
         began_at = time.monotonic()
-        if self._summary is None or began_at >= self.next_at:
+        if self._summary is None or self.reading.is_due(began_at):
             self._summary = look(self._folder, self._summary)
             ended_at = time.monotonic()
-            self.next_at = ended_at + max(WATCH_S, (ended_at - began_at) / WATCH_SHARE)
+            self.reading.took(ended_at - began_at, ended_at)
         return self._summary
 
 
@@ -60,7 +60,7 @@ def watch(folder: Path, tell: Callable[[Summary], str]) -> None:
             say(told)
         if summary.outcome in OVER:
             return
-        time.sleep(max(0.0, watched.next_at - time.monotonic()))
+        time.sleep(max(0.0, watched.reading.due_at - time.monotonic()))
 
 
 def watch_in_terminal(folder: Path, top: int) -> None:

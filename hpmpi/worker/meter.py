@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hpmpi.guard.process_tree import LINUX
+from hpmpi.model.timers import Sparing
 from hpmpi.model.usage import GpuUsage, Usage
 from hpmpi.worker.memory import KILO, shared_of
 
@@ -49,10 +50,10 @@ class Meter:
     def __init__(self) -> None:
         """Begin with a rank that has no process."""
         self._before = Count()
-        self._begun_at = self._due_at = 0.0
+        self._begun_at = 0.0
         self._busy_s = 0.0
         self._peak_bytes = self._shared_bytes = 0
-        self._shared_due_at = 0.0
+        self._measuring, self._walking = Sparing(SHARE), Sparing(SHARE)
         self._gpu: GpuUsage | None = None
 
     def start(self, pids: Sequence[int], waited_s: float) -> None:
@@ -61,7 +62,7 @@ class Meter:
         `waited_s`: the CPU time of those that have ended, where the kernel adds it to none of them.
         """
         self._before = count(pids, waited_s)
-        self._shared_due_at = 0.0
+        self._walking = Sparing(SHARE)
         reset_peaks(pids)
 
     def begin(self, now: float) -> None:
@@ -76,7 +77,7 @@ class Meter:
     def end(self, now: float) -> bool:
         """Take note that a job is answered; tell whether it is time to measure."""
         self._busy_s += now - self._begun_at
-        return now >= self._due_at and LINUX
+        return self._measuring.is_due(now) and LINUX
 
     def measure(self, pids: Sequence[int], waited_s: float, now: float) -> Usage:
         """Say what the jobs have used that were answered since it was last said."""
@@ -93,14 +94,14 @@ class Meter:
             gpu=self._gpu,
         )
         self._busy_s, self._peak_bytes, self._gpu = 0.0, 0, None
-        self._due_at = now + (time.perf_counter() - asked_at) / SHARE
+        self._measuring.took(time.perf_counter() - asked_at, now)
         return usage
 
     def _look_for_shared(self, pids: Sequence[int], now: float) -> None:
-        if now >= self._shared_due_at:
+        if self._walking.is_due(now):
             asked_at = time.perf_counter()
             self._shared_bytes = max(map(shared_of, pids), default=0)
-            self._shared_due_at = now + (time.perf_counter() - asked_at) / SHARE
+            self._walking.took(time.perf_counter() - asked_at, now)
 
 
 def count(pids: Sequence[int], waited_s: float) -> Count:

@@ -28,6 +28,7 @@ from hpmpi.model.messages import (
     Welcome,
     Word,
 )
+from hpmpi.model.timers import Sparing
 from hpmpi.transports import resources
 from hpmpi.transports.framing import Frames, await_any
 from hpmpi.transports.resources import Share
@@ -79,7 +80,8 @@ class Child:
         self._process: ChildProcess | None = None
         self._reports: list[Report] = []
         self._fences: list[Fence] = []
-        self._check_at = self._look_at = 0.0
+        self._check_at = 0.0
+        self._looking = Sparing(LOOK_SHARE, LOOK_EVERY_S)
         self._meter = Meter()
         self._waited_s = 0.0
         self._gpus = Gpus(share, welcome.gpus_per_trial)
@@ -197,7 +199,7 @@ class Child:
             return
         if frames.closed:
             self._handle(HungUp(rubbish=frames.malformed), now)
-        used_mb = self._look(process, now) if now >= self._look_at else 0.0
+        used_mb = self._look(process, now) if self._looking.is_due(now) else 0.0
         self._handle(ChildTick(used_mb), now)
 
     def _hear(self, frames: Frames, now: float) -> None:
@@ -229,8 +231,7 @@ class Child:
         began_at = time.monotonic()
         process.output.trim()
         used = self._used_bytes(process) if self._life.state is BUSY else 0
-        took_s = time.monotonic() - began_at
-        self._look_at = now + max(LOOK_EVERY_S, took_s / LOOK_SHARE)
+        self._looking.took(time.monotonic() - began_at, now)
         return used / 1e6
 
     def _used_bytes(self, process: ChildProcess) -> int:

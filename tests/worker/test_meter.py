@@ -45,7 +45,7 @@ def train(config):
 
 def used(rig: ChildRig, what: str) -> Usage:
     """Have a job done, and measured."""
-    rig.child._meter._due_at = 0.0
+    rig.child._meter._measuring.due_at = 0.0
     rig.succeed(what=what)
     assert rig.usage is not None
     return rig.usage
@@ -83,7 +83,7 @@ def test_a_job_that_kills_its_process_has_used_what_that_has(tmp_path: Path) -> 
     (tmp_path / "uses.py").write_text(USES)
     with child_of(welcome(tmp_path, "uses.py:train")) as rig:
         used(rig, "nothing")
-        rig.child._meter._due_at = 0.0
+        rig.child._meter._measuring.due_at = 0.0
         rig.fail(what="a death")
         assert rig.usage is not None
         assert rig.usage.cpu_s == pytest.approx(0.3, abs=0.1)
@@ -94,7 +94,7 @@ def test_short_jobs_are_measured_together(tmp_path: Path) -> None:
     (tmp_path / "uses.py").write_text(USES)
     with child_of(welcome(tmp_path, "uses.py:train")) as rig:
         assert used(rig, "nothing").cpu_s <= 0.1
-        rig.child._meter._due_at = rig.now + 1000.0
+        rig.child._meter._measuring.due_at = rig.now + 1000.0
         for _ in range(2):
             rig.succeed(what="cpu")
             assert rig.usage is None
