@@ -11,6 +11,8 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.harness.runs import end_what_was_started
+
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 settings.load_profile("repeatable")
 
@@ -85,6 +87,7 @@ def _nobody_left(
     for pid in started_by(tmp_path):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+    end_what_was_started()
 
 
 def started_by(folder: Path) -> Iterator[int]:

@@ -62,10 +62,10 @@ def test_an_interrupt_drains_and_the_same_call_goes_on(tmp_path: Path, way: list
         "    print('drained')",
     ]
     script = Script(tmp_path, *lines)
-    process = script.start([*way, "script.py"])
-    script.until(lambda: len(script.results) > 0, process)
     if way == RANKS and IS_OPEN_MPI:
         pytest.skip("its mpirun kills its ranks half a second after Ctrl-C")
+    process = script.start([*way, "script.py"])
+    script.until(lambda: len(script.results) > 0, process)
     os.kill(process.pid, signal.SIGINT)
     done = finish(process)
     assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["drained"]), done.stderr

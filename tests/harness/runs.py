@@ -64,6 +64,9 @@ patience_s = 1.5
 checkpoint_s = 0.3
 """
 
+_started: list[subprocess.Popen[str]] = []
+"""By the test that runs."""
+
 
 class Study(RunJournal):
     """A study in a folder of its own, and the run that it becomes."""
@@ -116,7 +119,7 @@ class Study(RunJournal):
 
 def start(command: list[str], folder: Path) -> subprocess.Popen[str]:
     """Start a program of ours in a folder."""
-    return subprocess.Popen(
+    process = subprocess.Popen(
         command,
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
@@ -124,6 +127,21 @@ def start(command: list[str], folder: Path) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
+    _started.append(process)
+    return process
+
+
+def end_what_was_started() -> None:
+    """End what a test has started and not waited for, as one that is skipped half-way does.
+
+    Python complains of a process that is forgotten while it runs, and does so in whatever test it
+    happens to come to that.
+    """
+    while _started:
+        process = _started.pop()
+        process.kill()
+        with process:  # closes its pipes and waits
+            pass
 
 
 def finish(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
