@@ -225,7 +225,7 @@ def _own_memory_cgroup() -> Path:
 def _ends(pid: int) -> bool:
     try:
         descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
+    except (ProcessLookupError, FileNotFoundError):  # it is gone, or a thread has its number by now
         return True
     try:
         return bool(select.select([descriptor], [], [], LIMIT_S)[0])
