@@ -5,8 +5,8 @@
 Rules:
 
 - Of nodes that a slot fits on, it takes the one with the fewest idle ranks: others find whole ones.
-- The first job that takes more ranks than are idle has all that become idle reserved. Until it has
-  begun, only such jobs are begun as will have ended by then, for all that is known of how long
+- The first job that takes more ranks than are idle, or may be busy besides, has all that become
+  idle reserved. Until it has begun, only such jobs are begun as will have ended by then, for all that is known of how long
   those of their rungs take. So it waits for jobs that were in work before it, and starves by none.
 - Where fewer ranks are left than a job takes, or may be busy, it takes those.
 """
@@ -43,7 +43,7 @@ class Places:
         if len(idle) >= size and self._room >= size and self._ends_in_time(key.rung):
             return chosen(idle, self._roster.hosts, size)
         if self._begins_at is None:
-            self._begins_at = self._expected(size - len(idle))
+            self._begins_at = self._expected(size - min(len(idle), self._room))
         return ()
 
     def rungs(self) -> int:

@@ -114,13 +114,20 @@ def longest_wait_s(world: GroupWorld) -> float:
     return longest_s
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_slots_of_mixed_size_keep_nearly_all_ranks_busy(
-    seed: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("seed", "most"), [(0, 64), (1, 64), (2, 64), (0, 32), (1, 32)])
+def test_slots_of_mixed_size_keep_nearly_all_ranks_busy_that_may_be(
+    seed: int, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     count, ranks = 1500, 64
     monkeypatch.setattr(Study, "scheduler", lambda *_: Mixed(seed, count))
-    study = Study(ranks=ranks, limit=None, sizes=Sizes((1, 2, 4, 8)), patience_s=99.0, seed=seed)
+    study = Study(
+        ranks=ranks,
+        limit=None,
+        sizes=Sizes((1, 2, 4, 8)),
+        patience_s=99.0,
+        seed=seed,
+        max_concurrent=most,
+    )
     draws = Random(f"{seed}/takes")  # noqa: S311 - not for secrets
     world = GroupWorld(study, ranks, Harm(), takes_s=lambda _: draws.uniform(5.0, LONGEST_S))
     monkeypatch.setattr("tests.harness.group_world.rederive", lambda *_: None)  # of what is drawn
@@ -128,7 +135,7 @@ def test_slots_of_mixed_size_keep_nearly_all_ranks_busy(
     begun = [it.at for it in world.lines if isinstance(it, Entry) and it.decisions]
     assert len(assignments(world.lines)) == count
     assert longest_wait_s(world) < 3 * LONGEST_S, "nobody starves"
-    assert world.busy_s / (ranks * (world.now - begun[0])) > 0.95
+    assert world.busy_s / (most * (world.now - begun[0])) > (0.95 if most == ranks else 0.93)
 
 
 # -- what becomes of a group -----------------------------------------------------------------------
