@@ -35,6 +35,7 @@ from hpmpi.master.roster import Roster
 from hpmpi.model.events import Drain, Due, Event, Heard, Interrupted, Learnt, Silent, Tick
 from hpmpi.model.messages import Beat, Goodbye, Order, Outcome, Relay, Report, Retire, Stop
 from hpmpi.model.records import Entry, Started
+from hpmpi.model.trial import BASELINE
 from hpmpi.storage.recovery import begin, rules_of, trouble
 from hpmpi.storage.run_folder import STATUS, UNWRITTEN
 from hpmpi.storage.run_format import FORMAT
@@ -42,7 +43,7 @@ from hpmpi.study.settings import Settings
 from hpmpi.transports import LEADER, Transport
 from hpmpi.views import live
 from hpmpi.views.live import LiveView
-from hpmpi.worker.baseline import FOLDER as BASELINE_FOLDER
+from hpmpi.worker.baseline import home_of
 from hpmpi.worker.checkpoints import discard, discard_all_but, reached
 from hpmpi.worker.ending import END_S
 
@@ -175,7 +176,7 @@ class Leader:
         )
         going_on = self._history.results
         if self._history.starts and self._history.study.baseline != self._study.baseline:
-            discard(self._store.folder / BASELINE_FOLDER, 0)  # another's are not to go on from
+            discard(*home_of(self._store.folder, BASELINE))  # another's are not to go on from
         self._disk.write(lambda: self._store.append(started))
         self._history.add(started)
         begin(self._master.jobs, self._study, started)
@@ -190,7 +191,8 @@ class Leader:
         trials = [key.trial for key in self._master.jobs.interrupted]
         if trials:
             folder = self._store.folder
-            self._handle(Interrupted({trial: reached(folder, trial) for trial in trials}))
+            saved = {trial: reached(*home_of(folder, trial)) for trial in trials}
+            self._handle(Interrupted(saved))
 
     # -- the loop ----------------------------------------------------------------------------------
 

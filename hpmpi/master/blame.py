@@ -29,7 +29,7 @@ from hpmpi.model.messages import Failed, FailureKind, Unfit, gist
 from hpmpi.model.trial import AttemptId, Job, JobKey
 
 MAX_LOSSES = 3
-"""Ranks that may be lost with a job before the job is suspected of killing them."""
+"""Ranks that may be lost with a job: with the last of them it is given up."""
 
 ALIKE = 3
 """Trials that may be given up for the same reason before one has a result."""

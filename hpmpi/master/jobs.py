@@ -94,6 +94,8 @@ class Jobs:
         """
         if BASELINE_KEY in self.open and (resource is None or name != self._baseline):
             self._tried_baseline = self._forget(BASELINE_KEY).attempts
+        if name != self._baseline:
+            self.saved.pop(BASELINE, None)
         self._has_baseline &= name == self._baseline
         self._baseline = name
         if resource is not None and not self._has_baseline and BASELINE_KEY not in self.open:

@@ -693,8 +693,11 @@ def test_another_baseline_is_tried_though_there_was_one_and_its_attempts_are_cou
     assert jobs.open[JobKey(BASELINE, 0)].newest == AttemptId(BASELINE, 0, 1)
     given = jobs.give(JobKey(BASELINE, 0), 1, 9.0)
     assert given.attempt == AttemptId(BASELINE, 0, 2)
+    jobs.take_suspension(given.attempt, 1)
     jobs.want_baseline(1, "a third")
-    assert jobs.give(JobKey(BASELINE, 0), 1, 9.0).attempt == AttemptId(BASELINE, 0, 3)
+    again = jobs.give(JobKey(BASELINE, 0), 1, 9.0)
+    assert again.attempt == AttemptId(BASELINE, 0, 3)
+    assert jobs.order(again.attempt, 9.0, 0).saved == 0, "what another had saved is not for it"
 
 
 def test_a_baseline_that_is_given_up_is_over_and_says_nothing_of_the_trials() -> None:
