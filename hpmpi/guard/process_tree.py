@@ -172,10 +172,20 @@ def know(pid: int) -> None:
 
 def bury_orphans() -> None:
     """Take note of the end of orphans, so that the kernel can forget them."""
+    if LINUX and not has_ended():
+        return
     for pid in _dead_or_alive():
         if pid not in _others and (_is_orphan(pid) or serves_others(pid)):
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
+
+
+def has_ended() -> bool:
+    """Tell whether any child has ended that nobody has waited for; it costs next to nothing."""
+    try:
+        return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:  # there is none
+        return False
 
 
 def children() -> list[int]:
@@ -188,7 +198,7 @@ def children() -> list[int]:
 def tidies(pid: int) -> bool:
     """Tell whether a process is there to tidy up after others."""
     with contextlib.suppress(OSError):  # it has ended, or there is no /proc
-        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+        words = _read(f"/proc/{pid}/cmdline")
         return any(each in words for each in TIDIERS)
     return False
 
@@ -196,7 +206,7 @@ def tidies(pid: int) -> bool:
 def serves_others(pid: int) -> bool:
     """Tell whether a process works for other ranks than the one that it has come to."""
     with contextlib.suppress(OSError):  # it has ended, or there is no /proc
-        return Path(f"/proc/{pid}/comm").read_bytes().rstrip(b"\n") in (FORK_SERVER, KEEPER)
+        return _read(f"/proc/{pid}/comm").rstrip(b"\n") in (FORK_SERVER, KEEPER)
     return False
 
 
@@ -296,8 +306,8 @@ def _dead_or_alive() -> list[int]:
 def _children_of(process: str) -> list[int]:
     """List the children of a process, a name in /proc; raises OSError."""
     folder = f"/proc/{process}/task"
-    tasks = [Path(f"{folder}/{task}/children") for task in os.listdir(folder)]  # noqa: PTH208 - twice as fast
-    return [int(pid) for task in tasks for pid in task.read_bytes().split()]
+    tasks = [f"{folder}/{task}/children" for task in os.listdir(folder)]  # noqa: PTH208 - twice as fast
+    return [int(pid) for task in tasks for pid in _read(task).split()]
 
 
 def _living() -> Iterator[tuple[int, int]]:
@@ -310,10 +320,16 @@ def _living() -> Iterator[tuple[int, int]]:
             yield int(name), parent
 
 
+def _read(path: str) -> bytes:
+    """Read a file of the kernel's: a Path takes longer than the kernel; raises OSError."""
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - as said
+        return file.read()
+
+
 def _parent(pid: int) -> int | None:
     """Find the parent of a process; None if it lives no more."""
     with contextlib.suppress(OSError):  # it has just ended
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
+        stat = _read(f"/proc/{pid}/stat")
         state, parent, *rest = stat.rpartition(b")")[2].split(None, 18)
         threads = int(rest[15])  # the first thread may have ended, and others live
         if state not in b"ZX" or threads > 1:

@@ -43,8 +43,7 @@ from hpmpi.study.settings import Settings
 from hpmpi.transports import LEADER, Transport
 from hpmpi.views import live
 from hpmpi.views.live import LiveView
-from hpmpi.worker.baseline import home_of
-from hpmpi.worker.checkpoints import discard, discard_all_but, reached
+from hpmpi.worker.checkpoints import discard, discard_all_but, home_of, reached
 from hpmpi.worker.ending import END_S
 
 TICK_S = 0.1

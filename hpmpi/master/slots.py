@@ -6,8 +6,9 @@ Rules:
 
 - Of nodes that a slot fits on, it takes the one with the fewest idle ranks: others find whole ones.
 - The first job that takes more ranks than are idle, or may be busy besides, has all that become
-  idle reserved. Until it has begun, only such jobs are begun as will have ended by then, for all that is known of how long
-  those of their rungs take. So it waits for jobs that were in work before it, and starves by none.
+  idle reserved. Until it has begun, only such jobs are begun as will have ended by then, for all
+  that is known of how long those of their rungs take. So it waits for jobs that were in work before
+  it, and starves by none.
 - Where fewer ranks are left than a job takes, or may be busy, it takes those.
 """
 

@@ -17,8 +17,10 @@ import msgspec
 from hpmpi.model.messages import Assign
 from hpmpi.model.trial import BASELINE, DATA, AttemptId
 
-NAMES = {BASELINE: "the baseline", DATA: "the data"}
+NAMES = {BASELINE: b"the baseline", DATA: b"the data"}
 """What is no trial."""
+
+ENCODE = msgspec.json.Encoder().encode
 
 HEADING = re.compile(
     rb"\[hpmpi: (?:(?:the baseline|the data)|trial (\d+) rung (\d+) attempt (\d+), from \d+ to \d+)"
@@ -37,9 +39,12 @@ def heading_of(order: Assign) -> bytes:
     >>> heading_of(Assign(AttemptId(7, 0, 1), 3, {"lr": 0.1}, seed=0))
     b'[hpmpi: trial 7 rung 0 attempt 1, from 0 to 3: {"lr":0.1}]\n'
     """
-    attempt = order.attempt
-    name = NAMES.get(attempt.trial, f"{attempt}, from {order.saved} to {order.resource}")
-    return b"[hpmpi: %s: %s]\n" % (name.encode(), msgspec.json.encode(order.config))
+    trial, rung, number = order.attempt
+    config = ENCODE(order.config)
+    if trial in NAMES:
+        return b"[hpmpi: %s: %s]\n" % (NAMES[trial], config)
+    numbers = (trial, rung, number, order.saved, order.resource)
+    return b"[hpmpi: trial %d rung %d attempt %d, from %d to %d: %s]\n" % (*numbers, config)
 
 
 def parts_of(log: bytes) -> Iterator[tuple[AttemptId | None, bytes]]:

@@ -9,7 +9,7 @@ import contextlib
 import select
 import socket
 import struct
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Collection, Iterator
 
 LENGTH = struct.Struct(">I")
@@ -88,7 +88,7 @@ class Frames:
         return True
 
     def receive(self) -> list[bytes]:
-        """Return the messages that have come in whole."""
+        """Return the messages that have come in whole; that it has closed shows when none has."""
         before = len(self._incoming)
         for _ in range(MOST_CHUNKS):
             if self.closed:
@@ -101,6 +101,8 @@ class Frames:
                 chunk = b""
             self._incoming += chunk
             self.closed = not chunk
+            if len(chunk) < CHUNK_BYTES:  # there was no more, but perhaps the end
+                break
         came = len(self._incoming) > before
         messages = list(self._whole())
         self.underway = came and not messages
@@ -152,16 +154,14 @@ def await_any(
     readable: Collection[int], writable: Collection[int] = (), limit_s: float | None = None
 ) -> set[int]:
     """Sleep until a descriptor can be read or written; return those that can be read."""
-    selected = max([*readable, *writable], default=0) < MOST_SELECTED
-    if limit_s is not None and limit_s < LEAST_POLL_S and selected:
+    is_short = limit_s is not None and limit_s < LEAST_POLL_S
+    if is_short and max([*readable, *writable], default=0) < MOST_SELECTED:
         return set(select.select(readable, writable, [], limit_s)[0])
-    wanted: defaultdict[int, int] = defaultdict(int)
-    for descriptor in readable:
-        wanted[descriptor] |= select.POLLIN
-    for descriptor in writable:
-        wanted[descriptor] |= select.POLLOUT
     poll = select.poll()
-    for descriptor, events in wanted.items():
-        poll.register(descriptor, events)
+    for descriptor in readable:
+        poll.register(descriptor, select.POLLIN)
+    for descriptor in writable:
+        both = descriptor in readable
+        poll.register(descriptor, select.POLLIN | select.POLLOUT if both else select.POLLOUT)
     found = poll.poll(None if limit_s is None else limit_s * 1e3)
     return {descriptor for descriptor, events in found if events & ~select.POLLOUT}

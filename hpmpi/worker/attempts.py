@@ -9,7 +9,7 @@ Rules:
 import os
 import signal
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 
 from hpmpi.errors import ObjectiveError
 from hpmpi.model.messages import (
@@ -60,6 +60,7 @@ class AttemptRunner:
         self._function, self.notes = objective.prepare(welcome)
         self._request = handle.SuspendRequest()
         self._used = False
+        self._began_in = here()
         self._timed = signal.getitimer(signal.ITIMER_REAL)[0] > 0.0
 
     def make(
@@ -85,6 +86,7 @@ class AttemptRunner:
         except BaseException as error:  # noqa: BLE001 - a file system
             return Failed(order.attempt, FailureKind.EXCEPTION, told(error), used)
         came = self._call(order, trial)
+        self._go_back()
         if not self._timed:
             signal.setitimer(signal.ITIMER_REAL, 0.0)
         suspended = trial.end()
@@ -98,16 +100,29 @@ class AttemptRunner:
             return Failed(order.attempt, came.kind, came.error, used)
         return Finished(order.attempt, came, saved)
 
-    def _world_of(self, trial: handle.Trial) -> AbstractContextManager[object]:
-        """Have the members of a group find each other, as the study wants it."""
-        if self._welcome.world != "torch" or trial.group is ALONE:
+    def _go_back(self) -> None:
+        try:  # noqa: SIM105 - for each job: contextlib takes longer than the call
+            os.fchdir(self._began_in)
+        except OSError:  # there is nowhere to go, or the objective has closed all files
+            pass
+
+    def _surroundings(self, trial: handle.Trial) -> AbstractContextManager[object]:
+        """Give an attempt the folder and the world that the study wants it to have."""
+        has_world = self._welcome.world == "torch" and trial.group is not ALONE
+        if not self._welcome.own_folder and not has_world:
             return nullcontext()
-        return torch_world.joined(self._welcome.folder, trial.attempt, trial.group)
+        with ExitStack() as stack:
+            if self._welcome.own_folder:
+                stack.enter_context(trial.working_folder())
+            if has_world:
+                joined = torch_world.joined(self._welcome.folder, trial.attempt, trial.group)
+                stack.enter_context(joined)
+            return stack.pop_all()
 
     def _call(self, order: Assign, trial: handle.Trial) -> Metrics | Mishap:
         pid = os.getpid()
         try:
-            with handle.working_folder(trial, own=self._welcome.own_folder), self._world_of(trial):
+            with self._surroundings(trial):
                 value = self._function(order.config, trial)
                 return check(value, self._welcome.metric) if trial.group.leads else {}
         except Mishap as mishap:
@@ -123,3 +138,11 @@ class AttemptRunner:
         finally:
             if os.getpid() != pid:  # the objective forked and came back twice: one has to answer
                 os._exit(1)
+
+
+def here() -> int:
+    """Open the folder that this process is in; -1 where there is none."""
+    try:
+        return os.open(".", getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return -1

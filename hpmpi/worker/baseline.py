@@ -8,8 +8,6 @@ leaves behind is no trial's. Where children are forked, it is forked, too: what 
 module has imported, which is most times the baseline's as well, is there.
 """
 
-from pathlib import Path
-
 import msgspec
 
 from hpmpi.model.messages import Assign, Welcome
@@ -33,15 +31,6 @@ def welcome_to_baseline(welcome: Welcome) -> Welcome:
         folder=f"{welcome.folder}/{FOLDER}",
         hyperparameters=dict.fromkeys(welcome.hyperparameters, False),  # it is given none
     )
-
-
-def home_of(folder: Path, trial: int) -> tuple[Path, int]:
-    """Tell in which folder, and as which trial's, the files of a trial or the baseline are.
-
-    >>> home_of(Path("out"), 7), home_of(Path("out"), BASELINE)
-    ((PosixPath('out'), 7), (PosixPath('out/baseline'), 0))
-    """
-    return (folder / FOLDER, 0) if trial == BASELINE else (folder, trial)
 
 
 def number_of(order: Assign) -> int:

@@ -23,7 +23,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hpmpi.model.trial import BASELINE
 from hpmpi.storage.files import NO_ROOM, is_folder, make_folder, remove, sync, sync_all
+from hpmpi.worker.baseline import FOLDER
 
 PATIENCE_S = 5.0
 """How long a checkpoint that was heard of may take to show up on a network file system."""
@@ -227,6 +229,15 @@ def made(folder: Path) -> Path:
 
         return Path(tempfile.mkdtemp())
     return folder
+
+
+def home_of(run_folder: Path, trial: int) -> tuple[Path, int]:
+    """Tell in which folder, and as which trial's, those of a trial or of the baseline are.
+
+    >>> home_of(Path("out"), 7), home_of(Path("out"), BASELINE)
+    ((PosixPath('out'), 7), (PosixPath('out/baseline'), 0))
+    """
+    return (run_folder / FOLDER, 0) if trial == BASELINE else (run_folder, trial)
 
 
 def reached(run_folder: Path, trial: int) -> int:

@@ -16,7 +16,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -240,15 +240,19 @@ class Trial:
         return self._request.is_made(self._number)
 
     @contextmanager
-    def working_folder(self) -> Iterator[Path]:
-        """Give a folder that no other attempt has, of any trial; it stays, unless it is empty."""
+    def working_folder(self) -> Iterator[None]:
+        """Work in a folder that no other attempt has, of any trial; it stays, unless it is empty.
+
+        Who leaves it goes elsewhere first.
+        """
         _, rung, number = self._order.attempt
         part = f".{self.index}" if self.index else ""
         folder, had_home = self._home / f"{rung}.{number}{part}", self._home.exists()
         remove(folder)  # of an attempt that the journal has lost
         folder.mkdir(parents=True)
+        os.chdir(folder)
         try:
-            yield folder
+            yield
         finally:
             with suppress(OSError):  # there is something in it
                 folder.rmdir()
@@ -272,23 +276,6 @@ def unkept() -> Iterator[Path]:
 
     with tempfile.TemporaryDirectory() as folder:
         yield Path(folder)
-
-
-@contextmanager
-def working_folder(trial: Trial, *, own: bool) -> Iterator[None]:
-    """Have a job done in a folder of its attempt, or where this process is; put that back."""
-    before = None
-    with suppress(OSError):  # it is gone, and was when all began
-        before = os.getcwd()  # noqa: PTH109 - it is done for each job
-    with trial.working_folder() if own else nullcontext() as folder:
-        if folder is not None:
-            os.chdir(folder)
-        try:
-            yield
-        finally:
-            if before is not None:
-                with suppress(OSError):
-                    os.chdir(before)
 
 
 def open_trial(  # noqa: PLR0913 - all that an attempt is made of

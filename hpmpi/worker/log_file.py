@@ -23,7 +23,7 @@ CUT = b"\n[... hpmpi has cut %d MB from here ...]\n"
 class Output:
     """A file that is appended to, with a line in front of what each attempt prints.
 
-    `mark` says where the output of the next job begins.
+    `mark` says where what is told begins.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,12 +44,20 @@ class Output:
         """Have the next job's output begin here."""
         self._marked = self._size()
 
-    def head(self, heading: bytes) -> None:
-        """Write a line in front of what is printed from now on: an attempt begins."""
-        self._heading, self._headed_at = heading, self._size()
-        with contextlib.suppress(OSError):
-            last = os.pread(self._descriptor, 1, max(0, self._headed_at - 1))
-            os.write(self._appending, heading if last in (b"", b"\n") else b"\n" + heading)
+    def head(self, heading: bytes, *, marks: bool = False) -> None:
+        """Write a line in front of what is printed from now on: an attempt begins; and `mark`."""
+        printed_from = self._headed_at + len(self._heading)
+        self._headed_at = self._size()
+        if marks:
+            self._marked = self._headed_at
+        self._heading = heading
+        try:  # for each job: contextlib takes longer than the calls
+            if self._headed_at != printed_from and not self._ends_a_line(self._headed_at):
+                heading = b"\n" + heading
+                self._headed_at += 1
+            os.write(self._appending, heading)
+        except OSError:
+            pass
 
     def tail(self) -> str:
         """Return the end of what was printed since the mark."""
@@ -73,8 +81,11 @@ class Output:
         os.close(self._descriptor)
         os.close(self._appending)
 
+    def _ends_a_line(self, size: int) -> bool:
+        return os.pread(self._descriptor, 1, max(0, size - 1)) in (b"", b"\n")
+
     def _size(self) -> int:
-        try:  # for each job: contextlib takes longer than the call
+        try:
             return os.fstat(self._descriptor).st_size
         except OSError:
             return 0

@@ -116,6 +116,7 @@ class ChildProcess:
         self.hold = hold
         self.frames = Frames(wire)
         self.output = output
+        self._is_loaded = False
         self._counted_at = time.monotonic()
         self._taken_before = oom.taken_by_kernel()
 
@@ -124,7 +125,7 @@ class ChildProcess:
         match command:
             case Send(order):
                 if isinstance(order, Assign):  # before it can print anything
-                    self.output.head(heading_of(order))
+                    self.output.head(heading_of(order), marks=self._is_loaded)
                 self.frames.send(msgspec.msgpack.encode(order))
             case Act.HANG_UP:
                 self.frames.finish()
@@ -152,9 +153,11 @@ class ChildProcess:
         return code
 
     def begin_job(self, *, loaded: bool) -> None:
-        """Tell its output, and whom the kernel kills from now on, from what was before."""
-        if loaded:  # or it may have begun before its rank has heard that it could
-            self.output.mark()
+        """Tell its output, and whom the kernel kills from now on, from what was before.
+
+        Where it was not `loaded`, it may have begun before its rank has heard that it could.
+        """
+        self._is_loaded = loaded
         if time.monotonic() - self._counted_at > COUNT_EVERY_S:
             self._counted_at = time.monotonic()
             self._taken_before = oom.taken_by_kernel()

@@ -167,6 +167,7 @@ def test_what_was_said_before_the_end_is_heard(pair: tuple[Frames, Frames]) -> N
     there.send(b"two")
     there.close()
     assert here.receive() == [b"one", b"two"]
+    assert here.receive() == []
     assert here.closed
 
 
@@ -178,6 +179,7 @@ def test_what_was_said_before_the_end_is_heard_by_who_spoke_meanwhile(
     there.close()
     here.send(b"to nobody")
     assert here.receive() == [b"last words"]
+    assert here.receive() == []
     assert here.closed
 
 
@@ -188,8 +190,8 @@ def test_a_message_that_the_end_cuts_off_is_not_delivered(
     there.sendall(framed(b"whole") + framed(b"cut off")[:-1])
     there.close()
     assert here.receive() == [b"whole"]
-    assert here.closed
     assert here.receive() == []
+    assert here.closed
 
 
 @pytest.mark.parametrize("message", [b"", b"small", BIG])
