@@ -70,7 +70,6 @@ class MpiTransport:
         self._receiving: defaultdict[int, deque[tuple[MPI.Request, bytearray]]]
         self._receiving = defaultdict(deque)
         self._forgotten: list[tuple[MPI.Request, bytes]] = []
-        self._unrung: set[int] = set()
 
     def send(self, rank: int, message: bytes) -> None:
         """Start a send; the message is kept until MPI has taken it."""
@@ -82,12 +81,11 @@ class MpiTransport:
         else:
             if not self._sent(request):
                 self._sending[rank].append((request, message))
-            self._unrung.add(rank)
+            self._bell.ring(rank)
             self.traffic.send(message)
 
     def poll(self, timeout_s: float, wake: Sequence[int] = ()) -> list[tuple[int, bytes]]:
         """Return what has come in; wait for the first message at most `timeout_s`."""
-        self.flush()
         began_at = time.monotonic()
         while True:
             if self._sending:
@@ -110,12 +108,6 @@ class MpiTransport:
                 news.remove(self._bell.fileno())
             if news:
                 return []
-
-    def flush(self) -> None:
-        """Wake those who were sent something."""
-        for rank in self._unrung:
-            self._bell.ring(rank)
-        self._unrung.clear()
 
     def forget(self, rank: int) -> None:
         """Stop looking after sends to a rank; MPI may still hold their buffers, so they stay."""
