@@ -30,8 +30,8 @@ from hpmpi.model.messages import Assign, Failed, FailureKind, Finished, Point, P
 from hpmpi.model.records import Line, Started
 from hpmpi.model.trial import AttemptId, Metrics
 from hpmpi.storage import run_folder, run_format
-from hpmpi.storage.recovery import jobs_of, rules_of
 from hpmpi.storage.repair import repair
+from hpmpi.storage.resume import jobs_of, rules_of
 from hpmpi.study import changes, toml
 from hpmpi.study.methods import build, build_searcher
 from hpmpi.views import export, show, show_json

@@ -22,7 +22,7 @@ BESIDE = {"__main__": "cli"}
 PURE_WINGS = {"model", "master", "history"}
 
 PURE_BESIDE = {
-    *("leader.ahead", "worker.baseline", "worker.child_events", "worker.group"),
+    *("leader.prefetch", "worker.baseline", "worker.child_events", "worker.group"),
     *("worker.lifecycle", "worker.pmi"),
 }
 """Modules that are as pure, in a wing that is not."""
@@ -224,3 +224,25 @@ def test_imports_are_what_they_say(module: str) -> None:
 @every_module
 def test_a_module_is_named_by_what_it_is(module: str) -> None:
     assert not set(module.split(".")) & {"utils", "util", "base", "common", "helpers", "misc"}
+
+
+NAMED = re.compile(r"`([\w/]+\.py)`: ((?:`[\w.]+`(?:, )?)+)")
+"""A module, and what is in it, in the table of who does what."""
+
+
+def defined_in(module: Path) -> set[str]:
+    """Name what a module defines, and what its classes do."""
+    found = set()
+    for node in ast.parse(module.read_text()).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            found.add(node.name)
+            inner = [it.name for it in node.body if isinstance(it, ast.FunctionDef)]
+            found |= {f"{node.name}.{name}" for name in inner}
+    return found
+
+
+def test_who_does_what_is_where_the_map_says() -> None:
+    named = NAMED.findall((ROOT / "docs/code.md").read_text())
+    assert len(named) > 20
+    for module, names in named:
+        assert set(re.findall(r"[\w.]+", names)) <= defined_in(ROOT / "hpmpi" / module), module

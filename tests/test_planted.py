@@ -56,13 +56,13 @@ CHECKS = [
     Check(  # the decisions: told as plays, as laws, and simulated
         {
             "master.schedulers.asha",
-            "master.blame",
+            "master.retries",
             "master.schedulers.full",
             "master.jobs",
             "master.incumbent",
             "master.reaction",
             "master.remaining",
-            "master.redo",
+            "master.restart",
             "master.suggestions",
             "master.master",
             "master.time_left",
@@ -89,7 +89,7 @@ CHECKS = [
     Check(  # other people's searchers
         {"master.adapters", "master.adapters.optuna", "master.adapters.gest"}, [of("adapters")]
     ),
-    Check({"leader.ahead"}, [of("ahead")]),
+    Check({"leader.prefetch"}, [of("prefetch")]),
     Check({"master.slots", "master.dispatcher"}, [of("groups")]),
     Check({"worker.pmi", "worker.group"}, [of("group")]),
     Check({"views.optuna_journal"}, [of("export")]),

@@ -1,1 +1,1 @@
-"""Between the launcher and the rank; with the standard library alone, as each rank pays for it."""
+"""A watchdog between launcher and rank; of the standard library alone, as each rank pays for it."""

@@ -6,7 +6,7 @@ from enum import Enum
 import msgspec
 
 from hpmpi.errors import ReplayError
-from hpmpi.master.blame import cause_of
+from hpmpi.master.retries import cause_of
 from hpmpi.model.events import Event, Heard, Interrupted, Silent
 from hpmpi.model.messages import Failed, FailureKind, Unfit, gist
 from hpmpi.model.records import Assigned

@@ -1,4 +1,4 @@
-"""What it takes to go on from a rung: who has come to it, in order, and how many of them go on.
+"""The cut-off for a promotion: who has come to a rung, in order, and how many of them go on.
 
 Of schedulers that promote one in eta as results come in that is known, and of no others.
 """

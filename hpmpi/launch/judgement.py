@@ -9,7 +9,7 @@ from collections.abc import Collection
 from enum import Enum
 
 from hpmpi.leader.run import NO_WORLD, TRY_AGAIN
-from hpmpi.master.blame import MAX_LOSSES
+from hpmpi.master.retries import MAX_LOSSES
 from hpmpi.storage.run_folder import UNWRITTEN, RunStatus
 from hpmpi.worker.entry import BAD_INPUT
 

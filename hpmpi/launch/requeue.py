@@ -1,4 +1,4 @@
-"""A new start of the allocation: where the run drains, and without the nodes that are broken."""
+"""The requeue of an allocation: when it is asked for, and which broken nodes are left out."""
 
 import logging
 import signal

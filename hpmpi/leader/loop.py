@@ -1,4 +1,4 @@
-"""Rank 0's part of a run.
+"""Rank 0's event loop: hear, decide, write down, send.
 
 What was heard goes into the master; what it decides is written into the journal, and then what it
 commands is performed, in order: so no order is sent that the journal does not know. Where the disk
@@ -36,7 +36,7 @@ from hpmpi.model.events import Drain, Due, Event, Heard, Interrupted, Learnt, Si
 from hpmpi.model.messages import Beat, Goodbye, Order, Outcome, Relay, Report, Retire, Stop
 from hpmpi.model.records import Entry, Started
 from hpmpi.model.trial import BASELINE
-from hpmpi.storage.recovery import begin, rules_of, trouble
+from hpmpi.storage.resume import begin, rules_of, trouble
 from hpmpi.storage.run_folder import STATUS, UNWRITTEN
 from hpmpi.storage.run_format import FORMAT
 from hpmpi.study.settings import Settings
@@ -44,7 +44,7 @@ from hpmpi.transports import LEADER, Transport
 from hpmpi.views import live
 from hpmpi.views.live import LiveView
 from hpmpi.worker.checkpoints import discard, discard_all_but, home_of, reached
-from hpmpi.worker.ending import END_S
+from hpmpi.worker.limits import END_S
 
 TICK_S = 0.1
 """How often silence and signals are looked at."""

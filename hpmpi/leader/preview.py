@@ -23,7 +23,7 @@ from hpmpi.leader.welcome import welcome_to
 from hpmpi.master.forecast import Terms, forecast
 from hpmpi.model.messages import Failed, Finished, Welcome, escaped, gist
 from hpmpi.model.values import label_of
-from hpmpi.storage.recovery import rules_of
+from hpmpi.storage.resume import rules_of
 from hpmpi.study import checks
 from hpmpi.study.methods import build_scheduler, made, rungs_of, space_of
 from hpmpi.study.settings import Settings

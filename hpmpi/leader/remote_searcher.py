@@ -2,8 +2,8 @@
 
     ask --> a suggestion that was thought of already, or LATER: it is asked for meanwhile
 
-One suggestion is thought of ahead, or several by a searcher that works ahead (ahead.py), so that a
-rank seldom waits for more than it takes to give it a job. A searcher that says LATER itself waits
+One suggestion is thought of ahead, or several by a searcher that works ahead (prefetch.py), so that
+a rank seldom waits for more than it takes to give it a job. A searcher that says LATER itself waits
 for results: it is asked again when it has learnt more.
 
 What the searcher prints is in `logs/searcher.log`. Where it raises, or its process dies, the next
@@ -19,8 +19,8 @@ from typing import Any
 import msgspec
 
 from hpmpi.errors import SearcherError
-from hpmpi.leader.ahead import Ahead
 from hpmpi.leader.beside import ProcessBeside
+from hpmpi.leader.prefetch import Ahead
 from hpmpi.master.searchers import LATER, OVER, Later, Over
 from hpmpi.model.events import Observation
 from hpmpi.model.trial import Config, Metrics

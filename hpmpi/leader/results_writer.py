@@ -1,4 +1,4 @@
-"""Has run.h5 written while rank 0 goes on: by a process that reads the journal.
+"""Schedules the writing of run.h5 while rank 0 goes on: a process reads the journal for it.
 
 At most one file is being written. It is put in place here, as only who has the run folder may.
 What can't be written is said, and tried again when the next is due: the journal has everything. But

@@ -1,4 +1,4 @@
-"""A run, as rank 0 leads it.
+"""Start a run on rank 0: what is checked and prepared before its loop, and its exit code.
 
 A run is prepared, and everything in it checked, before the
 ranks meet; where there is nothing to do for them, they are sent away.
@@ -29,7 +29,7 @@ from hpmpi.model.messages import Outcome, Stop
 from hpmpi.model.records import Assigned, Entry, Line
 from hpmpi.storage import lock, results_file, run_folder
 from hpmpi.storage.files import trouble
-from hpmpi.storage.recovery import jobs_of
+from hpmpi.storage.resume import jobs_of
 from hpmpi.study import changes, checks, methods
 from hpmpi.study.settings import Settings
 from hpmpi.transports import Transport, launched, local

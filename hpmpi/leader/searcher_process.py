@@ -27,7 +27,7 @@ from hpmpi.leader.remote_searcher import (
     Waits,
 )
 from hpmpi.master.searchers import LATER, OVER, Checked
-from hpmpi.storage.recovery import trouble
+from hpmpi.storage.resume import trouble
 from hpmpi.study import methods, settings
 from hpmpi.transports.framing import Frames
 from hpmpi.worker.runner import leave_signals_to_the_rank

@@ -7,7 +7,7 @@
 
 Few changes of state are all there is, and each is a decision of the journal: `hand_out`, `put_off`
 (for want of ranks: slots.py), `stop` and the ones that begin with `take`. A run makes them; a
-restart, by redo.py, makes them again as the journal has them.
+restart, by restart.py, makes them again as the journal has them.
 
 Rules:
 
@@ -16,8 +16,8 @@ Rules:
   where it failed on as many as there are: so a node that fails whatever it is given costs each job
   one attempt.
 - Nothing is handed out that there is no time for before the allocation ends.
-- When a job is given up, or suspected, is said in blame.py. A suspect waits behind the others, and
-  for the end of another suspect.
+- When a job is given up, or suspected, is said in retries.py. A suspect waits behind the others,
+  and for the end of another suspect.
 - The baseline is a job like others, and no trial: nothing is learnt from it.
 """
 
@@ -25,8 +25,8 @@ from collections.abc import Container, Sequence
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from hpmpi.master.blame import Cause, Hope, OpenJob, Suspects
 from hpmpi.master.incumbent import best_by
+from hpmpi.master.retries import Cause, Hope, OpenJob, Suspects
 from hpmpi.master.schedulers import Scheduler, Seen
 from hpmpi.master.seeds import seed_of
 from hpmpi.master.shield import GuardedScheduler

@@ -28,12 +28,12 @@ Rules:
 """
 
 from hpmpi.master import remaining
-from hpmpi.master.blame import cause_of
 from hpmpi.master.dispatcher import Dispatcher
 from hpmpi.master.drain import NO_TIME, NOTHING_FITS, DrainState
 from hpmpi.master.jobs import Closed, Jobs
 from hpmpi.master.quarantine import Quarantine
 from hpmpi.master.reaction import Reaction
+from hpmpi.master.retries import cause_of
 from hpmpi.master.roster import Roster
 from hpmpi.master.rules import Rules
 from hpmpi.model.events import Drain, Due, Event, Heard, Interrupted, Learnt, Silent, Tick

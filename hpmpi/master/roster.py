@@ -1,4 +1,4 @@
-r"""The worker ranks as the master knows them.
+r"""Failure detection by silence, and who is free: the worker ranks as the master knows them.
 
     awaited --ready--> idle --give--> busy --answer--> idle
        |                 \____silent for patience_s____/

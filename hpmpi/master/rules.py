@@ -1,4 +1,4 @@
-"""When a study ends, whatever there is left to do.
+"""Stopping criteria: when a study ends, whatever there is left to do.
 
 The time and the target end it at once. When it has had enough, of resource or of a plateau, nothing
 is begun any more, and it ends when nothing is in work: what is, may come to something yet.

@@ -1,4 +1,4 @@
-"""A scheduler and its searcher, which may be anybody's code, as the jobs see them.
+"""Error isolation: a scheduler and its searcher, which may be anybody's code, as jobs see them.
 
 What they raise is kept, and they are asked and told nothing any more: nothing that was heard is
 lost by it, the run ends in order, and the next start derives from the journal what the code, mended

@@ -1,4 +1,4 @@
-"""Slots: which ranks a job takes, and when it waits for them.
+"""Placement: which ranks a job takes, its slot, and when it waits for them.
 
     waits --as many are idle as it takes--> begun in a slot, on as few nodes as can be
 

@@ -21,7 +21,7 @@ from hpmpi.master.master import Master
 from hpmpi.master.roster import Roster
 from hpmpi.model.records import Decision, Entry, Line, Started
 from hpmpi.storage import run_folder
-from hpmpi.storage.recovery import begin, check_rungs, jobs_of, new_jobs, rules_of
+from hpmpi.storage.resume import begin, check_rungs, jobs_of, new_jobs, rules_of
 from hpmpi.study import changes, checks, settings
 from hpmpi.study.settings import Settings
 from hpmpi.study.toml import without_none

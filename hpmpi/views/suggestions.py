@@ -7,7 +7,7 @@ from hpmpi.master.searchers import LATER, OVER, Later, Over, Searcher
 from hpmpi.model.records import Line, Started
 from hpmpi.model.trial import Config, Metrics
 from hpmpi.model.values import same
-from hpmpi.storage.recovery import jobs_of
+from hpmpi.storage.resume import jobs_of
 from hpmpi.study import methods
 from hpmpi.study.settings import Settings
 

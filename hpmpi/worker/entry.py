@@ -1,4 +1,4 @@
-"""What another rank than the leader does: it serves.
+"""The entry point of a worker rank: it serves.
 
 The only place that asks for the rank. A thousand ranks start at once, from one file system: nothing
 is imported here that only rank 0 needs, and MPI only when its turn has come.

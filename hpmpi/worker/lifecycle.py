@@ -1,4 +1,4 @@
-"""The life of a child, process after process: a state machine without clock or process.
+"""The life of a child, and its limits: a state machine without clock or process.
 
     event --handle--> commands    as child_events.py has them
 
@@ -66,7 +66,7 @@ from hpmpi.worker.child_events import (
     Send,
     Unborn,
 )
-from hpmpi.worker.ending import ChildEnding, cause, ending, over_memory, over_time
+from hpmpi.worker.limits import ChildEnding, cause, ending, over_memory, over_time
 from hpmpi.worker.pmi import has_world
 
 MAX_CRASHES = 3

@@ -1,4 +1,4 @@
-"""What there is of an objective's process, and what can be done to it."""
+"""A handle on an objective's process: the hold on it, its connection, its output."""
 
 import os
 import resource

@@ -33,9 +33,9 @@ from hpmpi.storage import files
 from hpmpi.study.command import ProgramArgs
 from hpmpi.transports.framing import await_any
 from hpmpi.worker.attempts import Mishap
-from hpmpi.worker.ending import ORDER_S, cause
 from hpmpi.worker.error_text import MOST_OF_A_LINE, lasting
 from hpmpi.worker.handle import Suspend, Trial
+from hpmpi.worker.limits import ORDER_S, cause
 from hpmpi.worker.log_file import TAIL_BYTES
 from hpmpi.worker.printed import Lines, Printed, Said, in_file, whole
 from hpmpi.worker.process import END_LOOK_S

@@ -34,10 +34,10 @@ from hpmpi.transports.framing import Frames, await_any
 from hpmpi.transports.resources import Share
 from hpmpi.worker import baseline
 from hpmpi.worker.child_events import ChildStarted, ChildTick, Died, Event, HungUp, PassOn, Unborn
-from hpmpi.worker.ending import explain
 from hpmpi.worker.environment import environment, provision
 from hpmpi.worker.gpus import Gpus
 from hpmpi.worker.lifecycle import BUSY, ENDING, IDLE, LOADING, NEW, PRESSED, Lifecycle
+from hpmpi.worker.limits import explain
 from hpmpi.worker.log_file import Output
 from hpmpi.worker.memory import memory_of
 from hpmpi.worker.meter import Meter

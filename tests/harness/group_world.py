@@ -13,7 +13,7 @@ from random import Random
 import msgspec
 
 from hpmpi.master.master import PARTING_S, Master
-from hpmpi.master.redo import redo
+from hpmpi.master.restart import redo
 from hpmpi.master.rules import Sizes
 from hpmpi.model.events import Drain, Event, Heard, Interrupted, Tick
 from hpmpi.model.messages import (

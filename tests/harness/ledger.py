@@ -10,10 +10,10 @@ import math
 
 import msgspec
 
-from hpmpi.master.blame import ALIKE, MAX_LOSSES, NO_WORD
 from hpmpi.master.drain import LEAVE_S, NO_TIME, NOTHING_FITS
 from hpmpi.master.incumbent import BestFront
 from hpmpi.master.master import Master
+from hpmpi.master.retries import ALIKE, MAX_LOSSES, NO_WORD
 from hpmpi.master.shield import RAISED
 from hpmpi.master.time_left import NEWEST
 from hpmpi.model.events import Drain, Due, Event, Heard, Interrupted, Silent, Tick

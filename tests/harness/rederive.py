@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from hpmpi.master.master import Master
-from hpmpi.master.redo import redo
+from hpmpi.master.restart import redo
 from hpmpi.master.roster import Roster
 from hpmpi.master.searchers import LATER, OVER, Later, Over
 from hpmpi.model.records import Line, Started, Suggestion

@@ -30,7 +30,7 @@ from random import Random
 import msgspec
 
 from hpmpi.master.master import Master
-from hpmpi.master.redo import redo
+from hpmpi.master.restart import redo
 from hpmpi.model.events import Drain, Due, Event, Heard, Interrupted, Silent, Tell, Tick
 from hpmpi.model.messages import (
     Assign,

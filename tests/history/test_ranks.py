@@ -4,7 +4,7 @@ from hpmpi.history.attempts import Fate
 from hpmpi.history.history import History
 from hpmpi.history.ranks import RankState
 from hpmpi.history.rungs import RungCounts
-from hpmpi.master.blame import NO_WORD
+from hpmpi.master.retries import NO_WORD
 from hpmpi.master.time_left import AllocationEnd
 from hpmpi.model.events import Interrupted
 from hpmpi.model.messages import FailureKind, Outcome, Point

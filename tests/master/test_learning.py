@@ -6,7 +6,7 @@ import pytest
 
 from hpmpi.master.incumbent import Best
 from hpmpi.master.master import Master
-from hpmpi.master.redo import redo
+from hpmpi.master.restart import redo
 from hpmpi.master.searchers.random import Random
 from hpmpi.master.shield import RAISED
 from hpmpi.master.suggestions import Suggestions

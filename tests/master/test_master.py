@@ -8,12 +8,12 @@ import msgspec
 import pytest
 
 from hpmpi.errors import ReplayError
-from hpmpi.master.blame import MAX_LOSSES
 from hpmpi.master.drain import LEAVE_S, NO_TIME
 from hpmpi.master.incumbent import Best
 from hpmpi.master.master import Master
 from hpmpi.master.reaction import Reaction
-from hpmpi.master.redo import redo
+from hpmpi.master.restart import redo
+from hpmpi.master.retries import MAX_LOSSES
 from hpmpi.master.searchers import OVER, Over
 from hpmpi.master.searchers.random import Random
 from hpmpi.master.seeds import seed_of

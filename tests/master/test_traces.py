@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from hpmpi.master.redo import redo
+from hpmpi.master.restart import redo
 from hpmpi.model.records import Line, Started
 from tests.harness.build import Study
 from tests.harness.insides import insides

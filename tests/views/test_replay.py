@@ -36,7 +36,7 @@ from hpmpi.model.records import (
 )
 from hpmpi.model.trial import AttemptId
 from hpmpi.storage import run_folder
-from hpmpi.storage.recovery import begin, jobs_of, rules_of
+from hpmpi.storage.resume import begin, jobs_of, rules_of
 from hpmpi.study import settings, toml
 from hpmpi.study.settings import Settings
 from hpmpi.views.replay import Verdict, replay, text

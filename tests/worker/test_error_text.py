@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from hpmpi.model.messages import OUTPUT, gist
-from hpmpi.worker.ending import TAKEN
 from hpmpi.worker.error_text import describe
+from hpmpi.worker.limits import TAKEN
 
 
 def tell(raises: Callable[[], object]) -> str:

@@ -45,8 +45,8 @@ from hpmpi.worker.child_events import (
     Send,
     Unborn,
 )
-from hpmpi.worker.ending import END_S, KILL_AFTER_S, START_S
 from hpmpi.worker.lifecycle import MAX_CRASHES, Lifecycle, State
+from hpmpi.worker.limits import END_S, KILL_AFTER_S, START_S
 from tests.harness.drive import order, welcome
 
 SEEDS = range(400)

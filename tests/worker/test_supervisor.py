@@ -15,7 +15,7 @@ from hpmpi.model.messages import OUTPUT, Failed, FailureKind, Finished, Progress
 from hpmpi.model.trial import AttemptId
 from hpmpi.transports import PREFIXES
 from hpmpi.transports.resources import CUDA, HIDDEN, THREADS, Share
-from hpmpi.worker import ending, lifecycle, log_file, supervisor
+from hpmpi.worker import lifecycle, limits, log_file, supervisor
 from hpmpi.worker.child_events import Send
 from tests.harness.drive import (
     LIMIT_S,
@@ -347,7 +347,7 @@ def test_a_job_that_has_no_ear_for_term_is_killed(tmp_path: Path) -> None:
         pid = overrun(rig, "resist")
         assert rig.hear() == []
         assert lives(pid)
-        rig.skipped_s += ending.END_S
+        rig.skipped_s += limits.END_S
         assert rig.until(Failed).kind is FailureKind.TIME
         assert recovers(rig, pid)
 
@@ -490,7 +490,7 @@ def test_a_thread_that_stays_holds_up_the_end_for_some_seconds_only(
     orderly.succeed(stays=True)
     orderly.child.retire(orderly.now)
     while not orderly.child.ended:
-        orderly.skipped_s += 0.5 * ending.ORDER_S
+        orderly.skipped_s += 0.5 * limits.ORDER_S
         assert orderly.hear() == []
     assert ends_in_order(tmp_path)
 
@@ -503,7 +503,7 @@ def test_term_is_for_all_of_a_family_and_kill_comes_later(tmp_path: Path) -> Non
         rig.hear()
         rig.skipped_s += TIME_S + 1
         rig.hear()
-        rig.skipped_s += ending.ORDER_S
+        rig.skipped_s += limits.ORDER_S
         assert rig.until(Failed).kind is FailureKind.TIME
     assert (tmp_path / "ended by itself").exists()
 
@@ -545,7 +545,7 @@ def test_nothing_is_left_in_shared_memory_of_a_child_that_is_killed(
             rig.hear()
             rig.skipped_s += TIME_S + 1
             rig.hear()
-            rig.skipped_s += ending.END_S
+            rig.skipped_s += limits.END_S
         rig.until(Failed)
     assert not (SHARED_MEMORY / (tmp_path / "name").read_text()).exists()
 
@@ -566,11 +566,11 @@ SLOW_JOB = SLOW.replace(
 
 def test_the_time_of_a_job_begins_when_the_objective_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text(SLOW_JOB)
-    with child_of(welcome(tmp_path, "slow.py:f", time_s=ending.START_S / 2)) as rig:
+    with child_of(welcome(tmp_path, "slow.py:f", time_s=limits.START_S / 2)) as rig:
         rig.assign(order())
         rig.await_output("ready")
         rig.hear()
-        rig.skipped_s += ending.START_S * 0.75
+        rig.skipped_s += limits.START_S * 0.75
         assert rig.hear() == []
         (tmp_path / "go").touch()
         rig.until(Ready)
@@ -588,7 +588,7 @@ def test_an_objective_that_takes_for_ever_to_load_is_not_tried_for_ever(tmp_path
         for number in range(lifecycle.MAX_CRASHES):
             rig.await_output("ready\n" * (number + 1))
             rig.hear()
-            rig.skipped_s += ending.START_S + 1
+            rig.skipped_s += limits.START_S + 1
         assert "while the objective was loaded: was loading" in rig.until(Unfit).error
         (failed,) = rig.left()
         assert isinstance(failed, Failed)
@@ -601,7 +601,7 @@ def test_an_objective_without_a_limit_may_take_for_ever_to_load(tmp_path: Path) 
     with child_of(welcome(tmp_path, "slow.py:f")) as rig:
         rig.await_output("ready")
         rig.hear()
-        rig.skipped_s += 1000 * ending.START_S
+        rig.skipped_s += 1000 * limits.START_S
         assert rig.hear() == []
         (tmp_path / "go").touch()
         rig.until(Ready)
@@ -612,7 +612,7 @@ def test_a_job_that_has_stopped_itself_is_killed(tmp_path: Path) -> None:
         pid = overrun(rig, "freeze")
         while state(pid) != "T":
             assert rig.hear() == []
-        rig.skipped_s += ending.END_S
+        rig.skipped_s += limits.END_S
         assert rig.until(Failed).kind is FailureKind.TIME
         assert recovers(rig, pid)
 
@@ -659,7 +659,7 @@ def test_what_the_kernel_kills_for_memory_is_told_from_other_kills(tmp_path: Pat
         pid = rig.pid
         (group / "cgroup.procs").write_text(str(pid))
         failed = rig.fail(how="eat", mb=300)
-        assert (failed.kind, failed.error) == (FailureKind.MEMORY, ending.TAKEN)
+        assert (failed.kind, failed.error) == (FailureKind.MEMORY, limits.TAKEN)
         assert recovers(rig, pid)
         assert rig.fail(how="die", signal=signal.SIGKILL).kind is FailureKind.CRASH
 
@@ -862,7 +862,7 @@ def test_nothing_that_hides_outlives_a_job_over_its_time(tmp_path: Path, then: s
         rig.hear()
         rig.skipped_s += TIME_S + 1
         rig.hear()
-        rig.skipped_s += ending.END_S
+        rig.skipped_s += limits.END_S
         assert rig.until(Failed).kind is FailureKind.TIME
         assert nobody_lives(pids)
 

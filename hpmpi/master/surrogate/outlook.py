@@ -1,4 +1,4 @@
-"""What is to be expected of points not tried yet, from the results so far.
+"""The prediction at points not tried yet, from the results so far.
 
 Everything is computed from the first so many results, and from them alone: who was told the same
 has the same outlook, whenever it is asked for it. The last ones are remembered.

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from hpmpi.errors import SettingsError
-from hpmpi.master.blame import Cause
 from hpmpi.master.jobs import Jobs
+from hpmpi.master.retries import Cause
 from hpmpi.master.schedulers import Seen, median
 from hpmpi.master.schedulers.median import Median
 from hpmpi.master.searchers.random import Random

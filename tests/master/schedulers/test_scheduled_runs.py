@@ -10,7 +10,7 @@ import pytest
 from hpmpi.master.jobs import Jobs
 from hpmpi.master.master import Master
 from hpmpi.master.reaction import Reaction
-from hpmpi.master.redo import redo
+from hpmpi.master.restart import redo
 from hpmpi.master.roster import Roster
 from hpmpi.master.rules import Rules
 from hpmpi.master.schedulers import Scheduler

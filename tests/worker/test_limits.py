@@ -6,8 +6,8 @@ import pytest
 
 from hpmpi.model.messages import Failed, FailureKind
 from hpmpi.model.trial import AttemptId
-from hpmpi.worker import ending
-from hpmpi.worker.ending import END_S, KILL_AFTER_S, ORDER_S, START_S, TAKEN
+from hpmpi.worker import limits
+from hpmpi.worker.limits import END_S, KILL_AFTER_S, ORDER_S, START_S, TAKEN
 
 
 def failed(error: str, kind: FailureKind = FailureKind.EXCEPTION) -> Failed:
@@ -16,17 +16,17 @@ def failed(error: str, kind: FailureKind = FailureKind.EXCEPTION) -> Failed:
 
 
 def test_a_child_has_time_to_end_in_order_then_for_term() -> None:
-    end = ending.ending(FailureKind.TIME, "too long", 100.0)
+    end = limits.ending(FailureKind.TIME, "too long", 100.0)
     assert (end.term_at, end.kill_at) == (100.0 + ORDER_S, 100.0 + END_S)
 
 
 def test_who_takes_too_much_memory_has_only_the_time_for_term() -> None:
-    end = ending.ending(FailureKind.MEMORY, "too much", 100.0)
+    end = limits.ending(FailureKind.MEMORY, "too much", 100.0)
     assert (end.term_at, end.kill_at) == (100.0, 100.0 + KILL_AFTER_S)
 
 
 def test_what_is_said_comes_after_the_cause() -> None:
-    end = ending.ending(FailureKind.TIME, "too long", 0.0).said("BrokenProcessPool: it broke")
+    end = limits.ending(FailureKind.TIME, "too long", 0.0).said("BrokenProcessPool: it broke")
     assert (end.kind, end.error) == (
         FailureKind.TIME,
         "too long; it said: BrokenProcessPool: it broke",
@@ -46,7 +46,7 @@ def test_what_is_said_comes_after_the_cause() -> None:
 def test_a_lost_worker_is_for_memory_where_the_kernel_took_somebody(
     error: str, *, taken: bool, kind: FailureKind | str
 ) -> None:
-    found = ending.explain(failed(error), lambda: taken)
+    found = limits.explain(failed(error), lambda: taken)
     assert found.kind is (FailureKind[kind] if isinstance(kind, str) else kind)
     assert error in found.error
 
@@ -61,21 +61,21 @@ def test_a_lost_worker_is_for_memory_where_the_kernel_took_somebody(
 )
 def test_a_program_that_the_kernel_took_is_for_memory(kind: FailureKind, error: str) -> None:
     report = Failed(AttemptId(0, 0, 1), kind, error)
-    assert ending.explain(report, lambda: True).kind is FailureKind.MEMORY
-    assert ending.explain(report, lambda: False) == report
+    assert limits.explain(report, lambda: True).kind is FailureKind.MEMORY
+    assert limits.explain(report, lambda: False) == report
     other = Failed(AttemptId(0, 0, 1), kind, "the process ended with exit code 1379")
-    assert ending.explain(other, lambda: True) == other
+    assert limits.explain(other, lambda: True) == other
 
 
 def test_a_death_is_told_by_its_code() -> None:
-    assert ending.cause(-signal.SIGKILL, taken=True) == (FailureKind.MEMORY, TAKEN)
-    assert ending.cause(-signal.SIGKILL, taken=False)[0] is FailureKind.CRASH
-    assert ending.cause(-signal.SIGSEGV, taken=True)[0] is FailureKind.CRASH
-    assert ending.cause(3, taken=True) == (FailureKind.EXIT, "the process ended with exit code 3")
+    assert limits.cause(-signal.SIGKILL, taken=True) == (FailureKind.MEMORY, TAKEN)
+    assert limits.cause(-signal.SIGKILL, taken=False)[0] is FailureKind.CRASH
+    assert limits.cause(-signal.SIGSEGV, taken=True)[0] is FailureKind.CRASH
+    assert limits.cause(3, taken=True) == (FailureKind.EXIT, "the process ended with exit code 3")
 
 
 def test_loading_has_more_time_than_a_short_job() -> None:
-    assert ending.over_time(START_S, 1.0, loaded=False) is None
-    assert ending.over_time(START_S + 1, 1.0, loaded=False) is not None
-    assert ending.over_time(1.5, 1.0, loaded=True) is not None
-    assert ending.over_time(1e9, None, loaded=False) is None
+    assert limits.over_time(START_S, 1.0, loaded=False) is None
+    assert limits.over_time(START_S + 1, 1.0, loaded=False) is not None
+    assert limits.over_time(1.5, 1.0, loaded=True) is not None
+    assert limits.over_time(1e9, None, loaded=False) is None

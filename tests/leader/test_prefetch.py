@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from hpmpi.leader.ahead import UNUSED, Ahead
+from hpmpi.leader.prefetch import UNUSED, Ahead
 from hpmpi.master.searchers import LATER
 from hpmpi.model.trial import Config
 

@@ -1,4 +1,4 @@
-"""Why a child ends, in words, and how long it may take for it."""
+"""The limits of a child, time and memory: why it ends, in words, and how long it may take."""
 
 import re
 import signal

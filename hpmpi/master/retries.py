@@ -1,4 +1,4 @@
-"""What a job answers for: when it is given up, when it is suspected, and when there is no hope.
+"""Retries of a job: when it is given up, when it is suspected, and when there is no hope.
 
 Rules:
 

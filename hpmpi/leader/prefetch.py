@@ -1,4 +1,4 @@
-"""What a searcher beside rank 0 is asked for, and when: before it is needed, but not long before.
+"""Suggestions are prefetched: what a searcher beside rank 0 is asked for before it is needed.
 
     asks --> asked --hear--> ready --take--> begun, so many results later
                  ^             |

@@ -1,12 +1,12 @@
-"""A restart: the jobs are brought to where the journal ends, line by line.
+"""A restart replays decisions: the jobs are brought to where the journal ends, line by line.
 
 What was decided is done again as the journal has it, whatever the scheduler would decide by now;
 the scheduler and the searcher are told what was. What can't have been raises ReplayError.
 """
 
 from hpmpi.errors import ReplayError
-from hpmpi.master.blame import cause_of
 from hpmpi.master.jobs import BASELINE_KEY, Jobs
+from hpmpi.master.retries import cause_of
 from hpmpi.master.time_left import AllocationEnd
 from hpmpi.model.events import Due, Event, Heard, Interrupted, Learnt, Silent
 from hpmpi.model.messages import Finished, Progress

@@ -1,4 +1,4 @@
-"""Where a run folder says that a study is: what a start goes on from."""
+"""What a start resumes: the jobs, the history and the rules that a run folder has."""
 
 import traceback
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hpmpi.errors import HpmpiError, SearcherError, SettingsError
 from hpmpi.master.jobs import Jobs
-from hpmpi.master.redo import redo
+from hpmpi.master.restart import redo
 from hpmpi.master.rules import Plateau, Rules, Sizes
 from hpmpi.master.searchers import Searcher
 from hpmpi.master.suggestions import Suggestions
