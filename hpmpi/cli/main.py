@@ -18,6 +18,7 @@ from hpmpi.launch.standby import stand_by
 from hpmpi.leader import preview, run
 from hpmpi.leader.stderr_log import log_to_stderr
 from hpmpi.model.messages import Outcome
+from hpmpi.storage.journal import collector_paused
 from hpmpi.storage.repair import repair
 from hpmpi.views import explain, export, layout, replay, show, show_json, story, trial_log, watch
 from hpmpi.views.run_view import Summary, look
@@ -211,8 +212,11 @@ def do_plot(options: argparse.Namespace) -> int:
     runs = [folders.run_at(folder) for folder in options.folders]
     paper = style.Paper(options.width, not options.no_title, options.dpi)
     wanted = plot.Wanted(options.only, options.format, options.out, paper)
-    for file in plot.plot(runs, wanted, partial(print, "hpmpi:", file=sys.stderr)):
-        say(layout.printable(str(file)))
+    with (
+        collector_paused()
+    ):  # what there is lives to the end, and it would look at it time and again
+        for file in plot.plot(runs, wanted, partial(print, "hpmpi:", file=sys.stderr)):
+            say(layout.printable(str(file)))
     return 0
 
 
@@ -221,7 +225,8 @@ def do_report(options: argparse.Namespace) -> int:
     from hpmpi.views.report import page  # noqa: PLC0415 - matplotlib is not everywhere
 
     runs = [folders.run_at(folder) for folder in options.folders]
-    say(layout.printable(str(page.write(runs, options.out))))
+    with collector_paused():  # as for figures
+        say(layout.printable(str(page.write(runs, options.out))))
     return 0
 
 

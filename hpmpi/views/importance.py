@@ -35,7 +35,7 @@ LITTLE = 0.1
 MOST_TRIALS, MOST_SHOWN = 300, 15
 """How many trials are learnt from, and how many hyperparameters are told, the most important."""
 
-FOLDS, DEALS, TREES = 5, 3, 40
+FOLDS, DEALS, TREES, FANOVA_TREES = 5, 3, 40, 16
 
 ABSENT = -1.0
 """Where a hyperparameter is that a trial does not have; others are from 0 to 1."""
@@ -154,15 +154,17 @@ def fanova(inputs: Numbers, places: Numbers, names: Sequence[str]) -> dict[str, 
     with contextlib.suppress(ImportError), quiet():
         import optuna  # noqa: PLC0415 - it is not everywhere, and takes a second
 
+        before = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         study = optuna.create_study()
+        optuna.logging.set_verbosity(before)
         unit = optuna.distributions.FloatDistribution(ABSENT, 1.0)
         shape: dict[str, optuna.distributions.BaseDistribution] = dict.fromkeys(names, unit)
         for row, place in zip(inputs, places, strict=True):
             params = dict(zip(names, map(float, row), strict=True))
             made = optuna.trial.create_trial(params=params, distributions=shape, value=float(place))
             study.add_trial(made)
-        evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=TREES, seed=0)
+        evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=FANOVA_TREES, seed=0)
         return {name: float(it) for name, it in evaluator.evaluate(study).items()}
     return {}
 
