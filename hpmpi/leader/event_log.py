@@ -9,7 +9,13 @@ from hpmpi.history.attempts import Attempt, FailedAttempt
 from hpmpi.history.history import History
 from hpmpi.history.overview import overview
 from hpmpi.history.progress import share_done
-from hpmpi.leader.notices import tell_deadline, tell_end, tell_shortage, tell_too_few
+from hpmpi.leader.notices import (
+    tell_deadline,
+    tell_doubts,
+    tell_end,
+    tell_shortage,
+    tell_too_few,
+)
 from hpmpi.model.events import Heard, Silent
 from hpmpi.model.messages import Finished, Ready, Unfit, end_of, escaped, gist
 from hpmpi.model.records import (
@@ -29,6 +35,7 @@ from hpmpi.model.records import (
     Stopped,
     Suspension,
 )
+from hpmpi.model.timers import Sparing
 from hpmpi.model.trial import BASELINE, AttemptId
 from hpmpi.study import references
 from hpmpi.study.settings import Settings
@@ -41,6 +48,9 @@ MOST_LINES = 50
 
 SAVES = "trial.should_save says when to save one"
 KEEPS = "what the program leaves in {folder} is one"
+
+SHARE = 0.005
+"""How much of the time it may take to work out how much is done."""
 
 SUMMARY_S = 60.0
 """How often it is said how the study stands, where there is no live view."""
@@ -59,7 +69,7 @@ class EventLog:
         self._results = logging.DEBUG if is_beside else logging.INFO
         self._summed_up_at: float | None = None
         self._share = ""
-        self._share_at = -math.inf
+        self._sharing = Sparing(SHARE)
         self._notes: set[str] = set()
         self._sorts: set[str] = set()
         self._broken: set[str] = set()
@@ -86,6 +96,7 @@ class EventLog:
         if len(started.rungs) > 1:
             log.info("%s: rungs at %s", study.scheduler["method"], rungs_at(started.rungs, study))
         tell_too_few(study, started.rungs)
+        tell_doubts(study, started.rungs)
 
     def sum_up(self, history: History, at: float) -> None:
         """Log how the study stands, a minute after the last time; `at`: by now."""
@@ -128,7 +139,7 @@ class EventLog:
             case Assigned():
                 self._begin(decision, history)
             case Failure():
-                self._fail(history.failures[-1], history)
+                self._fail(failure_of(decision, history), history)
             case Suspension(attempt=attempt, saved=saved):
                 log.info("%s: saved at %d, to go on from there", name_of(attempt), saved)
             case Stopped(attempt=attempt):
@@ -172,10 +183,12 @@ class EventLog:
         self._untold = 0
 
     def _share_of(self, history: History, at: float) -> str:
-        """Say how much is done; it is worked out once a second."""
-        if at - self._share_at >= 1.0:
+        """Say how much is done; it is worked out as seldom as it costs."""
+        if self._sharing.is_due(at):
+            asked_at = time.perf_counter()
             done = share_done(history, at)
-            self._share, self._share_at = "" if done is None else f"[{percent(done)}] ", at
+            self._share = "" if done is None else f"[{percent(done)}] "
+            self._sharing.took(time.perf_counter() - asked_at, at)
         return self._share
 
     def _fail(self, failed: FailedAttempt, history: History) -> None:
@@ -236,6 +249,12 @@ class EventLog:
         if (short := shortage(history)) is not None:
             tell_shortage(short, history)
             self._looks_at = math.inf
+
+
+def failure_of(decision: Failure, history: History) -> FailedAttempt:
+    """Find a failure that was added of late: a line may tell of several."""
+    newest_first = reversed(history.failures)
+    return next(it for it in newest_first if it.attempt == decision.attempt)
 
 
 def is_on_front(attempt: AttemptId, history: History) -> bool:

@@ -11,6 +11,7 @@ from hpmpi.history.attempts import Fate
 from hpmpi.history.history import History
 from hpmpi.model.messages import Outcome, escaped
 from hpmpi.model.trial import BASELINE
+from hpmpi.study.doubts import doubts
 from hpmpi.study.settings import Settings
 from hpmpi.views.layout import span
 from hpmpi.views.run_view import MENDED
@@ -42,6 +43,12 @@ def tell_too_few(study: Settings, rungs: Sequence[int]) -> None:
             few.enough,
             few.resource,
         )
+
+
+def tell_doubts(study: Settings, rungs: Sequence[int]) -> None:
+    """Log what may not be meant."""
+    for doubt in doubts(study, rungs):
+        log.warning("%s", doubt)
 
 
 def tell_shortage(short: Shortage, history: History) -> None:

@@ -25,6 +25,7 @@ from hpmpi.model.messages import Failed, Finished, Welcome, escaped, gist
 from hpmpi.model.values import label_of
 from hpmpi.storage.resume import rules_of
 from hpmpi.study import checks
+from hpmpi.study.doubts import doubts
 from hpmpi.study.methods import build_scheduler, made, rungs_of, space_of
 from hpmpi.study.settings import Settings
 from hpmpi.transports import local, resources
@@ -93,6 +94,8 @@ def check(file: Path, changes: list[str], machine: Machine, job_s: float | None)
     most = "" if study.stop.max_trials is None else f"up to {study.stop.max_trials} trials by "
     at = rungs_at(rungs, study)
     yield f"{most}{study.searcher['method']}; {study.scheduler['method']}: rungs at {at}"
+    for doubt in doubts(study, rungs):
+        yield f"is this meant? {doubt}"
     yield ""
     if job_s is None:
         yield f"counted in {study.unit} (--job-s, --ranks and --time say how long that takes):"

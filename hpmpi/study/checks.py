@@ -15,7 +15,7 @@ from hpmpi.errors import SettingsError, SpaceError
 from hpmpi.master.schedulers import highest
 from hpmpi.master.searchers import Searcher
 from hpmpi.model.space import Space
-from hpmpi.model.trial import Config
+from hpmpi.model.trial import Config, names_of
 from hpmpi.model.values import LARGEST
 from hpmpi.study import candidates, command, config_space, metrics
 from hpmpi.study.command import ProgramArgs
@@ -144,7 +144,11 @@ def of_command(draft: Draft) -> Iterator[str]:
         yield from command.problems(words, resume, draft.space.dimensions, draft.origin)
     problems = Problems({})
     args = fill_struct(ProgramArgs, draft.settings.objective_args, "objective_args", problems)
-    yield from problems if args is None else command.problems_of_args(args, [*words, *resume])
+    if args is None:
+        yield from problems
+    else:
+        studied = names_of(draft.settings.metric)
+        yield from command.problems_of_args(args, [*words, *resume], studied)
     if draft.settings.run.isolation == "none":
         yield 'run.isolation = "none" is for functions; a command has processes of its own'
     if draft.settings.data.source is not None:

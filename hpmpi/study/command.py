@@ -26,12 +26,15 @@ import msgspec
 
 from hpmpi.errors import ObjectiveError
 
-OURS = ("start", "stop", "previous", "folder", "config", "trial", "seed", "gpus")
+OURS = ("start", "stop", "previous", "folder", "config", "trial", "seed", "gpus", "origin")
 """The placeholders beside hyperparameters: as a trial has them, `gpus` as CUDA_VISIBLE_DEVICES has
-them, and `config`, a JSON file of the configuration in `folder`."""
+them, `config`, a JSON file of the configuration in `folder`, and `origin`, the study's folder."""
 
 TAKEN = (b"HPMPI_ALLOCATION", b"HPMPI_GUARD", b"HPMPI_HELD", b"HPMPI_LOCAL", b"HPMPI_SET")
 """What has a meaning in an environment already."""
+
+LONGEST_FIRST_LINE = 256
+"""How much of a script the kernel reads to find what runs it."""
 
 BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
@@ -116,7 +119,28 @@ def located(program: str, origin: Path) -> str:
         raise ObjectiveError(f"there is no file {path}")
     if not os.access(path, os.X_OK):
         raise ObjectiveError(f"{path} can't be run: chmod +x it, or name what runs it before it")
+    if why := unreadable(Path(path)):
+        raise ObjectiveError(f"{path} can't be run: {why}")
     return os.path.abspath(path)  # noqa: PTH100 - a link is run by its own name
+
+
+def unreadable(program: Path) -> str:
+    """Say why the kernel would not know how to run a script; nothing where it would, or may."""
+    try:
+        with program.open("rb") as file:
+            start = file.read(LONGEST_FIRST_LINE)
+    except OSError:  # who may run it need not be able to read it
+        return ""
+    if b"\0" in start:  # it is no text
+        return ""
+    if not start.startswith(b"#!"):
+        return 'it is a text without #!; name what runs it before it: ["bash", ...]'
+    line = start.partition(b"\n")[0]
+    if line.endswith(b"\r"):
+        return "its lines end as on Windows (CRLF), and so does the name of what is to run it"
+    interpreter = line[2:].split(maxsplit=1)[0].decode(errors="replace") if line[2:].strip() else ""
+    found = Path(interpreter).is_file()
+    return "" if found else f"it is to be run by {interpreter!r}, which is not there"
 
 
 # -- what is wrong with it -------------------------------------------------------------------------
@@ -128,7 +152,9 @@ def problems(
     """Say what is wrong with the words of a study whose hyperparameters have these names."""
     program = command[0] if command else ""
     if names_in(program) or not program:
-        yield f"command[0] = {program!r} must be a program, and has no placeholders"
+        apart = ", ".join(f'"{word}"' for word in program.split())
+        each = f"; each word is an element: [{apart}]" if len(program.split()) > 1 else ""
+        yield f"command[0] = {program!r} must be a program, and has no placeholders{each}"
     elif origin is not None:
         try:
             located(program, origin)
@@ -161,8 +187,10 @@ def mistakes(word: str, valid: Sequence[str]) -> Iterator[str]:
             yield f"{{{name}}} is no placeholder; {hint}there is: {', '.join(valid)}{braces}"
 
 
-def problems_of_args(args: ProgramArgs, words: Sequence[str]) -> Iterator[str]:
-    """Say what is wrong with `[objective_args]`, beside their types."""
+def problems_of_args(
+    args: ProgramArgs, words: Sequence[str], studied: Sequence[str]
+) -> Iterator[str]:
+    """Say what is wrong with `[objective_args]`, beside their types, where these are `studied`."""
     for key, name in (("metrics", args.metrics), ("saved", args.saved)):
         path = PurePosixPath(name or "it")
         if path.is_absolute() or ".." in path.parts or not path.name:
@@ -180,3 +208,11 @@ def problems_of_args(args: ProgramArgs, words: Sequence[str]) -> Iterator[str]:
                 f"objective_args.pattern = {args.pattern!r} must have a group, the studied metric, "
                 "or groups with the names of metrics, as (?P<loss>[^ ]+); others are (?:...)"
             )
+        elif args.metrics is None and groups.groupindex:
+            for name in studied:
+                if name not in groups.groupindex:
+                    named = ", ".join(groups.groupindex)
+                    yield (
+                        f"objective_args.pattern = {args.pattern!r} has groups for {named}, and "
+                        f"none for the studied metric, {name}: (?P<{name}>...)"
+                    )

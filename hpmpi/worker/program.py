@@ -87,6 +87,7 @@ def values_of(config: Config, trial: Trial, folder: Path | None) -> Iterator[tup
         "trial": trial.number,
         "seed": trial.seed,
         "gpus": gpus_here(),
+        "origin": str(trial.origin),
     }
     for name, value in (config | ours).items():
         if value is not None:

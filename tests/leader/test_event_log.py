@@ -8,9 +8,10 @@ import pytest
 from hpmpi.history.history import History
 from hpmpi.leader.event_log import MOST_LINES, EventLog
 from hpmpi.leader.notices import tell_complete_since
+from hpmpi.model.events import Interrupted
 from hpmpi.model.messages import END_LINES, FailureKind, Outcome, Point
-from hpmpi.model.records import Line
-from hpmpi.model.trial import BASELINE
+from hpmpi.model.records import Entry, Failure, Line
+from hpmpi.model.trial import BASELINE, AttemptId
 from hpmpi.study.settings import Settings, StopTable
 from hpmpi.views.run_view import MENDED
 from tests.harness.histories import (
@@ -100,6 +101,18 @@ def test_the_end_of_a_traceback_is_told_once_for_each_sort_of_failure(
     )
     assert messages[1].endswith("A: 1; x=0.125")
     assert messages[3].endswith("killed; x=0.375\n    epoch 3\\x1b")
+
+
+def test_several_failures_of_one_line_are_each_told(caplog: pytest.LogCaptureFixture) -> None:
+    ids = [AttemptId(trial, 0, 1) for trial in range(3)]
+    failures = tuple(Failure(attempt, FailureKind.LOST) for attempt in ids)
+    cut = Entry(5.0, Interrupted(dict.fromkeys(range(3), 0)), failures)
+    messages = told(caplog, *(assigned(trial, rank=trial + 1) for trial in range(3)), cut)
+    assert [message.partition(" rung")[0] for message in messages] == [
+        "trial 0",
+        "trial 1",
+        "trial 2",
+    ]
 
 
 def test_the_log_has_nothing_that_acts_on_a_terminal(caplog: pytest.LogCaptureFixture) -> None:

@@ -49,6 +49,22 @@ def test_a_text_is_written_as_it_is_and_all_else_as_in_json(value: object, expec
     assert text_of(value) == expected
 
 
+SCRIPTS = {
+    "plain": "echo 1\n",
+    "windows": "#!/bin/sh\r\necho 1\r\n",
+    "strange": "#!/no/such/shell -e\necho 1\n",
+    "good": "#! /bin/sh -e\necho 1\n",
+    "binary": "\x7fELF\0",
+}
+
+
+@pytest.mark.parametrize("name", ["good", "binary"])
+def test_what_the_kernel_can_run_is_a_program(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(SCRIPTS[name])
+    (tmp_path / name).chmod(0o755)
+    assert located(f"./{name}", tmp_path) == str(tmp_path / name)
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -63,11 +79,18 @@ def test_a_text_is_written_as_it_is_and_all_else_as_in_json(value: object, expec
         (["no-such-program"], "there is no program 'no-such-program' in PATH"),
         (["./data"], "can't be run: chmod +x it"),
         (["./"], "there is no file"),
+        (["./fit {lr}"], 'each word is an element: ["./fit", "{lr}"]'),
+        (["./plain"], "it is a text without #!; name what runs it before it"),
+        (["./windows"], "its lines end as on Windows (CRLF)"),
+        (["./strange"], "it is to be run by '/no/such/shell', which is not there"),
         (["no\0thing"], "command[0] = 'no\\x00thing'"),
     ],
 )
 def test_what_is_wrong_with_words_is_said(tmp_path: Path, words: list[str], expected: str) -> None:
     (tmp_path / "data").touch()
+    for name, text in SCRIPTS.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
     found = list(problems(words, [], ["lr"], tmp_path))
     assert [each for each in found if expected in each], found
 
@@ -92,17 +115,18 @@ def test_no_two_values_have_one_variable(names: list[str]) -> None:
         ({"pattern": "loss=("}, "is no regular expression"),
         ({"pattern": "loss"}, "must have a group"),
         ({"pattern": "(?P<a>.)(.)"}, "must have a group"),
+        ({"pattern": "(?P<lss>.)"}, "groups for lss, and none for the studied metric, loss"),
         ({"metrics": "/etc/passwd"}, "must be a file's name in {folder}"),
         ({"saved": "../up"}, "must be a file's name in {folder}"),
         ({"saved": "saved"}, "is in {folder}, which `command` must name"),
     ],
 )
 def test_what_is_wrong_with_its_arguments_is_said(args: dict[str, str], expected: str) -> None:
-    found = list(problems_of_args(msgspec.convert(args, ProgramArgs), ["true"]))
+    found = list(problems_of_args(msgspec.convert(args, ProgramArgs), ["true"], ["loss"]))
     assert len(found) == 1
     assert expected in found[0]
     right = ProgramArgs(pattern="(.)", metrics="m/a.json", saved="saved")
-    assert list(problems_of_args(right, ["{folder}/it"])) == []
+    assert list(problems_of_args(right, ["{folder}/it"], ["loss"])) == []
 
 
 def test_a_program_with_a_slash_lies_beside_the_study_and_any_other_in_path(tmp_path: Path) -> None:
