@@ -10,6 +10,7 @@ from hpmpi.api import folders
 from hpmpi.errors import StoreError
 from hpmpi.history.progress import share_done
 from hpmpi.history.tables import TABLES
+from hpmpi.master.seeds import seed_of
 from hpmpi.model.trial import Config, Metrics
 from hpmpi.study.settings import Settings
 from hpmpi.views import run_view, show
@@ -21,8 +22,8 @@ from hpmpi.worker import checkpoints
 class Best(NamedTuple):
     """The best trial at the highest rung reached, trained with `resource`.
 
-    `config` is what the objective was given, `checkpoint` the folder of the trial's newest
-    checkpoint, or None where it has saved none.
+    `config` is what the objective was given, and `seed` its trial.seed; `checkpoint` is the folder
+    of the trial's newest checkpoint, or None where it has saved none.
     """
 
     trial: int
@@ -30,6 +31,7 @@ class Best(NamedTuple):
     metrics: Metrics
     resource: int
     checkpoint: Path | None
+    seed: int
 
 
 class Results:
@@ -72,7 +74,8 @@ class Results:
         if found is None:
             raise StoreError(f"no trial of {self.study.name} has succeeded: there is no best one")
         checkpoint = checkpoints.newest(self.folder, found.trial)
-        return Best(found.trial, found.config, found.metrics, found.resource, checkpoint)
+        seed = seed_of(self.study.seed, found.trial)
+        return Best(found.trial, found.config, found.metrics, found.resource, checkpoint, seed)
 
     @cached_property
     def trials(self) -> pd.DataFrame:

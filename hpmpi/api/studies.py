@@ -14,10 +14,12 @@ from hpmpi.api import arrays
 from hpmpi.api.functions import reference
 from hpmpi.errors import SettingsError
 from hpmpi.leader import run
+from hpmpi.model.dimensions import Dimension
 from hpmpi.study import checks
 from hpmpi.study.data_table import Source
 from hpmpi.study.schema import Table
 from hpmpi.study.settings import Settings
+from hpmpi.study.space_table import written
 from hpmpi.study.toml import extremes
 
 Given = str | Path | Mapping[str, Any] | Callable[..., Any] | None
@@ -95,6 +97,8 @@ def plain_table(table: Mapping[str, Any]) -> Table:
 
 def plain_value(value: Any, where: str, problems: list[str]) -> Any:
     """Bring a value into those that TOML has; what is None in a table is left out."""
+    if isinstance(value, Dimension):
+        return written(value)
     match value:
         case str() | bool() | int() | float():
             return value

@@ -38,7 +38,6 @@ from hpmpi.model.records import (
 from hpmpi.model.timers import Sparing
 from hpmpi.model.trial import BASELINE, AttemptId
 from hpmpi.study import references
-from hpmpi.study.settings import Settings
 from hpmpi.views import live
 from hpmpi.views.layout import count_of, percent, reached, resource_of, rungs_at
 from hpmpi.views.rows import LONGEST_CONFIG, configuration
@@ -74,14 +73,21 @@ class EventLog:
         self._sorts: set[str] = set()
         self._broken: set[str] = set()
         self._told_restart = False
+        self._restarted = 0
+        """How many began from 0 again, as far as that was looked at; earlier starts have told."""
         self._second = -math.inf
         self._lines = 0
         self._untold = 0
         self._looks_at: float = FEWEST
         """How many results there are when it is looked next whether the time will do."""
 
-    def introduce(self, study: Settings, started: Started, where: str, going_on: int) -> None:
-        """Say what is run, by how many ranks and `where`; after how many results, if any."""
+    def introduce(self, history: History, where: str, going_on: int) -> None:
+        """Say what is run, by how many ranks and `where`; after how many results, if any.
+
+        The history has come to the start that is introduced.
+        """
+        study, started = history.study, history.starts[-1]
+        self._restarted = history.restarted
         log.info(
             "study %s: %s %s%s",
             study.name,
@@ -234,7 +240,10 @@ class EventLog:
         if log.isEnabledFor(logging.DEBUG):
             which = name_of(attempt), attempt.number, assigned.rank
             log.debug("%s attempt %d: rank %d begins%s", *which, short_form(attempt.trial, history))
-        if self._told_restart or not history.restarted:  # each job that is handed out pays for it
+        if history.restarted == self._restarted:  # each job that is handed out pays for it
+            return
+        self._restarted = history.restarted
+        if self._told_restart:
             return
         self._told_restart, study = True, history.study
         if study.objective is None or not references.is_ours(study.objective):

@@ -183,7 +183,7 @@ class Leader:
             self._handle(self._learnt)
         self._settle()
         name, folder = self._transport.name, self._store.folder
-        self._event_log.introduce(self._study, started, f"({name}); results in {folder}", going_on)
+        self._event_log.introduce(self._history, f"({name}); results in {folder}", going_on)
 
     def _settle(self) -> None:
         """Find out how far the jobs had come that the last start had in work, and left no word."""

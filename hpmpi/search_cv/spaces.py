@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
 from scipy.stats import rv_discrete
 from sklearn.model_selection import ParameterGrid
@@ -23,6 +22,7 @@ from hpmpi.errors import SpaceError
 from hpmpi.model.dimensions import Choice, Dimension, Float, Int, OptionalRange, Ordinal
 from hpmpi.model.values import is_number, plain, same
 from hpmpi.study.schema import Table
+from hpmpi.study.space_table import written
 
 Params = dict[str, Any]
 """What an estimator is set to, by the names of its parameters."""
@@ -176,17 +176,9 @@ def axis_of(given: Any) -> ParameterAxis:
         case Choice() | Ordinal():
             kind = "choice" if isinstance(given, Choice) else "ordinal"
             return of_list(list(given.values), kind)
-        case OptionalRange(range=numbers):
-            return ParameterAxis(table_of(numbers) | {"optional": True})
-        case Float() | Int():
-            return ParameterAxis(table_of(given))
+        case Float() | Int() | OptionalRange():
+            return ParameterAxis(written(given))
     return of_distribution(given) if hasattr(given, "rvs") else of_list(list(given))
-
-
-def table_of(numbers: Float | Int) -> Table:
-    """Write a range of ours as a study has it."""
-    told: Table = msgspec.to_builtins(numbers)
-    return {key: value for key, value in told.items() if value is not None}
 
 
 def of_list(values: list[Any], kind: str | None = None) -> ParameterAxis:

@@ -57,6 +57,22 @@ Values = (
 )
 
 
+def written(dimension: Dimension) -> Table:
+    """Write a hyperparameter as a study has it."""
+    match dimension:
+        case OptionalRange(range=numbers):
+            return {**written(numbers), "optional": True}
+        case Choice() | Ordinal():
+            kind = "choice" if isinstance(dimension, Choice) else "ordinal"
+            values = [it for it in dimension.values if it is not None]
+            names = [it for it in dimension.names or () if it is not None]
+            optional = {"optional": True} if None in dimension.values else {}
+            named = dict(zip(names, values, strict=True)) if names else values
+            return {"type": kind, "values": named, **optional}
+    told: Table = msgspec.to_builtins(dimension)
+    return {key: value for key, value in told.items() if value is not None}
+
+
 def make_space(table: object, problems: list[str]) -> Space | None:
     """Make the space of a `[space]` table."""
     before = len(problems)

@@ -39,7 +39,11 @@ def of_run(summary: Summary) -> str:
         lines += show.present(summary)
         idle = summary.history.ranks.in_state(RankState.IDLE)
         lines += [f"{count_of(len(idle), 'rank')} idle: {why_idle(summary)}."] if idle else []
-    statuses = Counter(it.status.value for it in summary.history.trials)
+    is_running = summary.goes_on
+    statuses = Counter(
+        "cut off" if it.status is Status.RUNNING and not is_running else it.status.value
+        for it in summary.history.trials
+    )
     lines.append("trials: " + (", ".join(f"{n} {name}" for name, n in statuses.items()) or "none"))
     hint = "hpmpi explain DIR --trial N, or --rank R, says more of one of them"
     return text_of([*lines, hint])

@@ -12,13 +12,16 @@ from collections.abc import Callable
 
 from hpmpi.errors import SettingsError, StoreError
 from hpmpi.history import tables
-from hpmpi.history.standings import by_fronts
+from hpmpi.history.standings import Standing, by_fronts
 from hpmpi.history.tables import TABLES, Columns, without_nul
+from hpmpi.master.seeds import seed_of
 from hpmpi.model.values import text_of
 from hpmpi.study import toml
 from hpmpi.views import optuna_journal
+from hpmpi.views.layout import printable, resource_of
 from hpmpi.views.run_view import Summary
 from hpmpi.views.show_json import as_objects, finite
+from hpmpi.views.story import numbers
 
 
 def export(summary: Summary, form: str, what: str) -> str | bytes:
@@ -90,12 +93,21 @@ def as_toml(summary: Summary) -> str:
     if history.incumbent is None:
         raise StoreError(f"no trial of {summary.study.name} has succeeded: there is no best one")
     if not history.goal.others:
-        return toml.dump(history.incumbent.config)
+        return of_whom(summary, history.incumbent) + toml.dump(history.incumbent.config)
     front = [
         {"trial": it.trial, "metrics": it.metrics, "config": it.config}
         for it in by_fronts(history.standings.front)
     ]
     return toml.dump({"front": front})
+
+
+def of_whom(summary: Summary, best: Standing) -> str:
+    """Say in a comment which trial has a configuration, and what else a refit needs."""
+    study = summary.study
+    reached = resource_of(best.resource, study.unit)
+    seed = seed_of(study.seed, best.trial)
+    metrics = numbers(best.metrics)
+    return f"# {printable(study.name)}: trial {best.trial}, {metrics} at {reached}; seed {seed}\n"
 
 
 TRIALS = "trials"

@@ -7,6 +7,7 @@ from hpmpi.errors import StoreError
 from hpmpi.history.attempts import Attempt, FailedAttempt, Fate
 from hpmpi.history.history import History
 from hpmpi.history.standings import Standing
+from hpmpi.master.seeds import seed_of
 from hpmpi.model.messages import end_of, escaped, gist
 from hpmpi.model.trial import Metrics
 from hpmpi.model.values import label_of
@@ -31,10 +32,11 @@ def text(summary: Summary, trial: int) -> str:
     stands = f"place {place} of {ranked}" if place else "no result yet"
     best = f", {the_best(history)}" if standing in history.standings.best else ""
     config = history.space.shown(standing.config)
+    seed = seed_of(summary.study.seed, trial)
     bracket = f", in bracket {standing.bracket}" if standing.bracket else ""
     lines = [
         f"{summary.study.name}: trial {trial} is {standing.status.value}: {stands}{best}",
-        f"suggested at {standing.suggested_at:.1f} s{bracket}:",
+        f"seed {seed}, suggested at {standing.suggested_at:.1f} s{bracket}:",
         *(f"  {name} = {label_of(value)}" for name, value in config.items()),
         "",
         *(aligned([[f"{at:.1f} s", step] for at, step in steps(history, trial)])),
@@ -53,6 +55,7 @@ def as_json(summary: Summary, trial: int, indent: int | None = 2) -> str:
         **as_object(place_of(history, standing)[0], standing),
         **({"on_front": standing in history.standings.front} if history.goal.others else {}),
         "bracket": standing.bracket,
+        "seed": seed_of(summary.study.seed, trial),
         "suggested_at": standing.suggested_at,
         "attempts": [attempt_as_object(attempt) for attempt in attempts_of(history, trial)],
         "failures": [failure_as_object(failed) for failed in failures_of(history, trial)],

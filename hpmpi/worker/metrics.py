@@ -48,7 +48,8 @@ def check(returned: object, metric: Studied) -> Metrics:
         there_is = ", ".join(map(repr, islice(values, 20)))[:MOST_CHARACTERS] or "nothing at all"
         raise ObjectiveError(
             f"the objective returned no {lacking[0]!r} but {there_is}; "
-            f"set `metric` in the study to {'some' if several else 'one'} of its keys"
+            f"set `metric` in the study to {'some' if several else 'one'} of its keys, and begin "
+            "anew by --fresh"
         )
     return all_numbers(values, metric)
 

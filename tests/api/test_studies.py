@@ -9,6 +9,7 @@ import pytest
 
 import hpmpi
 from hpmpi.api.studies import study_of
+from hpmpi.study.methods import space_of
 
 X = {"x": {"type": "float", "low": 0.0, "high": 1.0}}
 
@@ -31,6 +32,18 @@ def test_values_of_python_become_those_of_a_file() -> None:
     assert kept.objective_args == {"rows": 3, "share": 0.5, "sizes": [1, 2], "path": "a/b"}
     assert (kept.seed, kept.metric, kept.name) == (7, None, "train")
     assert type(kept.objective_args["rows"]) is int
+
+
+OWN = {
+    "lr": hpmpi.Float(1e-4, 0.1, log=True),
+    "depth": hpmpi.OptionalRange(hpmpi.Int(1, 9, step=2)),
+    "kind": hpmpi.Choice(["a", "b", None]),
+    "size": hpmpi.Ordinal([[8], [8, 8]], names=["small", "deep"]),
+}
+
+
+def test_dimensions_of_ours_are_a_space() -> None:
+    assert space_of(study(space=OWN)).dimensions == OWN
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -229,6 +230,7 @@ def test_export_says_why_a_trial_was_given_up(tmp_path: Path) -> None:
 
 def test_export_toml_is_the_best_configuration(complete: Study) -> None:
     text = hpmpi(complete.folder, "export", str(complete.out), "--format", "toml").stdout
+    assert re.match(r"# mine: trial \d+, loss [\d.]+ at resource \d+; seed \d+\n", text)
     shown = json.loads(hpmpi(complete.folder, "show", str(complete.out), "--json").stdout)
     assert tomllib.loads(text) == shown["leaderboard"][0]["config"]
 

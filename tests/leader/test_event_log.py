@@ -1,6 +1,7 @@
 """Laws of the log."""
 
 import logging
+from functools import partial
 
 import msgspec
 import pytest
@@ -197,7 +198,8 @@ def test_an_allocation_that_ends_too_soon_for_a_drain_is_said(
 def introduced(caplog: pytest.LogCaptureFixture, study: Settings) -> list[str]:
     """Introduce a study with five rungs."""
     caplog.set_level(logging.WARNING, "hpmpi")
-    EventLog().introduce(study, started(rungs=(1, 3, 9, 27, 81)), "here", 0)
+    history = History([started(settings=study.toml(), rungs=(1, 3, 9, 27, 81))])
+    EventLog().introduce(history, "here", 0)
     return caplog.messages
 
 
@@ -236,6 +238,21 @@ def test_that_promoted_trials_begin_from_0_is_said_once(caplog: pytest.LogCaptur
     ours = Settings("mine", {}, "hpmpi.trainables.knn:train").toml()
     messages = told(caplog, started(settings=ours), *lines, assigned(1, 1, at=4.0))
     assert not any("from 0" in message for message in messages)
+
+
+def test_what_began_from_0_before_a_start_is_no_news_in_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    begin = partial(started, settings=halving(10).toml())
+    before: list[Line] = [begin(), ready(1), assigned(0), result(0, 1.0), assigned(0, 1, at=3.0)]
+    history, event_log = History([*before, begin(at=5.0)]), EventLog()
+    assert history.restarted == 1
+    event_log.introduce(history, "here", 1)
+    caplog.clear()
+    for line in (ready(1), assigned(1, at=6.0)):
+        history.add(line)
+        event_log.tell(line, history)
+    assert not any("from 0" in message for message in caplog.messages)
 
 
 def test_that_nothing_is_run_is_said_with_what_there_can_be_more_of(

@@ -140,7 +140,9 @@ def test_why_a_run_came_to_its_end(end: list[Line], says: str) -> None:
 
 
 def test_a_run_that_nobody_leads_was_interrupted() -> None:
-    assert "It was interrupted: nobody has" in explain.of_run(summary(*TRIALS, goes_on=False))
+    cut = summary(*TRIALS, assigned(6), goes_on=False)
+    assert "It was interrupted: nobody has" in explain.of_run(cut)
+    assert "6 paused, 1 cut off" in explain.of_run(cut)
 
 
 def test_there_is_no_such_trial_or_rank() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from hpmpi.cli.main import main
 from hpmpi.errors import StoreError
+from hpmpi.master.seeds import seed_of
 from hpmpi.model.messages import FailureKind, Point
 from hpmpi.model.records import Line
 from hpmpi.model.trial import BASELINE
@@ -56,7 +57,7 @@ def told(trial: int, *more: Line) -> list[str]:
 def test_a_trial_is_told_from_its_beginning_to_where_it_stands() -> None:
     assert told(0) == [
         "mine: trial 0 is complete: place 1 of 2, the incumbent",
-        "suggested at 1.0 s:",
+        f"seed {seed_of(0, 0)}, suggested at 1.0 s:",
         "  rate = 0.1",
         "  layers = [64,32]",
         "",
@@ -91,7 +92,7 @@ def test_what_was_given_up_or_stopped_says_so() -> None:
     ended = told(2, assigned(2, at=101.0, bracket=1), stopped(2, at=103.0))
     assert ended[:2] == [
         "mine: trial 2 is stopped: no result yet",
-        "suggested at 101.0 s, in bracket 1:",
+        f"seed {seed_of(0, 2)}, suggested at 101.0 s, in bracket 1:",
     ]
     assert ended[-1].endswith("rung 0 attempt 1 was stopped by its scheduler after 2.0 s")
 
