@@ -4,6 +4,8 @@ That a rung has gone on from its checkpoint shows by what it leaves: it has read
 and reported nothing at a resource that was reached before.
 """
 
+from typing import NamedTuple
+
 from hpmpi.leader.rehearsal import TriedRung
 from hpmpi.model.messages import Answer, Failed, Finished, gist
 from hpmpi.model.trial import WORST, Goal, Metrics
@@ -65,19 +67,31 @@ def size_of(size_bytes: float) -> str:
     return f"{round(size_bytes / 1000**power, 1):g} {UNITS[power]}"
 
 
-def goes_on(first: TriedRung, second: TriedRung) -> tuple[bool, str]:
+class Terms(NamedTuple):
+    """What a function, or a program, finds things by."""
+
+    saves: str
+    previous: str
+    start: str
+
+
+OF_FUNCTIONS = Terms("trial.checkpoint", "trial.previous", "trial.start")
+OF_PROGRAMS = Terms("{folder}", "{previous}", "{start}")
+
+
+def goes_on(first: TriedRung, second: TriedRung, terms: Terms = OF_FUNCTIONS) -> tuple[bool, str]:
     """Tell whether the second rung has gone on from where the first was, and what shows it."""
     if not first.saved:
         return False, (
-            "no: the first rung saved no checkpoint (trial.checkpoint), so that a promoted trial "
+            f"no: the first rung saved no checkpoint ({terms.saves}), so that a promoted trial "
             "is trained from 0 again"
         )
     if second.read is False:
-        return False, "no: no file of the checkpoint was read, which is in trial.previous"
+        return False, f"no: no file of the checkpoint was read, which is in {terms.previous}"
     again = [point.resource for point in second.points if point.resource <= second.start]
     if again:
         behind = f"{again[0]} was reported again, and the checkpoint is at {second.start}"
-        return False, f"no: {behind}: begin at trial.start"
+        return False, f"no: {behind}: begin at {terms.start}"
     if second.read is None:
         return True, f"that can't be seen here; the checkpoint at {second.start} was there"
     shown = f"yes: the checkpoint at {second.start} was read"

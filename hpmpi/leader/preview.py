@@ -152,6 +152,8 @@ def rehearsed(study: Settings, origin: Path, sample: Sample, machine: Machine) -
     say(f"{study.name}: trial {sample.number}, {sample.whose}; its files go to {folder}")
     for name, value in space_of(study).shown(sample.config).items():
         say(printable(f"  {name} = {label_of(value)}"))
+    if study.run.in_groups:
+        say("by one process, though a run gives it several ranks: what it comes to may differ")
     faulthandler.enable()  # where it crashes, it is said where
     welcome = welcome_to(study, origin, folder, f"try-{os.getpid()}", 1)
     try:
@@ -185,7 +187,8 @@ def climb(study: Settings, trial: Rehearsal) -> list[TriedRung]:
         if not isinstance(rungs[-1].answer, Finished):
             return rungs
     if len(rungs) == TRIED:
-        say(f"-> goes on from the checkpoint: {findings.goes_on(*rungs)[1]}")
+        terms = findings.OF_FUNCTIONS if study.command is None else findings.OF_PROGRAMS
+        say(f"-> goes on from the checkpoint: {findings.goes_on(*rungs, terms=terms)[1]}")
         if rungs[1].start:
             say(f"-> {findings.pace(*rungs)}")
     return rungs
