@@ -79,7 +79,9 @@ OF_FUNCTIONS = Terms("trial.checkpoint", "trial.previous", "trial.start")
 OF_PROGRAMS = Terms("{folder}", "{previous}", "{start}")
 
 
-def goes_on(first: TriedRung, second: TriedRung, terms: Terms = OF_FUNCTIONS) -> tuple[bool, str]:
+def goes_on(
+    first: TriedRung, second: TriedRung, *, terms: Terms = OF_FUNCTIONS
+) -> tuple[bool, str]:
     """Tell whether the second rung has gone on from where the first was, and what shows it."""
     if not first.saved:
         return False, (
