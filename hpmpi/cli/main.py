@@ -212,9 +212,7 @@ def do_plot(options: argparse.Namespace) -> int:
     runs = [folders.run_at(folder) for folder in options.folders]
     paper = style.Paper(options.width, not options.no_title, options.dpi)
     wanted = plot.Wanted(options.only, options.format, options.out, paper)
-    with (
-        collector_paused()
-    ):  # what there is lives to the end, and it would look at it time and again
+    with collector_paused():  # all that there is lives to the end
         for file in plot.plot(runs, wanted, partial(print, "hpmpi:", file=sys.stderr)):
             say(layout.printable(str(file)))
     return 0
