@@ -1,7 +1,8 @@
 """`hpmpi.run`: a study from Python, on processes of this machine, on ranks, or in an allocation."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from hpmpi.errors import HpmpiError
 from hpmpi.leader.run_requests import RunRequest
 
 Watch = Callable[[Results], None]
+
+OPTIONS = {"--fresh": "fresh=True", "--out": 'out="..."', "--workers": "workers=..."}
+"""Of the command line, which messages name, as arguments of `run`."""
 
 
 def run(  # noqa: PLR0913 - all but the study by name
@@ -53,13 +57,26 @@ def run(  # noqa: PLR0913 - all but the study by name
     checked = study_of(study, keys, out)
     settings, origin, folder = checked
     look = watcher(folder, progress)
-    if slurm is not None:
-        allocation.lead(checked, slurm, look, fresh=fresh, quiet=progress is not True)
-        return load(folder)
-    level = logging.INFO if progress is True else logging.WARNING
-    request = RunRequest(settings, str(origin), str(folder), fresh, workers, level)
-    leading.lead(request, look)
+    with options_named():
+        if slurm is not None:
+            allocation.lead(checked, slurm, look, fresh=fresh, quiet=progress is not True)
+        else:
+            level = logging.INFO if progress is True else logging.WARNING
+            request = RunRequest(settings, str(origin), str(folder), fresh, workers, level)
+            leading.lead(request, look)
     return load(folder)
+
+
+@contextmanager
+def options_named() -> Iterator[None]:
+    """Have an error that names options of the command line say what they are in Python."""
+    try:
+        yield
+    except HpmpiError as error:
+        named = [f"{option} is {word}" for option, word in OPTIONS.items() if option in str(error)]
+        if named:
+            error.add_note(f"(in Python: {', '.join(named)})")
+        raise
 
 
 def watcher(folder: Path, progress: bool | Watch) -> Callable[[], None]:  # noqa: FBT001 - as in `run`

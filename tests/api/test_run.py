@@ -112,6 +112,13 @@ def test_a_call_that_is_repeated_runs_nothing_anew(train: Any) -> None:
     assert len(run(train.train, space=X, metric="loss", fresh=True).trials) == 4
 
 
+def test_what_an_error_names_of_the_command_line_is_said_in_python(train: Any) -> None:
+    run(train.train, space=X, metric="loss", stop={"max_trials": 1})
+    with pytest.raises(hpmpi.HpmpiError, match="--fresh") as caught:
+        run(train.train, space=X, metric="kind")
+    assert caught.value.__notes__ == ['(in Python: --fresh is fresh=True, --out is out="...")']
+
+
 def test_a_program_sees_how_far_its_run_is() -> None:
     seen: list[hpmpi.Results] = []
     slow = "import time\ndef train(config):\n    time.sleep(0.1)\n    return config['x']\n"
