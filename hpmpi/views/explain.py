@@ -116,7 +116,10 @@ def why_complete(history: History) -> str:
     if stop.time_s is not None and history.at >= stop.time_s:
         return f"its time is over (stop.time_s = {stop.time_s:g})"
     if stop.max_trials is not None and len(history.trials) >= stop.max_trials:
-        return f"all {stop.max_trials} trials (stop.max_trials) came as far as they were promoted"
+        gone = sum(it.status is Status.GIVEN_UP for it in history.trials)
+        but = f", but for {gone} given up" if gone else ""
+        all_of = f"all {stop.max_trials} trials (stop.max_trials)"
+        return f"{all_of} came as far as they were promoted{but}"
     if stop.target is not None:
         return f"the target was reached (stop.target = {stop.target:g})"
     return "there is nothing left to do"

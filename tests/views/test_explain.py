@@ -139,6 +139,15 @@ def test_why_a_run_came_to_its_end(end: list[Line], says: str) -> None:
     assert "trials: 6 paused" in told
 
 
+def test_who_was_given_up_did_not_come_as_far_as_promoted() -> None:
+    few = msgspec.structs.replace(STUDY, stop=StopTable(max_trials=7))
+    end = [assigned(6), failure(6, final=True), ended(Outcome.COMPLETE)]
+    told = explain.of_run(summary(*TRIALS, *end, study=few))
+    assert (
+        "all 7 trials (stop.max_trials) came as far as they were promoted, but for 1 given" in told
+    )
+
+
 def test_a_run_that_nobody_leads_was_interrupted() -> None:
     cut = summary(*TRIALS, assigned(6), goes_on=False)
     assert "It was interrupted: nobody has" in explain.of_run(cut)
