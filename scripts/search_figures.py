@@ -84,7 +84,7 @@ def by_searcher(courses: Courses) -> Figure | None:
     figure.supxlabel("full trainings' worth spent", fontsize=9)
     handles = {f"{line.get_label()}": line for panel in panels for line in panel.lines}
     names = [it for name in SEARCHERS for it in (name, f"{name}, ASHA") if it in handles]
-    legend(figure, handles=[handles[name] for name in names], handlelength=3.5)
+    legend(figure, 3, handles=[handles[name] for name in names], handlelength=3.5)
     return figure
 
 
