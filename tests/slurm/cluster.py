@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from hpmpi.guard import process_tree
 from tests.slurm import machines
 from tests.slurm.machines import Machine, ip
 from tests.slurm.plan import Plan
@@ -233,7 +234,8 @@ def temporary(size: int = 3, cpus: int = 4, gpus: int = 2) -> Iterator[Cluster]:
     folder = tempfile.mkdtemp(prefix="slurm-")
     # This one lives on until its input ends, as it does when we end.
     remove = ["sh", "-c", 'cat; until rm -rf "$0"; do sleep 1; done', folder]
-    with subprocess.Popen(remove, stdin=subprocess.PIPE, start_new_session=True):
+    with subprocess.Popen(remove, stdin=subprocess.PIPE, start_new_session=True) as remover:
+        process_tree.know(remover.pid)  # what adopts orphans here takes it for none
         cluster = Cluster(Plan(Path(folder), size, cpus, gpus))
         try:
             cluster.up()

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import psutil
 
+from hpmpi.guard import process_tree
+
 PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 """Where daemons are, too: many a user's PATH has no place for them."""
 
@@ -59,6 +61,7 @@ class Machine:
                 start_new_session=True,  # a Ctrl-C is for the tests
                 text=True,
             )
+        process_tree.know(self._holder.pid)  # what adopts orphans here takes it for none
         assert self._holder.stdin is not None
         assert self._holder.stdout is not None
         self._shell = self._holder.stdin
