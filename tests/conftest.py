@@ -87,6 +87,12 @@ def _nobody_left(
     for pid in started_by(tmp_path):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_started() -> Iterator[None]:
+    """End what a test has started and not waited for, on a Slurm as anywhere."""
+    yield
     end_what_was_started()
 
 

@@ -72,9 +72,8 @@ class EventLog:
         self._notes: set[str] = set()
         self._sorts: set[str] = set()
         self._broken: set[str] = set()
-        self._told_restart = False
-        self._restarted = 0
-        """How many began from 0 again, as far as that was looked at; earlier starts have told."""
+        self._restarted: float = 0
+        """How many that began from 0 again are no news: those of earlier starts, or all."""
         self._second = -math.inf
         self._lines = 0
         self._untold = 0
@@ -240,12 +239,9 @@ class EventLog:
         if log.isEnabledFor(logging.DEBUG):
             which = name_of(attempt), attempt.number, assigned.rank
             log.debug("%s attempt %d: rank %d begins%s", *which, short_form(attempt.trial, history))
-        if history.restarted == self._restarted:  # each job that is handed out pays for it
+        if history.restarted <= self._restarted:  # each job that is handed out pays for it
             return
-        self._restarted = history.restarted
-        if self._told_restart:
-            return
-        self._told_restart, study = True, history.study
+        self._restarted, study = math.inf, history.study
         if study.objective is None or not references.is_ours(study.objective):
             said = "%s begins from 0, and so do all that are promoted without a checkpoint: %s"
             log.warning(said, name_of(attempt), SAVES if study.command is None else KEEPS)

@@ -14,7 +14,7 @@ however many ranks there are; only `excuse` and `all_unfit`, which are rare, loo
 """
 
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Container
 
 import msgspec
 
@@ -133,10 +133,8 @@ class Roster:
         for rank in self._heard_at:
             self._heard_at[rank] = now
 
-    def next_idle(self, but_not: Collection[int]) -> int | None:
+    def next_idle(self, but_not: Container[int]) -> int | None:
         """Tell who has been idle for longest, but for some; None where nobody else is."""
-        if not but_not:  # as for most: each job pays for it
-            return next(iter(self.idle), None)
         return next((rank for rank in self.idle if rank not in but_not), None)
 
     @property

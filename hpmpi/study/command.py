@@ -119,12 +119,12 @@ def located(program: str, origin: Path) -> str:
         raise ObjectiveError(f"there is no file {path}")
     if not os.access(path, os.X_OK):
         raise ObjectiveError(f"{path} can't be run: chmod +x it, or name what runs it before it")
-    if why := unreadable(Path(path)):
+    if why := not_started(Path(path)):
         raise ObjectiveError(f"{path} can't be run: {why}")
     return os.path.abspath(path)  # noqa: PTH100 - a link is run by its own name
 
 
-def unreadable(program: Path) -> str:
+def not_started(program: Path) -> str:
     """Say why the kernel would not know how to run a script; nothing where it would, or may."""
     try:
         with program.open("rb") as file:
@@ -209,10 +209,10 @@ def problems_of_args(
                 "or groups with the names of metrics, as (?P<loss>[^ ]+); others are (?:...)"
             )
         elif args.metrics is None and groups.groupindex:
-            for name in studied:
-                if name not in groups.groupindex:
-                    named = ", ".join(groups.groupindex)
-                    yield (
-                        f"objective_args.pattern = {args.pattern!r} has groups for {named}, and "
-                        f"none for the studied metric, {name}: (?P<{name}>...)"
-                    )
+            named = ", ".join(groups.groupindex)
+            yield from (
+                f"objective_args.pattern = {args.pattern!r} has groups for {named}, and "
+                f"none for the studied metric, {name}: (?P<{name}>...)"
+                for name in studied
+                if name not in groups.groupindex
+            )

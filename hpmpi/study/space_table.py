@@ -59,18 +59,16 @@ Values = (
 
 def written(dimension: Dimension) -> Table:
     """Write a hyperparameter as a study has it."""
-    match dimension:
-        case OptionalRange(range=numbers):
-            return {**written(numbers), "optional": True}
-        case Choice() | Ordinal():
-            kind = "choice" if isinstance(dimension, Choice) else "ordinal"
-            values = [it for it in dimension.values if it is not None]
-            names = [it for it in dimension.names or () if it is not None]
-            optional = {"optional": True} if None in dimension.values else {}
-            named = dict(zip(names, values, strict=True)) if names else values
-            return {"type": kind, "values": named, **optional}
+    if isinstance(dimension, OptionalRange):
+        return {**written(dimension.range), "optional": True}
     told: Table = msgspec.to_builtins(dimension)
-    return {key: value for key, value in told.items() if value is not None}
+    table = {key: value for key, value in told.items() if value is not None}
+    if isinstance(dimension, Listed):
+        values = [it for it in dimension.values if it is not None]
+        names = [it for it in table.pop("names", ()) if it is not None]
+        table["values"] = dict(zip(names, values, strict=True)) if names else values
+        table |= {"optional": True} if None in dimension.values else {}
+    return table
 
 
 def make_space(table: object, problems: list[str]) -> Space | None:

@@ -102,8 +102,8 @@ class AttemptRunner:
 
     def _go_back(self) -> None:
         try:  # noqa: SIM105 - for each job: contextlib takes longer than the call
-            os.fchdir(self._began_in)
-        except OSError:  # there is nowhere to go, or the objective has closed all files
+            os.chdir(self._began_in)
+        except OSError:  # it is gone
             pass
 
     def _surroundings(self, trial: handle.Trial) -> AbstractContextManager[object]:
@@ -140,9 +140,9 @@ class AttemptRunner:
                 os._exit(1)
 
 
-def here() -> int:
-    """Open the folder that this process is in; -1 where there is none."""
+def here() -> str:
+    """Name the folder that this process is in; nothing where it is gone."""
     try:
-        return os.open(".", getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC)
+        return os.getcwd()  # noqa: PTH109 - what os.chdir takes for each job
     except OSError:
-        return -1
+        return ""

@@ -243,7 +243,7 @@ class Trial:
     def working_folder(self) -> Iterator[None]:
         """Work in a folder that no other attempt has, of any trial; it stays, unless it is empty.
 
-        Who leaves it goes elsewhere first.
+        Whose process it is goes back by itself.
         """
         _, rung, number = self._order.attempt
         part = f".{self.index}" if self.index else ""

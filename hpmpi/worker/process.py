@@ -116,7 +116,7 @@ class ChildProcess:
         self.hold = hold
         self.frames = Frames(wire)
         self.output = output
-        self._is_loaded = False
+        self._has_begun = False
         self._counted_at = time.monotonic()
         self._taken_before = oom.taken_by_kernel()
 
@@ -125,7 +125,7 @@ class ChildProcess:
         match command:
             case Send(order):
                 if isinstance(order, Assign):  # before it can print anything
-                    self.output.head(heading_of(order), marks=self._is_loaded)
+                    self.output.head(heading_of(order), marks=self._has_begun)
                 self.frames.send(msgspec.msgpack.encode(order))
             case Act.HANG_UP:
                 self.frames.finish()
@@ -152,12 +152,12 @@ class ChildProcess:
             time.sleep(END_LOOK_S)
         return code
 
-    def begin_job(self, *, loaded: bool) -> None:
+    def begin_job(self) -> None:
         """Tell its output, and whom the kernel kills from now on, from what was before.
 
-        Where it was not `loaded`, it may have begun before its rank has heard that it could.
+        What was sent before it was loaded it may have begun before its rank heard that it could.
         """
-        self._is_loaded = loaded
+        self._has_begun = True
         if time.monotonic() - self._counted_at > COUNT_EVERY_S:
             self._counted_at = time.monotonic()
             self._taken_before = oom.taken_by_kernel()

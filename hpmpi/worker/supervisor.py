@@ -253,7 +253,7 @@ class Child:
             self._meter.start(*self._family())
         if self._life.state is BUSY is not was and self._process is not None:
             self._meter.begin(now)
-            self._process.begin_job(loaded=was is IDLE)
+            self._process.begin_job()
         for command in commands:
             if isinstance(command, PassOn):
                 self._pass_on(command.report, now)
