@@ -73,8 +73,8 @@ CHECKS = [
         }
         | {"master.rules", "master.seeds", "master.shield", "model.trial", "master.schedulers"},
         [
-            simulated("everything", "queue", seeds=40),
-            of("traces", "master", "roster"),
+            simulated("everything", "queue", "queues", seeds=40),
+            of("traces", "master", "roster", "queues"),
             of("quarantine"),
             of("trial", "asha", "time_left"),
             simulated("killer", "other CPU", "stopping", "later", seeds=20),
@@ -90,7 +90,7 @@ CHECKS = [
         {"master.adapters", "master.adapters.optuna", "master.adapters.gest"}, [of("adapters")]
     ),
     Check({"leader.prefetch"}, [of("prefetch")]),
-    Check({"master.slots", "master.dispatcher"}, [of("groups")]),
+    Check({"master.slots", "master.dispatcher"}, [of("groups"), of("queues")]),
     Check({"worker.pmi", "worker.group"}, [of("group")]),
     Check({"views.optuna_journal"}, [of("export")]),
     Check({"doctor.ranks"}, [[*of("doctor"), "-k", "nobody or login"]]),

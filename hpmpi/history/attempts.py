@@ -15,7 +15,10 @@ from hpmpi.model.usage import Usage
 
 
 class Fate(Enum):
-    """What became of an attempt; OPEN is in work still, CUT went down with a start of the study."""
+    """What became of an attempt; OPEN is in work still, CUT went down with a start of the study.
+
+    QUEUED has not begun: its rank has another in work.
+    """
 
     RESULT = "result"
     SAVED = "saved for a drain"
@@ -24,10 +27,12 @@ class Fate(Enum):
     LATE = "answered too late"
     STOPPED = "stopped by its scheduler"
     CUT = "cut off"
+    RETURNED = "given back before it began"
+    QUEUED = "queued"
     OPEN = "in work"
 
 
-USEFUL = frozenset({Fate.RESULT, Fate.SAVED, Fate.STOPPED, Fate.OPEN})
+USEFUL = frozenset({Fate.RESULT, Fate.SAVED, Fate.STOPPED, Fate.RETURNED, Fate.QUEUED, Fate.OPEN})
 """The fates that time was not lost with."""
 
 ANSWERED = frozenset({Fate.RESULT, Fate.SAVED, Fate.FAILED, Fate.LATE, Fate.STOPPED})
@@ -71,6 +76,8 @@ class Attempt(msgspec.Struct, gc=False):
 
     def end(self, now: float) -> float:
         """Tell when it ended, or that it goes on."""
+        if self.fate is Fate.QUEUED:
+            return self.begun
         return now if self.ended is None else max(self.begun, self.ended)
 
     def took_s(self, now: float) -> float:
@@ -81,6 +88,16 @@ class Attempt(msgspec.Struct, gc=False):
         """Note what became of it; the last word counts, but what was stopped stays so."""
         self.fate = self.fate if self.fate is Fate.STOPPED else fate
         self.ended = at
+
+    def begin(self, at: float) -> None:
+        """Begin what was queued, and is still."""
+        if self.fate is Fate.QUEUED:
+            self.fate, self.begun = Fate.OPEN, at
+
+    def give_back(self, at: float) -> None:
+        """Have it never have begun."""
+        self.close(Fate.RETURNED, at)
+        self.begun = at
 
 
 def share_out(usage: Usage, attempts: Sequence[Attempt], at: float) -> None:
@@ -137,6 +154,8 @@ class Attempts:
         attempt = Attempt(
             new, assigned.rank, host, start, assigned.resource, at, others=assigned.others
         )
+        if assigned.queued:
+            attempt.fate = Fate.QUEUED
         self.all[new] = self.open[new[:2]] = attempt
         return attempt
 

@@ -59,6 +59,7 @@ from hpmpi.model.records import (
     Started,
     Stopped,
     Suspension,
+    Unqueued,
 )
 from hpmpi.model.space import Space
 from hpmpi.model.trial import BASELINE, Goal, Metrics
@@ -226,10 +227,8 @@ class History:
                 self._suspend(decision, entry)
             case Stopped():
                 self._stop(decision, entry.at)
-            case Late(attempt=attempt):
-                self._answer(self._attempts.find(attempt), Fate.LATE, entry)
-            case Parted(attempt=attempt, rank=rank):
-                self._free(self._attempts.find(attempt), rank, entry)
+            case Late() | Parted() | Unqueued():
+                self._let_go(decision, entry)
             case Back() | Quarantined() | Released():
                 self._move(decision, entry.at)
             case Deadline() | Draining() | Ended() | Chosen():  # that counts when it is handed out
@@ -239,9 +238,13 @@ class History:
         check_job(assigned)
         rank = self.ranks.find(assigned.rank)
         start = 0 if assigned.attempt.trial == BASELINE else self._begin(assigned)
-        rank.held = self._attempts.begin(assigned, at, rank.host, start)
+        attempt = self._attempts.begin(assigned, at, rank.host, start)
+        if assigned.queued:
+            rank.queued = attempt
+            return
+        rank.held = attempt
         for other in assigned.others:
-            self.ranks.find(other).held = rank.held
+            self.ranks.find(other).held = attempt
 
     def _begin(self, assigned: Assigned) -> int:
         """Count a job of a trial; return the resource that it goes on from."""
@@ -326,6 +329,18 @@ class History:
     def _answer(self, attempt: Attempt, fate: Fate, entry: Entry) -> None:
         attempt.close(fate, entry.at)
         self._free(attempt, attempt.rank, entry)
+
+    def _let_go(self, decision: Late | Parted | Unqueued, entry: Entry) -> None:
+        """Have a rank be done with an attempt that counts for nothing, or not any more."""
+        attempt = self._attempts.find(decision.attempt)
+        match decision:
+            case Late():
+                self._answer(attempt, Fate.LATE, entry)
+            case Parted(rank=rank):
+                self._free(attempt, rank, entry)
+            case Unqueued():
+                attempt.give_back(entry.at)
+                self.ranks.find(attempt.rank).queued = None
 
     def _free(self, attempt: Attempt, rank: int, entry: Entry) -> None:
         report = entry.event.report if isinstance(entry.event, Heard) else None

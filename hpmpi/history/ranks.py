@@ -37,8 +37,9 @@ class Absence(msgspec.Struct):
 class Rank(msgspec.Struct):
     """A worker rank of a start.
 
-    It is `broken` from when it was put aside until it has a result; `unmeasured`: the attempts that
-    it has answered, and not yet said what they have used.
+    It is `broken` from when it was put aside until it has a result; it makes the attempt that is
+    `held`, and then what is `queued`; `unmeasured`: the attempts that it has answered, and not yet
+    said what they have used.
     """
 
     host: str = ""
@@ -48,6 +49,7 @@ class Rank(msgspec.Struct):
     absence: Absence | None = None
     aside: Absence | None = None
     held: Attempt | None = None
+    queued: Attempt | None = None
     unmeasured: list[Attempt] = []
 
     @property
@@ -100,6 +102,8 @@ class Ranks:
         for rank in self.known.values():
             if rank.held is not None and rank.held.fate is Fate.OPEN:
                 rank.held.close(Fate.CUT, at)
+            if rank.queued is not None and rank.queued.fate is Fate.QUEUED:
+                rank.queued.give_back(at)
 
     def find(self, number: int) -> Rank:
         """Find a rank; raises ReplayError for one that there can't be."""
@@ -128,7 +132,7 @@ class Ranks:
         rank = self.find(number)
         if rank.held is not None and (rank.held.fate is Fate.OPEN or not rank.held.others):
             rank.held.close(Fate.LOST, at)
-        rank.held = None
+        rank.held = rank.queued = None
         self.release(number, at)
         rank.absence = Absence(number, at)
         self.absences.append(rank.absence)
@@ -163,12 +167,16 @@ class Ranks:
         rank = self.known.get(number)
         if rank is None:
             return
-        if rank.held is attempt:
-            rank.held = None
         rank.unmeasured.append(attempt)
         if usage is not None:
             share_out(usage, rank.unmeasured, at)
             rank.unmeasured.clear()
+        if rank.held is attempt:
+            rank.held, rank.queued = rank.queued, None
+            if rank.held is not None:
+                rank.held.begin(at)
+        elif rank.queued is attempt:
+            rank.queued = None
 
     @property
     def broken_hosts(self) -> list[str]:

@@ -237,8 +237,9 @@ class EventLog:
         """
         attempt = assigned.attempt
         if log.isEnabledFor(logging.DEBUG):
-            which = name_of(attempt), attempt.number, assigned.rank
-            log.debug("%s attempt %d: rank %d begins%s", *which, short_form(attempt.trial, history))
+            does = "has it queued" if assigned.queued else "begins"
+            which = name_of(attempt), attempt.number, assigned.rank, does
+            log.debug("%s attempt %d: rank %d %s%s", *which, short_form(attempt.trial, history))
         if history.restarted <= self._restarted:  # each job that is handed out pays for it
             return
         self._restarted, study = math.inf, history.study

@@ -2,6 +2,16 @@
 
 What waits goes before what is asked for. Where a job may take several ranks, slots.py says on which
 it begins, and whether it has to wait for them.
+
+Where jobs take a few milliseconds, what is between a result and the next job counts for as much. So
+a rank is given the next one, too, while it has one in work:
+
+- Only where both are short, for all that is known of their rungs, and take one rank; and as long as
+  nothing waits. A longer one, that is chosen meanwhile, waits for the next idle rank, and what is
+  queued is done before: a promotion comes later by one short job.
+- Only on a rank whose last answer was a result: who fails is given one after the other.
+- What is behind a job that turns out to be long is recalled, and so is all when the run drains. It
+  waits then as if it had never been handed out.
 """
 
 import msgspec
@@ -14,18 +24,20 @@ from hpmpi.master.roster import Roster
 from hpmpi.master.rules import Rules
 from hpmpi.master.slots import Places
 from hpmpi.model.messages import Member
-from hpmpi.model.trial import JobKey
+from hpmpi.model.trial import BASELINE, JobKey
 
 
 class Dispatcher:
     """Hand out what there is, as long as somebody is idle who may be given it.
 
-    `is_short`: nothing was asked for, as fewer ranks are idle than any job takes.
+    `is_short`: nothing was asked for, as fewer ranks are idle than any job takes; `succeeded`: a
+    rank that goes on with what was queued, after a result.
     """
 
     def __init__(self, roster: Roster, rules: Rules, quarantine: Quarantine, seed: int) -> None:
         """Hand out to `roster`; `seed` is the study's."""
         self.is_short = False
+        self.succeeded: int | None = None
         self._roster = roster
         self._rules = rules
         self._quarantine = quarantine
@@ -42,17 +54,46 @@ class Dispatcher:
     def _dispatch_to_ranks(self, jobs: Jobs, now: float, reaction: Reaction) -> None:
         able, doubted = self._roster.able, self._quarantine.doubted
         passed_over: set[int] = set()
+        given = [] if self.succeeded is None else [self.succeeded]
         while (rank := self._roster.next_idle(passed_over)) is not None and not self._is_busy(jobs):
             may_start = remaining.may_start(jobs, self._rules)
             assigned = jobs.hand_out(rank, now, may_start=may_start, able=able, doubted=doubted)
             if assigned is not None:
-                self._roster.give(rank, assigned.attempt)
+                self._roster.give(rank, assigned.attempt, now)
                 reaction.decide(assigned)
                 reaction.tell(rank, jobs.order(assigned.attempt, now, self._seed))
+                given.append(rank)
             elif jobs.waits_at(now):
                 passed_over.add(rank)
             else:
-                break
+                return
+        if self._rules.short_s and not passed_over:
+            self._queue([rank for rank in given if rank not in doubted], jobs, now, reaction)
+
+    def _queue(self, ranks: list[int], jobs: Jobs, now: float, reaction: Reaction) -> None:
+        """Queue another short job on each of some ranks that have a short one in work."""
+        for rank in ranks:
+            if jobs.waiting:
+                return
+            worker = self._roster.workers[rank]
+            fails = worker.unfit or worker.aside
+            if fails or worker.held is None or not self._is_short(worker.held.job, jobs):
+                continue
+            may_start = remaining.may_start(jobs, self._rules)
+            key = jobs.ask(may_start=may_start, rungs=jobs.rungs_at(now))
+            if key is None:
+                return
+            if not self._is_short(key, jobs):
+                reaction.decide(jobs.put_off(key))
+                return
+            assigned = jobs.give(key, rank, now, queued=True)
+            self._roster.queue(rank, assigned.attempt)
+            reaction.decide(assigned)
+            reaction.tell(rank, jobs.order(assigned.attempt, now, self._seed))
+
+    def _is_short(self, key: JobKey, jobs: Jobs) -> bool:
+        is_trial = key.trial != BASELINE
+        return is_trial and jobs.time_left.are_within(self._rules.short_s, key.rung)
 
     def _dispatch_to_slots(self, jobs: Jobs, now: float, reaction: Reaction) -> None:
         """Do so where jobs may take several ranks: what waits first, then what is asked for."""
@@ -82,7 +123,7 @@ class Dispatcher:
         order = jobs.order(assigned.attempt, now, self._seed)
         hosts = tuple(self._roster.hosts[rank] for rank in slot)
         for index, rank in enumerate(slot):
-            self._roster.give(rank, assigned.attempt, in_group=len(slot) > 1)
+            self._roster.give(rank, assigned.attempt, now, in_group=len(slot) > 1)
             member = Member(index, slot, hosts)
             reaction.tell(rank, msgspec.structs.replace(order, member=member))
         return True

@@ -6,7 +6,7 @@
                                                  --failed too often--> told as the worst
 
 Few changes of state are all there is, and each is a decision of the journal: `hand_out`, `put_off`
-(for want of ranks: slots.py), `stop` and the ones that begin with `take`. A run makes them; a
+(for want of ranks), `stop` and the ones that begin with `take`. A run makes them; a
 restart, by restart.py, makes them again as the journal has them.
 
 Rules:
@@ -16,6 +16,8 @@ Rules:
   where it failed on as many as there are: so a node that fails whatever it is given costs each job
   one attempt.
 - Nothing is handed out that there is no time for before the allocation ends.
+- What is queued on a rank, behind what that has in work, has not begun: nothing is held against it
+  where the rank, or the run, ends.
 - When a job is given up, or suspected, is said in retries.py. A suspect waits behind the others,
   and for the end of another suspect.
 - The baseline is a job like others, and no trial: nothing is learnt from it.
@@ -80,6 +82,8 @@ class Jobs:
         self.interrupted: dict[JobKey, None] = {}
         self.time_left = TimeLeft()
         self.max_failures = max_failures
+        self._queued: dict[int, JobKey] = {}  # by their ranks, until what is before them is over
+        self._answered_at: dict[int, float] = {}
         self._suspects = Suspects()
         self._goal = goal
         self._baseline = ""
@@ -149,8 +153,19 @@ class Jobs:
         job = self.open[key].job
         return Chosen(job.trial, job.rung, job.resource, job.bracket)
 
-    def give(self, key: JobKey, rank: int, at: float, others: tuple[int, ...] = ()) -> Assigned:
-        """Have a rank hold a job that is open and held by nobody, with others beside it."""
+    def give(
+        self,
+        key: JobKey,
+        rank: int,
+        at: float,
+        others: tuple[int, ...] = (),
+        *,
+        queued: bool = False,
+    ) -> Assigned:
+        """Have a rank hold a job that is open and held by nobody, with others beside it.
+
+        Or behind what it has in work, where it is `queued`.
+        """
         self.waiting.pop(key, None)
         opened = self.open[key]
         opened.attempts += 1
@@ -158,7 +173,11 @@ class Jobs:
         opened.others = others
         opened.held_since = at
         opened.starts[opened.attempts] = self.saved.get(key.trial, 0)
-        return Assigned(opened.newest, opened.job.resource, rank, opened.job.bracket, others)
+        if queued:
+            self._queued[rank] = key
+        return Assigned(
+            opened.newest, opened.job.resource, rank, opened.job.bracket, others, queued
+        )
 
     def order(self, attempt: AttemptId, at: float, study_seed: int) -> Assign:
         """Say what a rank is told that makes an attempt."""
@@ -181,7 +200,9 @@ class Jobs:
             return self._close(key, WORST, report.metrics)
         opened = self.open[key]
         if opened.is_newest(number, rank):
-            self.time_left.learn(key.rung, at - opened.held_since)
+            began_at = max(opened.held_since, self._answered_at.get(rank, 0.0))
+            self.time_left.learn(key.rung, at - began_at)
+        self._answered_at[rank] = at
         self.time_left.saves |= report.saved > 0
         self.hope.succeed()
         loss = self._goal.loss(report.metrics)
@@ -201,6 +222,10 @@ class Jobs:
         self._suspects.judge(opened)
         self._put_back(opened)
         return Closed()
+
+    def take_from_queue(self, attempt: AttemptId) -> None:
+        """Have a job wait again that has not begun."""
+        self._put_back(self.open[attempt.job])
 
     def take_suspension(self, attempt: AttemptId, saved: int) -> None:
         """Have a job wait again, to go on from its checkpoint."""
@@ -249,8 +274,10 @@ class Jobs:
         return self.open[key].gives_up(cause, self.max_failures)
 
     def holders(self) -> list[int]:
-        """List the ranks that have the newest attempt at an open job."""
-        return [rank for opened in self.open.values() for rank in opened.slot]
+        """List the ranks that have the newest attempt at an open job in work."""
+        queued = self._queued.values()
+        working = (opened for key, opened in self.open.items() if key not in queued)
+        return [rank for opened in working for rank in opened.slot]
 
     @property
     def held(self) -> int:
@@ -300,6 +327,7 @@ class Jobs:
         return None if watched else suspect
 
     def _put_back(self, opened: OpenJob) -> None:
+        self._let_go(opened)
         opened.holder = None
         self.interrupted.pop(opened.job.key, None)
         self.waiting[opened.job.key] = None
@@ -320,7 +348,17 @@ class Jobs:
         self.waiting.pop(key, None)
         self.interrupted.pop(key, None)
         self._suspects.drop(key)
-        return self.open.pop(key)
+        opened = self.open.pop(key)
+        self._let_go(opened)
+        return opened
+
+    def _let_go(self, opened: OpenJob) -> None:
+        """Have a rank go on with what is queued, where it has this in work; or have it not queued.
+
+        Each result pays for it, and most studies queue nothing.
+        """
+        if self._queued and opened.holder is not None:
+            self._queued.pop(opened.holder, None)
 
     # -- a start, and its end ---------------------------------------------------------------------
 
@@ -328,6 +366,9 @@ class Jobs:
         """Begin a start: no end is known of it yet, and what was held until then is interrupted."""
         self.time_left.deadline = None
         self.hope.begin()
+        for key in [*self._queued.values()]:
+            self._put_back(self.open[key])
+        self._answered_at.clear()
         for key, opened in self.open.items():
             opened.failed_on = []
             if opened.holder is not None:

@@ -23,6 +23,8 @@ Rules:
   an attempt at it may be the first.
 - Where it is enough, of resource or of a plateau, nothing is handed out, and the study is complete
   when nothing is in work. What comes in meanwhile may be better, and no plateau: then it goes on.
+- What is queued on a rank (dispatcher.py) that is lost waits again at once, and nothing is held
+  against it; where the rank comes back and has begun it, it may still be the first.
 - Silence is judged only at a Tick, when nothing is left to be heard; and nobody's silence counts
   while the master itself was held up.
 """
@@ -50,8 +52,10 @@ from hpmpi.model.messages import (
     Outcome,
     Progress,
     Ready,
+    Recall,
     Relay,
     Report,
+    Returned,
     Save,
     Suspended,
     Unfit,
@@ -68,11 +72,15 @@ from hpmpi.model.records import (
     Result,
     Stopped,
     Suspension,
+    Unqueued,
 )
 from hpmpi.model.trial import AttemptId, JobKey
 
 PARTING_S = 5.0
 """How long the members of a group may take to end when what they had to decide is decided."""
+
+LONG = 10
+"""After how many times what is short a job holds up what is queued behind it."""
 
 
 class Master:
@@ -100,6 +108,7 @@ class Master:
         reaction = self._reaction = Reaction()
         if self.outcome is not None:
             return reaction
+        self._dispatcher.succeeded = None
         self.jobs.scheduler.begin(raises)
         self.roster.wake(now)
         if self.jobs.interrupted and not isinstance(event, Interrupted):
@@ -119,6 +128,8 @@ class Master:
         match event:
             case Tick() if overdue := self.roster.overdue(now):
                 return self._take_in(Silent(tuple(overdue)), now)
+            case Tick():
+                self._recall_from_behind_long(now)
             case Silent(ranks):
                 self._lose(event, ranks)
             case Drain(why):
@@ -140,7 +151,7 @@ class Master:
         if self.roster.heard(rank, now):
             self._take_back(rank, report)
         match report:
-            case Finished() | Failed() | Suspended() | Cancelled() | Done():
+            case Finished() | Failed() | Suspended() | Cancelled() | Done() | Returned():
                 self._answered(event, rank, report, now)
             case Beat():
                 self._reaction.tell(rank, Beat())
@@ -155,21 +166,29 @@ class Master:
                 pass
 
     def _take_back(self, rank: int, report: Report) -> None:
-        held = self.roster.workers[rank].held
-        back = Back(rank, held)
+        worker = self.roster.workers[rank]
+        back = Back(rank, worker.held)
         self.jobs.take_back(back)
         self._reaction.decide(back)
-        if held is None or (isinstance(report, Answer) and report.attempt == held):
-            return
-        if held.job not in self.jobs.open or self.roster.workers[rank].in_group:
-            self._reaction.tell(rank, Cancel(held))
-        elif not self.jobs.is_newest(held, rank):
-            self._astray.setdefault(held.job, set()).add(rank)
+        answered = report.attempt if isinstance(report, Answer) else None
+        for attempt in (worker.held, worker.queued):
+            if attempt is not None and attempt != answered:
+                self._reclaim(rank, attempt, in_group=worker.in_group)
+        if answered is None:  # else it has begun what was queued
+            self._recall(rank)
+
+    def _reclaim(self, rank: int, attempt: AttemptId, *, in_group: bool) -> None:
+        """Say what becomes of an attempt that a lost rank still has."""
+        if attempt.job not in self.jobs.open or in_group:
+            self._reaction.tell(rank, Cancel(attempt))
+        elif not self.jobs.is_newest(attempt, rank):
+            self._astray.setdefault(attempt.job, set()).add(rank)
         elif self._drain.until is not None:
             self._reaction.tell(rank, Save())
 
     def _refuse(self, event: Heard, rank: int) -> None:
         self.roster.unfit(rank)
+        self._unqueue(rank)
         self._fail_held(event, rank)
         self._reaction.unsettled += self._quarantine.lose([rank])
         if self.roster.all_unfit:
@@ -179,7 +198,9 @@ class Master:
 
     def _answered(self, event: Heard, rank: int, answer: Answer, now: float) -> None:
         attempt = answer.attempt
-        had_it = self.roster.answered(rank, attempt)
+        had_it = self.roster.answered(rank, attempt, now)
+        if isinstance(answer, Finished) and self.roster.workers[rank].held is not None:
+            self._dispatcher.succeeded = rank
         match answer:
             case Finished() if attempt.job in self.jobs.open:
                 closed = self.jobs.take_result(answer, rank, now)
@@ -194,6 +215,8 @@ class Master:
                 slot = self.jobs.open[attempt.job].slot
                 self._suspend(attempt, saved)
                 self._part(attempt, slot, rank, PARTING_S)
+            case Returned() if self.jobs.is_newest(attempt, rank):
+                self._take_from_queue(attempt)
             case _ if had_it:
                 in_group = self.roster.workers[rank].in_group
                 self._reaction.decide(Parted(attempt, rank) if in_group else Late(attempt))
@@ -226,15 +249,41 @@ class Master:
         key = attempt.job
         working = self._astray.pop(key, set()).union(closed.slot)
         for rank in sorted(working - {answered}):
-            held = self.roster.workers[rank].held
-            if held is not None and held.job == key:
-                self._cancel(rank, held, grace_s if held == attempt else 0.0)
+            worker = self.roster.workers[rank]
+            for has in (worker.held, worker.queued):
+                if has is not None and has.job == key:
+                    self._cancel(rank, has, grace_s if has == attempt else 0.0)
 
     def _cancel(self, rank: int, attempt: AttemptId, grace_s: float = 0.0) -> None:
         """Have a rank end an attempt that it has still, if it is not lost."""
         worker = self.roster.workers[rank]
-        if worker.held == attempt and not worker.lost:
+        if attempt in (worker.held, worker.queued) and not worker.lost:
             self._reaction.tell(rank, Cancel(attempt, grace_s))
+
+    def _recall(self, rank: int) -> None:
+        """Have a rank give back what is queued on it, if it has not begun that by now."""
+        worker = self.roster.workers[rank]
+        if worker.queued is None or worker.recalled or worker.lost:
+            return
+        worker.recalled = True
+        if worker.queued.job in self.jobs.open:
+            self._reaction.tell(rank, Recall(worker.queued))
+
+    def _recall_from_behind_long(self, now: float) -> None:
+        """Have given back what waits for a job that is not as short as it was expected to be."""
+        for rank in sorted(self.roster.queues):
+            if now - self.roster.workers[rank].since > LONG * self._rules.short_s:
+                self._recall(rank)
+
+    def _unqueue(self, rank: int) -> None:
+        """Have what is queued on a rank wait again: as far as is known, it is not done there."""
+        queued = self.roster.workers[rank].queued
+        if queued is not None and self.jobs.is_newest(queued, rank):
+            self._take_from_queue(queued)
+
+    def _take_from_queue(self, attempt: AttemptId) -> None:
+        self.jobs.take_from_queue(attempt)
+        self._reaction.decide(Unqueued(attempt))
 
     def _fail(self, event: Event, attempt: AttemptId, rank: int) -> None:
         """Charge a job with what has happened, and give it up where that is enough."""
@@ -270,6 +319,7 @@ class Master:
         for rank in ranks:
             self.roster.lose(rank)
         for rank in ranks:
+            self._unqueue(rank)
             self._fail_held(event, rank)
         self._reaction.unsettled += self._quarantine.lose(ranks)
         if self.roster.deserted:
@@ -297,6 +347,8 @@ class Master:
     def _begin_to_drain(self, why: str, now: float) -> None:
         self._drain.begin(why, now)
         self._reaction.decide(Draining(why))
+        for rank in sorted(self.roster.queues):
+            self._recall(rank)
         for rank in self.jobs.holders():
             self._reaction.tell(rank, Save())
 
@@ -328,7 +380,8 @@ class Master:
             if not self.jobs.held:
                 self._leave(Outcome.FAILED)
             return
-        may = bool(self.roster.idle) and self.jobs.scheduler.error is None
+        is_any = bool(self.roster.idle) or self._dispatcher.succeeded is not None
+        may = is_any and self.jobs.scheduler.error is None
         if may and not remaining.enough(self.jobs, self._rules):
             self._dispatcher.dispatch(self.jobs, now, self._reaction)
         if self.jobs.scheduler.error is not None:

@@ -7,7 +7,7 @@ What nothing follows from, and is no fact that somebody wants to read, has no li
 import msgspec
 
 from hpmpi.model.events import Drain, Event, Heard, Interrupted, Learnt, Silent, Tell
-from hpmpi.model.messages import Assign, Beat, Cancel, Progress, Ready, Save, Unfit
+from hpmpi.model.messages import Assign, Beat, Cancel, Progress, Ready, Recall, Save, Unfit
 from hpmpi.model.records import Decision, Entry, Raised, Suggestion
 
 
@@ -27,7 +27,7 @@ class Reaction(msgspec.Struct):
         """Add a decision; they are in order."""
         self.unsettled.append(decision)
 
-    def tell(self, rank: int, order: Assign | Cancel | Beat | Save) -> None:
+    def tell(self, rank: int, order: Assign | Cancel | Recall | Beat | Save) -> None:
         """Add an order."""
         self.orders.append(Tell(rank, order))
 

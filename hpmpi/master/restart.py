@@ -24,6 +24,7 @@ from hpmpi.model.records import (
     Started,
     Stopped,
     Suspension,
+    Unqueued,
 )
 from hpmpi.model.trial import AttemptId, Job, JobKey
 
@@ -59,12 +60,8 @@ def decide(jobs: Jobs, entry: Entry, decision: Decision) -> None:
             finish(jobs, attempt, event, entry.at)
         case Failure():
             fail(jobs, decision, event)
-        case Suspension(attempt=attempt, saved=saved):
-            holder_of(jobs, attempt, event)
-            jobs.take_suspension(attempt, saved)
-        case Stopped(attempt=attempt):
-            holder_of(jobs, attempt, event)
-            jobs.stop(attempt.job)
+        case Suspension() | Stopped() | Unqueued():
+            end(jobs, decision, event)
         case Back():
             jobs.take_back(decision)
         case Deadline(drains_at=drains_at) if isinstance(event, Due):
@@ -80,7 +77,7 @@ def hand_out(jobs: Jobs, assigned: Assigned, at: float) -> None:
     key = assigned.attempt.job
     if key not in jobs.waiting:
         open_chosen(jobs, key, assigned)
-    again = jobs.give(key, assigned.rank, at, assigned.others)
+    again = jobs.give(key, assigned.rank, at, assigned.others, queued=assigned.queued)
     if again != assigned:
         raise ReplayError(f"{assigned} can't be derived; it comes out as {again}")
 
@@ -129,6 +126,18 @@ def fail(jobs: Jobs, failure: Failure, event: Event) -> None:
     if failure.final != jobs.is_last(failure.attempt.job, why):
         raise ReplayError(f"{failure} can't be derived; final comes out otherwise")
     jobs.take_failure(failure.attempt, rank, why, final=failure.final)
+
+
+def end(jobs: Jobs, decision: Suspension | Stopped | Unqueued, event: Event) -> None:
+    """End an attempt that brought no result, and did not fail."""
+    holder_of(jobs, decision.attempt, event)
+    match decision:
+        case Suspension(attempt=attempt, saved=saved):
+            jobs.take_suspension(attempt, saved)
+        case Stopped(attempt=attempt):
+            jobs.stop(attempt.job)
+        case Unqueued(attempt=attempt):
+            jobs.take_from_queue(attempt)
 
 
 def holder_of(jobs: Jobs, attempt: AttemptId, event: Event) -> int:

@@ -5,11 +5,12 @@ r"""Failure detection by silence, and who is free: the worker ranks as the maste
        +--unfit--> unfit              |
                                     lost --anything heard--> what it was before
 
-Who is idle may be put aside for a while, as quarantine.py has it.
+Who is idle may be put aside for a while, as quarantine.py has it. Who is busy may have another
+attempt queued: with its answer, that is what it has in work.
 
 Rules: only what is heard is evidence of life; until its first word a rank has longer. A rank keeps
-the attempt it was given until it answers, lost or not, so that one that comes back is never given a
-job beside one it still has; unless it is lost, it is busy. What is done for each event costs O(1),
+what it was given until it answers, lost or not, so that one that comes back is never given a job
+beside those it still has; unless it is lost, it is busy. What is done for each event costs O(1),
 however many ranks there are; only `excuse` and `all_unfit`, which are rare, look at all of them.
 """
 
@@ -36,14 +37,20 @@ def beat_s(ranks: int, patience_s: float) -> float:
 
 
 class Worker(msgspec.Struct):
-    """One worker rank; what it has `held` last was given to a group, or to it alone."""
+    """One worker rank; what it has `held`, `since` when, was given to a group, or to it alone.
+
+    `queued` is what it does next; `recalled`: whether it was told to give that back.
+    """
 
     ready: bool = False
     unfit: bool = False
     lost: bool = False
     aside: bool = False
     held: AttemptId | None = None
+    since: float = 0.0
     in_group: bool = False
+    queued: AttemptId | None = None
+    recalled: bool = False
 
 
 class Roster:
@@ -57,6 +64,7 @@ class Roster:
         self.idle: OrderedDict[int, None] = OrderedDict()
         self.hosts: dict[int, str] = {}
         self.busy: set[int] = set()
+        self.queues: set[int] = set()
         self._unable: set[int] = set()
         self._awaited = dict.fromkeys(ranks)
         self._awaited_since = now
@@ -93,22 +101,34 @@ class Roster:
         self.workers[rank].unfit = True
         self._sort(rank)
 
-    def give(self, rank: int, held: AttemptId, *, in_group: bool = False) -> None:
+    def give(self, rank: int, held: AttemptId, now: float, *, in_group: bool = False) -> None:
         """Note that the rank was given an attempt; it must be idle."""
         assert rank in self.idle, f"rank {rank} was given work and is not idle"
         worker = self.workers[rank]
-        worker.held, worker.in_group = held, in_group
+        worker.held, worker.since, worker.in_group = held, now, in_group
         del self.idle[rank]  # as `_sort` does; each job pays for it
         self.busy.add(rank)
 
-    def answered(self, rank: int, held: AttemptId) -> bool:
+    def queue(self, rank: int, attempt: AttemptId) -> None:
+        """Note that the rank was given an attempt beside the one that it has in work."""
+        worker = self.workers[rank]
+        assert worker.held is not None, f"rank {rank} has nothing in work"
+        assert worker.queued is None, f"rank {rank} has one queued"
+        worker.queued, worker.recalled = attempt, False
+        self.queues.add(rank)
+
+    def answered(self, rank: int, attempt: AttemptId, now: float) -> bool:
         """Note that the rank has answered an attempt; false if it did not have it."""
         worker = self.workers[rank]
-        had_it = worker.held == held
-        if had_it:
-            worker.held = None
+        if attempt not in (worker.held, worker.queued):
+            return False
+        if attempt == worker.held:
+            worker.held, worker.since = worker.queued, now
+        worker.queued = None
+        self.queues.discard(rank)
+        if worker.held is None:
             self._sort(rank)
-        return had_it
+        return True
 
     def lose(self, rank: int) -> None:
         """Declare lost who has not been heard for too long."""

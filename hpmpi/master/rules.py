@@ -45,7 +45,8 @@ class Rules(msgspec.Struct, frozen=True):
     `target_resource`: the least that a result must be of for the target to count, the highest rung
     if nothing is said; `max_concurrent`: how many ranks may be busy at once; `max_resource_total`:
     how much resource there is for all trials together; `quarantine`: how many jobs a rank may fail
-    in a row before it is put aside, if that ever happens; `sizes`: how many ranks a job takes.
+    in a row before it is put aside, if that ever happens; `sizes`: how many ranks a job takes;
+    `short_s`: jobs that take no longer are queued behind others, if any are (dispatcher.py).
     """
 
     max_trials: int | None = None
@@ -58,6 +59,7 @@ class Rules(msgspec.Struct, frozen=True):
     plateau: Plateau | None = None
     quarantine: int = 0
     sizes: Sizes = Sizes()
+    short_s: float = 0.0
 
     def time_is_up(self, now: float) -> bool:
         """Tell whether the study has lasted for as long as it may."""

@@ -14,6 +14,9 @@ from typing import NamedTuple
 NEWEST = 32
 """How many durations of a rung count; those before were of other machines, or configurations."""
 
+ODD = 8
+"""Of so many jobs, one may take longer than is said of all; of fewer, nothing is said."""
+
 
 class AllocationEnd(NamedTuple):
     """When the allocation ends (`epoch_s` in seconds since 1970), and when the drain begins."""
@@ -45,6 +48,18 @@ class TimeLeft:
         """Tell how long most jobs of a rung take; None where nothing is known."""
         known = self._durations.get(rung)
         return sorted(known)[len(known) // 2] if known else None
+
+    def are_within(self, seconds: float, rung: int) -> bool:
+        """Tell whether jobs of a rung are known to take no longer, but for one in `ODD`.
+
+        >>> time_left = TimeLeft()
+        >>> for took_s in (0.001, 0.002, 0.001, 0.5, 0.002, 0.001, 0.001, 0.002):
+        ...     time_left.learn(0, took_s)
+        >>> time_left.are_within(0.01, 0), time_left.are_within(0.0015, 0)
+        (True, False)
+        """
+        known = self._durations.get(rung, ())
+        return len(known) >= ODD and sum(it > seconds for it in known) * ODD <= len(known)
 
     def rungs_at(self, at: float, rungs: int) -> int:
         """Count the lowest of `rungs` rungs whose jobs may be begun at a time.

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from hpmpi.model.messages import Assign, Beat, Cancel, Message, Report, Save
+from hpmpi.model.messages import Assign, Beat, Cancel, Message, Recall, Report, Save
 from hpmpi.model.trial import Config, Metrics
 
 # -- events ---------------------------------------------------------------------------------------
@@ -73,4 +73,4 @@ class Tell(NamedTuple):
     """Send an order to a rank."""
 
     rank: int
-    order: Assign | Cancel | Beat | Save
+    order: Assign | Cancel | Recall | Beat | Save

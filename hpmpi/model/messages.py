@@ -163,6 +163,12 @@ class Cancelled(Message, frozen=True):
     attempt: AttemptId
 
 
+class Returned(Message, frozen=True):
+    """The attempt was called back before it began: somebody else may make it."""
+
+    attempt: AttemptId
+
+
 class Done(Message, frozen=True):
     """A member of a group other than the first has done its part: the first says what it is."""
 
@@ -210,7 +216,7 @@ class Goodbye(Message, frozen=True):
     """The last word of a rank that was told to stop."""
 
 
-Answer = Finished | Failed | Suspended | Cancelled | Done
+Answer = Finished | Failed | Suspended | Cancelled | Done | Returned
 """What comes of an attempt: the last word on it."""
 
 Measured = Finished | Failed | Suspended | Done
@@ -275,6 +281,7 @@ class Assign(Message, frozen=True):
     """Make this attempt at a job, from the newest checkpoint, which the master knows as `saved`.
 
     That of the trial BASELINE has no configuration: it is the study's baseline that is called.
+    Where the rank has another in work, it makes this one next.
 
     `deadline_s`: how long it is until the allocation ends, if that is known; `fresh`: in a process
     that has done no other job, where there is a process; `member`: of a group, where trials may
@@ -301,6 +308,12 @@ class Cancel(Message, frozen=True):
     grace_s: float = 0.0
 
 
+class Recall(Message, frozen=True):
+    """Give this attempt back, unless it has begun: then it is made as if nothing had been said."""
+
+    attempt: AttemptId
+
+
 class Save(Message, frozen=True):
     """The run drains: end the job in work as soon as it has saved a checkpoint."""
 
@@ -313,4 +326,4 @@ class Stop(Message, frozen=True):
     """Leave now."""
 
 
-Order = Welcome | Assign | Cancel | Beat | Save | Retire | Stop | Word
+Order = Welcome | Assign | Cancel | Recall | Beat | Save | Retire | Stop | Word

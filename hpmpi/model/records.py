@@ -19,7 +19,8 @@ from hpmpi.model.trial import AttemptId, Config
 class Assigned(Message, frozen=True):
     """A rank is to make an attempt at a job, which trains up to `resource`.
 
-    It is member 0 of a group where there are `others`, the members from 1.
+    It is member 0 of a group where there are `others`, the members from 1; what is `queued` begins
+    when the rank has answered what it has in work.
     """
 
     attempt: AttemptId
@@ -27,10 +28,11 @@ class Assigned(Message, frozen=True):
     rank: int
     bracket: int = 0
     others: tuple[int, ...] = ()
+    queued: bool = False
 
 
 class Chosen(Message, frozen=True):
-    """A job that the scheduler has chosen takes more ranks than are idle, and waits for them."""
+    """A job that the scheduler has chosen waits for the ranks that it takes."""
 
     trial: int
     rung: int
@@ -69,6 +71,12 @@ class Suspension(Message, frozen=True):
 
 class Late(Message, frozen=True):
     """An answer that counts for nothing, as its attempt was given up on; the rank is free again."""
+
+    attempt: AttemptId
+
+
+class Unqueued(Message, frozen=True):
+    """A job that was queued on a rank waits again: it was given back, or its rank is lost."""
 
     attempt: AttemptId
 
@@ -126,7 +134,7 @@ class Ended(Message, frozen=True):
     why: str
 
 
-OfAttempt = Assigned | Result | Failure | Suspension | Late | Parted | Stopped
+OfAttempt = Assigned | Result | Failure | Suspension | Late | Unqueued | Parted | Stopped
 """A decision on an attempt, which it names."""
 
 Decision = OfAttempt | Chosen | Back | Quarantined | Released | Deadline | Draining | Ended

@@ -142,6 +142,11 @@ def thinks(settings: Settings, origin: Path) -> bool:
     return bool(getattr(SEARCHER.find(method, origin), "thinks", ":" in method))
 
 
+def answers_at_once(settings: Settings) -> bool:
+    """Tell whether the searcher is one of ours that does not think."""
+    return ":" not in str(settings.searcher["method"]) and not thinks(settings, Path())
+
+
 def build_scheduler(settings: Settings, searcher: Searcher) -> Scheduler:
     """Make the scheduler of a searcher, as `build` does."""
     options = dict(settings.scheduler)

@@ -142,6 +142,9 @@ def running(summary: Summary, standing: Standing) -> Iterator[str]:
             at = resource_of(point.resource, history.study.unit)
             yield f"It has reported {story.numbers(point.metrics)} at {at}."
         return
+    if attempt.fate is Fate.QUEUED:
+        yield f"Rank {attempt.rank} trains it next, from {attempt.start} to {to}."
+        return
     failed = [it for it in story.failures_of(history, standing.trial) if it.attempt == attempt.id]
     why = f": {gist(failed[-1].error)}" if failed else ""
     came_to = f"{story.name_of(attempt)} by rank {attempt.rank} was {attempt.fate.value}"
@@ -243,7 +246,8 @@ def why_so(summary: Summary, number: int, rank: Rank) -> Iterator[str]:
     match rank.state:
         case RankState.BUSY:
             assert rank.held is not None, "it is busy"
-            yield f"It is busy: {work_of(rank.held, summary)}."
+            after = f", and {show.name_of(rank.queued.id.trial)} next" if rank.queued else ""
+            yield f"It is busy: {work_of(rank.held, summary)}{after}."
         case RankState.IDLE:
             yield f"It is idle: {why_idle(summary)}."
         case RankState.AWAITED:

@@ -136,6 +136,8 @@ def ending_of(attempt: Attempt, history: History) -> str:
             return f"{name} was suspended {took}; saved at {attempt.saved}"
         case Fate.OPEN:
             return f"{name} is in work by now, {took}"
+        case Fate.QUEUED:
+            return f"{name} is queued behind another"
         case _:
             return f"{name} was {attempt.fate.value} {took}"
 

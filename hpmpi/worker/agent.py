@@ -36,13 +36,16 @@ from hpmpi.model.messages import (
     Point,
     Progress,
     Ready,
+    Recall,
     Report,
     Retire,
+    Returned,
     Save,
     Stop,
     Suspended,
     Welcome,
 )
+from hpmpi.model.trial import AttemptId
 from hpmpi.storage import logs
 from hpmpi.transports import LEADER, Transport
 from hpmpi.worker.bare import Bare
@@ -183,6 +186,9 @@ class Agent:
                     self._jobs.append(order)
                 case Cancel() as order:
                     self._cancel(order, child)
+                case Recall(attempt):
+                    if self._leaves_line(attempt):
+                        self._say(Returned(attempt))
                 case Agreed() | Fence() as word:  # of a job that has come before it
                     self._begin_job(child, time.monotonic())
                     child.tell(word, time.monotonic())
@@ -200,12 +206,17 @@ class Agent:
 
     def _cancel(self, order: Cancel, child: Child | Bare) -> None:
         """Take an attempt out of the line, or have the child end it."""
-        waiting = next((job for job in self._jobs if job.attempt == order.attempt), None)
-        if waiting is None:
-            child.cancel(order, time.monotonic())
-        else:
-            self._jobs.remove(waiting)
+        if self._leaves_line(order.attempt):
             self._say(Cancelled(order.attempt))
+        else:
+            child.cancel(order, time.monotonic())
+
+    def _leaves_line(self, attempt: AttemptId) -> bool:
+        """Take an attempt out of the line; false where it is not in it, or no more."""
+        waiting = next((job for job in self._jobs if job.attempt == attempt), None)
+        if waiting is not None:
+            self._jobs.remove(waiting)
+        return waiting is not None
 
     def _part(self, welcome: Welcome, child: Child | Bare) -> None:
         """Have the child end in order, and beat meanwhile; then say goodbye."""

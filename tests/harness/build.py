@@ -78,6 +78,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
     several: bool = False
     quarantine: int = 0
     sizes: Sizes = Sizes()
+    short_s: float = 0.0
 
     @property
     def goal(self) -> Goal:
@@ -139,6 +140,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
             plateau=self.plateau,
             quarantine=self.quarantine,
             sizes=self.sizes,
+            short_s=self.short_s,
         )
 
     def jobs(self, searcher: Searcher | None = None) -> Jobs:

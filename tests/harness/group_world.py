@@ -27,6 +27,7 @@ from hpmpi.model.messages import (
     Finished,
     Outcome,
     Ready,
+    Recall,
     Report,
     Save,
     Suspended,
@@ -164,7 +165,7 @@ class GroupWorld:
 
     # -- a rank ------------------------------------------------------------------------------------
 
-    def _get(self, rank: int, order: Assign | Cancel | Beat | Save) -> None:
+    def _get(self, rank: int, order: Assign | Cancel | Recall | Beat | Save) -> None:
         member = self.members[rank]
         if member.dead:
             return

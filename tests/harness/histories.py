@@ -21,6 +21,7 @@ from hpmpi.model.messages import (
     Point,
     Progress,
     Ready,
+    Returned,
     Suspended,
     Unfit,
 )
@@ -40,6 +41,7 @@ from hpmpi.model.records import (
     Stopped,
     Suggestion,
     Suspension,
+    Unqueued,
 )
 from hpmpi.model.trial import BASELINE, AttemptId, Config, Metrics
 from hpmpi.study.settings import Settings
@@ -90,13 +92,21 @@ def assigned(  # noqa: PLR0913 - all that a job handed out is
     config: Config | None = None,
     resource: int | None = None,
     bracket: int = 0,
+    queued: bool = False,
 ) -> Entry:
     """Hand a job out; the first one at rung 0, or one with a `config`, begins its trial."""
     begins = trial != BASELINE and ((rung == 0 and number == 1) or config is not None)
     resource = ETA ** min(max(rung, 0), 30) if resource is None else resource
-    decision = Assigned(AttemptId(trial, rung, number), resource, rank, bracket)
+    attempt = AttemptId(trial, rung, number)
+    decision = Assigned(attempt, resource, rank, bracket, queued=queued)
     suggestion = Suggestion(trial, {"x": trial / 8} if config is None else config)
     return Entry(at, Tick(), (decision,), (suggestion,) if begins else ())
+
+
+def returned(trial: int, rung: int = 0, number: int = 1, rank: int = 1, at: float = 2.0) -> Entry:
+    """Have a rank give back what was queued on it."""
+    attempt = AttemptId(trial, rung, number)
+    return entry(at, Heard(rank, Returned(attempt)), Unqueued(attempt))
 
 
 def result(  # noqa: PLR0913 - all that a result is

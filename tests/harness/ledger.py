@@ -12,10 +12,10 @@ import msgspec
 
 from hpmpi.master.drain import LEAVE_S, NO_TIME, NOTHING_FITS
 from hpmpi.master.incumbent import BestFront
-from hpmpi.master.master import Master
+from hpmpi.master.master import LONG, Master
 from hpmpi.master.retries import ALIKE, MAX_LOSSES, NO_WORD
 from hpmpi.master.shield import RAISED
-from hpmpi.master.time_left import NEWEST
+from hpmpi.master.time_left import NEWEST, ODD
 from hpmpi.model.events import Drain, Due, Event, Heard, Interrupted, Silent, Tick
 from hpmpi.model.messages import (
     Answer,
@@ -28,6 +28,8 @@ from hpmpi.model.messages import (
     Outcome,
     Progress,
     Ready,
+    Recall,
+    Returned,
     Save,
     Suspended,
     Unfit,
@@ -51,6 +53,7 @@ from hpmpi.model.records import (
     Stopped,
     Suggestion,
     Suspension,
+    Unqueued,
 )
 from hpmpi.model.trial import BASELINE, WORST, AttemptId, Config, JobKey, Metrics
 from tests.harness import choices
@@ -78,6 +81,7 @@ class JobEntry(msgspec.Struct):
     lost: set[int] = set()
     said: str | None = None
     holder: int | None = None
+    is_queued: bool = False
     interrupted: int | None = None
     begun_at: float = 0.0
     starts: dict[int, int] = {}
@@ -106,6 +110,15 @@ class RankEntry(msgspec.Struct):
     is_new: bool = False
     failed: set[JobKey] = set()
     held: AttemptId | None = None
+    since: float = 0.0
+    queued: AttemptId | None = None
+    recalled: bool = False
+    result_at: float = -math.inf
+
+    @property
+    def has(self) -> set[AttemptId]:
+        """The attempts that it has in work or in line."""
+        return {it for it in (self.held, self.queued) if it is not None}
 
     @property
     def able(self) -> bool:
@@ -165,6 +178,8 @@ class Ledger:
         self._drains = 0
         self._asked_to_save: set[int] = set()
         self._held_before: AttemptId | None = None
+        self._had_before: set[AttemptId] = set()
+        self._succeeded_now: int | None = None
 
     # -- what happens -----------------------------------------------------------------------------
 
@@ -176,6 +191,7 @@ class Ledger:
             for entry in self.ranks.values():
                 entry.heard_at = now
         self._event, self._now = event, now
+        self._succeeded_now = None
         if isinstance(event, Tick) and (silent := tuple(self._overdue())):
             self._event = Silent(silent)
         match event:
@@ -189,7 +205,7 @@ class Ledger:
     def _hear_of(self, rank: int, report: object) -> None:
         entry = self.ranks[rank]
         entry.heard_at, entry.known = self._now, True
-        self._held_before = entry.held
+        self._held_before, self._had_before = entry.held, entry.has
         match report:
             case Ready(host=host):
                 entry.ready = entry.is_new = True
@@ -199,8 +215,10 @@ class Ledger:
                 self._acquit(rank)
             case Beat():
                 self._owes_beat = rank
-            case _ if isinstance(report, Answer) and entry.held == report.attempt:
-                entry.held = None
+            case _ if isinstance(report, Answer) and report.attempt in entry.has:
+                if entry.held == report.attempt:
+                    entry.held, entry.since = entry.queued, self._now
+                entry.queued = None
             case _:
                 pass
 
@@ -293,13 +311,15 @@ class Ledger:
                 self._put_aside(self.ranks[rank])
             case Released(rank=rank, on_trial=on_trial):
                 self._release(self.ranks[rank], on_trial=on_trial)
-            case Chosen() | Parted():
+            case Chosen():
+                self._choose(decision)
+            case Parted():
                 raise AssertionError("all jobs take one rank")
             case _:
                 self._decide_on_attempt(decision)
 
     def _decide_on_attempt(
-        self, decision: Assigned | Result | Failure | Suspension | Late | Stopped
+        self, decision: Assigned | Result | Failure | Suspension | Late | Stopped | Unqueued
     ) -> None:
         match decision:
             case Assigned():
@@ -314,12 +334,14 @@ class Ledger:
                 self._late(decision)
             case Stopped():
                 self._stop(decision)
+            case Unqueued():
+                self._unqueue(decision)
 
     def _reopen(self) -> None:
         for entry in self._open().values():
             entry.interrupted = None
 
-    def tell(self, rank: int, order: Assign | Cancel | Beat | Save) -> None:
+    def tell(self, rank: int, order: Assign | Cancel | Recall | Beat | Save) -> None:
         """Check an order."""
         assert not self.ranks[rank].lost, "a lost rank is told nothing"
         match order:
@@ -331,11 +353,17 @@ class Ledger:
                 self._owed_saves.remove(rank)
                 self._asked_to_save.add(rank)
             case Cancel(attempt):
-                assert self.ranks[rank].held == attempt, "only who has an attempt can end it"
+                assert attempt in self.ranks[rank].has, "only who has an attempt can end it"
                 assert self.jobs[attempt.job].loss is not None, "an open job is waited for"
                 assert (rank, attempt) not in self._cancelled, "it is cancelled once"
                 self._cancelled.add((rank, attempt))
                 self._owed_cancels.discard((rank, attempt))
+            case Recall(attempt):
+                entry = self.ranks[rank]
+                assert attempt == entry.queued, "what has begun is not recalled"
+                assert not entry.recalled, "it is recalled once"
+                assert self._is_to_recall(rank)
+                entry.recalled = True
             case Assign():
                 self._order(rank, order)
 
@@ -362,7 +390,7 @@ class Ledger:
         self._judge_end(ended.outcome)
         self._owed_cancels.clear()  # all are told to stop
         for entry in self._open().values():
-            entry.holder = None
+            entry.holder, entry.is_queued = None, False
 
     def _judge_end(self, outcome: Outcome) -> None:
         ranks = self.ranks.values()
@@ -389,6 +417,8 @@ class Ledger:
         """Assert that the master is where these books say."""
         assert not self._owed, "a decision is followed by its order"
         assert not self._owed_cancels, "what nobody waits for is cancelled"
+        recalled = (it.recalled for n, it in self.ranks.items() if self._is_to_recall(n))
+        assert self.outcome is not None or all(recalled), "what is held up is recalled"
         if master.jobs.scheduler.error is None:  # who raises says no more what is over
             assert self.discarded == self._superfluous()
         assert master.jobs.trials == len(self._brackets)
@@ -414,6 +444,7 @@ class Ledger:
             assert not self._no_time(), "a drain begins in time"
             idle = [number for number, rank in self.ranks.items() if rank.idle]
             self._compare_idle(idle, awaits=awaits)
+            self._compare_queue(awaits=awaits)
         if isinstance(self._event, Tick | Silent):
             assert self._overdue() == [], "silence is noticed"
             assert any(rank.able for rank in self.ranks.values()), "somebody is left to work"
@@ -444,6 +475,54 @@ class Ledger:
         assert following is None, "no rank is idle while there is work to ask for"
         fits = any(key.rung < self._rungs() for key in self._open())
         assert self._holders() or fits, "nothing is left that there is time for, so it is over"
+
+    def _compare_queue(self, *, awaits: bool) -> None:
+        """See that a rank which goes on with a short job has the next queued, if there is any."""
+        if self._succeeded_now is None:
+            return
+        rank = self.ranks[self._succeeded_now]
+        if not rank.able or rank.held is None or rank.queued is not None:
+            return
+        if not self._is_short(rank.held.job):
+            return
+        if awaits or self._enough() or self._waiting() or self._hopeless():
+            return
+        assert self._next(self._rungs()) is None, "the next one is queued"
+
+    def _is_to_recall(self, rank: int) -> bool:
+        """Whether what is queued on a rank is to be done by others, if it has not begun."""
+        entry = self.ranks[rank]
+        gone = entry.lost or entry.unfit
+        if entry.queued is None or gone or self.jobs[entry.queued.job].loss is not None:
+            return False
+        is_long = self._now - entry.since > LONG * self.study.short_s
+        return (
+            self._drained_at is not None
+            or not self._holds(rank, entry.queued)
+            or (isinstance(self._event, Tick) and is_long)
+        )
+
+    def _holds(self, rank: int, attempt: AttemptId) -> bool:
+        """Whether a rank has the newest attempt at an open job, in work or in line."""
+        entry = self.jobs[attempt.job]
+        return (entry.loss, entry.holder, entry.attempts) == (None, rank, attempt.number)
+
+    def _let_go(self, entry: JobEntry) -> None:
+        """Have nobody hold a job; who has another queued behind it begins that, or will."""
+        for it in self._open().values():
+            it.is_queued = it.is_queued and it.holder != entry.holder
+        entry.holder = None
+
+    def _is_short(self, key: JobKey) -> bool:
+        """Whether most jobs of a rung are known to be."""
+        newest = self._took_s[key.rung][-NEWEST:]
+        longer = sum(took > self.study.short_s for took in newest)
+        return key != BASELINE_JOB and len(newest) >= ODD >= 1 and longer <= len(newest) / ODD
+
+    def _waiting(self) -> set[JobKey]:
+        """Find the jobs that nobody has."""
+        entries = self._open().items()
+        return {key for key, it in entries if it.holder is None and it.interrupted is None}
 
     @property
     def incumbent(self) -> tuple[int, float, int] | None:
@@ -491,7 +570,8 @@ class Ledger:
             assert (key in master.jobs.waiting) == (holder is None), "in one place"
             assert (key in master.jobs.interrupted) == (entry.interrupted is not None)
             if entry.holder is not None:
-                assert self.ranks[entry.holder].held == AttemptId(*key, entry.attempts)
+                assert AttemptId(*key, entry.attempts) in self.ranks[entry.holder].has
+                assert not self.ranks[entry.holder].lost, "a lost rank is not waited for"
         assert master.jobs.waiting.keys() <= entries.keys()
 
     def _compare_ranks(self, master: Master) -> None:
@@ -499,6 +579,7 @@ class Ledger:
         assert workers.keys() == self.ranks.keys()
         for rank, entry in self.ranks.items():
             found = workers[rank]
+            assert found.queued == entry.queued
             assert (found.ready, found.unfit, found.lost, found.aside, found.held) == (
                 entry.ready,
                 entry.unfit,
@@ -515,6 +596,9 @@ class Ledger:
         self._owed, self._event, self._now = [], Tick(), -math.inf
         self._owed_cancels, self._cancelled, self._owed_saves = set(), set(), set()
         self._owes_beat = self.outcome = self.drains_at = self._due = None
+        for entry in self._open().values():
+            if entry.is_queued:
+                entry.holder, entry.is_queued = None, False  # it had not begun
         self.ranks = {rank: RankEntry(started.at) for rank in range(1, started.ranks + 1)}
         self._drained_at, self._drains, self._asked_to_save = None, 0, set()
         self._given_up = []
@@ -531,17 +615,16 @@ class Ledger:
         assert not self._enough(), "nothing is begun where it is enough"
         self._owed.append(assigned)
         trial, key = assigned.attempt.trial, assigned.attempt.job
+        if assigned.queued:
+            assert not self._waiting(), "what waits is not overtaken"
         if waiting := self._waiting_for(assigned.rank):
             assert key in waiting, "work that waits goes first"
             assert key == BASELINE_JOB or not self._baseline_is_first(), "the baseline goes first"
         else:
-            assert key == self._next(self._rungs()), "no other job is as good"
-            self.jobs[key] = JobEntry()
-            bracket = key.rung if self.study.method == "hyperband" else 0
-            self._brackets.setdefault(trial, bracket)
+            self._open_next(key)
         assert assigned.bracket == self._brackets.get(trial, 0), "a trial has one bracket"
         assert key.rung < self._rungs(), "what can't be done in time is not begun"
-        assert not self._is_full(), "no more are in work than may be"
+        assert assigned.queued or not self._is_full(), "no more are in work than may be"
         assert not self._hopeless() or self._is_complete, "nothing is begun without hope"
         assert trial == BASELINE or trial < len(self._configs), "what is begun was suggested"
         resource = self.study.baseline if trial == BASELINE else self.resources[key.rung]
@@ -552,10 +635,61 @@ class Ledger:
         assert entry.loss is None, "only an open job is handed out"
         assert entry.holder is None, "a job has one holder"
         assert trial not in self.discarded
-        assert self.ranks[assigned.rank].idle, "only an idle rank is given work"
-        self.ranks[assigned.rank].held = assigned.attempt
+        self._give(self.ranks[assigned.rank], assigned)
         entry.holder, entry.begun_at = assigned.rank, self._now
+        entry.is_queued = assigned.queued
         entry.starts[entry.attempts] = self._saved.get(trial, 0)
+
+    def _open_next(self, key: JobKey) -> None:
+        assert key == self._next(self._rungs()), "no other job is as good"
+        self.jobs[key] = JobEntry()
+        bracket = key.rung if self.study.method == "hyperband" else 0
+        self._brackets.setdefault(key.trial, bracket)
+
+    def _give(self, rank: RankEntry, assigned: Assigned) -> None:
+        if not assigned.queued:
+            assert rank.idle, "only an idle rank is given work"
+            rank.held, rank.since = assigned.attempt, self._now
+            return
+        assert rank.able, "nothing is queued on who can't do it"
+        assert not rank.failed, "nor on who fails"
+        assert rank.held is not None
+        assert rank.queued is None, "there is one in line"
+        assert self._is_short(rank.held.job), "it is queued behind a short job"
+        assert self._is_short(assigned.attempt.job), "and is one"
+        rank.queued, rank.recalled = assigned.attempt, False
+
+    def _choose(self, chosen: Chosen) -> None:
+        """Have a job wait that is too long to be queued."""
+        key = JobKey(chosen.trial, chosen.rung)
+        assert self.study.short_s > 0, "all jobs take one rank"
+        assert self._drained_at is None, "a drain chooses nothing"
+        assert not self._waiting(), "what waits goes first"
+        self._open_next(key)
+        assert not self._is_short(key), "what is short is queued"
+        assert chosen.bracket == self._brackets[key.trial]
+        assert chosen.resource == self.resources[key.rung]
+
+    def _unqueue(self, unqueued: Unqueued) -> None:
+        key, number = unqueued.attempt.job, unqueued.attempt.number
+        entry = self.jobs[key]
+        rank = entry.holder
+        assert rank is not None, "only what is held can be given back"
+        assert self._holds(rank, unqueued.attempt)
+        match self._event:
+            case Heard(speaker, Returned(attempt)):
+                assert (speaker, attempt) == (rank, unqueued.attempt)
+                assert self.ranks[rank].recalled, "nobody gives back what was not recalled"
+                assert attempt in self._had_before
+            case Heard(speaker, Unfit()):
+                assert speaker == rank
+                assert self.ranks[rank].queued == unqueued.attempt
+            case _:
+                assert isinstance(self._event, Silent)
+                assert rank in self._event.ranks
+                assert self.ranks[rank].queued == unqueued.attempt
+        assert number == 1, "what has failed is not queued"
+        self._let_go(entry)
 
     def _result(self, result: Result) -> None:
         assert isinstance(self._event, Heard)
@@ -572,7 +706,10 @@ class Ledger:
             assert result.over == ()
             return
         if newest:
-            self._took_s[key.rung].append(self._now - entry.begun_at)
+            began_at = max(entry.begun_at, self.ranks[rank].result_at)
+            self._took_s[key.rung].append(self._now - began_at)
+        self.ranks[rank].result_at = self._now
+        self._succeeded_now = rank
         self._saves = self._saves or report.saved > 0
         loss = self._loss(report)
         self._spend(result.attempt, self.resources[key.rung])
@@ -603,7 +740,8 @@ class Ledger:
         rank = entry.interrupted if charged else entry.holder
         assert rank is not None, "only what is held fails"
         assert number == entry.attempts, "the newest one"
-        entry.holder = entry.interrupted = None
+        self._let_go(entry)
+        entry.interrupted = None
         kind, error, used = self._mishap(rank, failure.attempt)
         assert failure.kind is kind
         if kind is FailureKind.LOST:
@@ -691,7 +829,8 @@ class Ledger:
             assert entry.holder is not None
             report = Suspended(suspension.attempt, suspension.saved)
             assert self._event == Heard(entry.holder, report)
-        entry.holder = entry.interrupted = None
+        self._let_go(entry)
+        entry.interrupted = None
         self._spend(suspension.attempt, suspension.saved)
         self._saved[trial] = max(suspension.saved, self._saved.get(trial, 0))
         self._saves = self._saves or trial != BASELINE
@@ -699,7 +838,8 @@ class Ledger:
     def _late(self, late: Late) -> None:
         assert isinstance(self._event, Heard)
         assert isinstance(self._event.report, Answer)
-        assert self._held_before == late.attempt == self._event.report.attempt
+        assert late.attempt in self._had_before
+        assert late.attempt == self._event.report.attempt
         entry = self.jobs[late.attempt.job]
         newest = (entry.holder, entry.attempts) == (self._event.rank, late.attempt.number)
         assert entry.loss is not None or not newest, "the newest attempt counts"
@@ -716,7 +856,7 @@ class Ledger:
         trial, entry = stopped.attempt.trial, self.jobs[stopped.attempt.job]
         assert trial != BASELINE, "nobody judges the baseline"
         assert stopped.over == (trial,)
-        entry.holder = None
+        self._let_go(entry)
         self._stopped.add(trial)
         self._count(stopped.attempt.job, WORST)
         self._end_job(stopped.attempt.job, WORST)
@@ -752,6 +892,10 @@ class Ledger:
         assert self.ranks[rank].lost, "only a lost rank comes back"
         self.ranks[rank].lost = False
         assert held == self._held_before
+        queued = self.ranks[rank].queued
+        if queued is not None and self.jobs[queued.job].loss is not None:
+            self._cancelled.discard((rank, queued))
+            self._owed_cancels.add((rank, queued))
         if held is None:
             return
         entry = self.jobs[held.job]
@@ -787,10 +931,12 @@ class Ledger:
         """Close a job; whoever has another attempt at it is to be told."""
         entry = self.jobs[key]
         assert entry.loss is None, "the first result counts, and no other"
-        entry.loss, entry.holder = loss, None
+        self._let_go(entry)
+        entry.loss = loss
         for rank, it in self.ranks.items():
-            if it.held is not None and it.held.job == key and not it.lost and not it.unfit:
-                self._owed_cancels.add((rank, it.held))
+            for attempt in it.has:
+                if attempt.job == key and not it.lost and not it.unfit:
+                    self._owed_cancels.add((rank, attempt))
 
     def _baseline_is_first(self) -> bool:
         entry = self.jobs.get(BASELINE_JOB)

@@ -20,7 +20,9 @@ from hpmpi.model.messages import (
     Point,
     Progress,
     Ready,
+    Recall,
     Report,
+    Returned,
     Save,
     Suspended,
     Unfit,
@@ -97,8 +99,8 @@ def report_words(report: Report) -> str:
             return f"failed {attempt} kind {kind.name}{says}{' used 1' if used else ''}"
         case Suspended(attempt, saved):
             return f"suspended {attempt}{saved_words(saved)}"
-        case Cancelled(attempt):
-            return f"cancelled {attempt}"
+        case Cancelled(attempt) | Returned(attempt):
+            return f"{type(report).__name__.lower()} {attempt}"
         case Progress(attempt, [Point(resource, metrics)]):
             return f"progress {attempt} resource {resource}{numbers(metrics)}"
         case _:
@@ -119,8 +121,8 @@ def read_report(words: list[str]) -> Report:
             return Beat()
         case "goodbye":
             return Goodbye()
-        case "cancelled":
-            return Cancelled(attempt)
+        case "cancelled" | "returned":
+            return (Cancelled if what == "cancelled" else Returned)(attempt)
         case "failed":
             kind, says = FailureKind[fields["kind"]], fields.get("says", "error")
             return Failed(attempt, kind, says, used="used" in fields)
@@ -158,7 +160,7 @@ def order_line(tell: Tell) -> str:
     return f"tell rank {tell.rank}: {order_words(tell.order)}"
 
 
-def order_words(order: Assign | Cancel | Beat | Save) -> str:
+def order_words(order: Assign | Cancel | Recall | Beat | Save) -> str:
     """Write an order."""
     match order:
         case Assign(attempt, resource):
@@ -168,6 +170,8 @@ def order_words(order: Assign | Cancel | Beat | Save) -> str:
             return f"train {attempt}{start} to {resource}{left}{afresh}"
         case Cancel(attempt):
             return f"cancel {attempt}"
+        case Recall(attempt):
+            return f"recall {attempt}"
         case Beat() | Save():
             return type(order).__name__.lower()
 
@@ -184,8 +188,8 @@ def decision_words(decision: Decision) -> str:
             return f"{type(decision).__name__.lower()} rank {rank}"
         case Released(rank, on_trial):
             return f"released rank {rank}{' on trial' if on_trial else ''}"
-        case Assigned(attempt, rank=rank):
-            return f"assigned {attempt} rank {rank}"
+        case Assigned(attempt, rank=rank, queued=queued):
+            return f"assigned {attempt} rank {rank}{' queued' if queued else ''}"
         case Failure(attempt, kind, final):
             last = ", given up" if final else ""
             return f"failure {attempt} kind {kind.name}{last}"

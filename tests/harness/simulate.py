@@ -44,13 +44,15 @@ from hpmpi.model.messages import (
     Point,
     Progress,
     Ready,
+    Recall,
     Report,
+    Returned,
     Save,
     Suspended,
     Unfit,
 )
 from hpmpi.model.records import Decision, Ended, Entry, Line, Started
-from hpmpi.model.trial import BASELINE
+from hpmpi.model.trial import BASELINE, AttemptId
 from hpmpi.storage.journal import rows_of, text_of
 from hpmpi.storage.run_folder import JOURNAL, Store, read
 from tests.harness.build import OTHERS, Elsewhere, Method, draw_study
@@ -88,6 +90,12 @@ MOVED = 0.4
 
 TICKS_PER_PATIENCE = 8
 LOOP_S = 1e-6
+SHORT_S, DRAGS_S = 4.5, 200.0
+"""A job of resource 1 that takes no longer is short; and how long one takes that drags."""
+
+MANY = 40
+"""How many trials more a study has whose jobs are short: some durations must be known first."""
+
 CHECKPOINTS = 0.01
 SYNCS = 0.1
 FAILURES = [kind for kind in FailureKind if kind is not FailureKind.LOST]
@@ -107,7 +115,8 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     searcher raises once; `curves`: the share of jobs that report on the way, and may be stopped;
     `others`: whether trials are compared otherwise than by ASHA, by `method` if that is said;
     `several`: whether by several metrics, of which some are no number; `quarantine`: how many
-    failures in a row put a rank aside, if any do.
+    failures in a row put a rank aside, if any do; `short`: the share of studies whose lowest jobs
+    are queued; `drags`: that of jobs that take much longer than others.
     """
 
     dies: float = 0.0
@@ -133,6 +142,8 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     others: bool = False
     several: bool = False
     quarantine: int = 0
+    short: float = 0.0
+    drags: float = 0.0
     method: Method | None = None
 
 
@@ -159,6 +170,24 @@ WORLDS: dict[str, World] = {
         others=True, dies=0.01, stops=0.03, fails=0.15, no_number=0.1, kills=2, allocations=2
     ),
     "others later": World(others=True, later=0.5, kills=2, powerless=0.3),
+    "queues": World(
+        short=1,
+        drags=0.02,
+        dies=0.01,
+        stops=0.03,
+        fails=0.1,
+        unfit=0.02,
+        held_up=0.02,
+        black_holes=0.1,
+        quarantine=3,
+        powerless=0.3,
+        kills=2,
+        allocations=1,
+    ),
+    "calm queues": World(short=1, drags=0.03, curves=0.3, kills=1),
+    "other queues": World(
+        short=1, drags=0.02, others=True, later=0.2, stops=0.03, fails=0.1, kills=2
+    ),
     "metrics": World(several=True, dies=0.01, stops=0.03, fails=0.1, no_number=0.1, kills=2),
     "other metrics": World(
         several=True, others=True, later=0.1, no_number=0.1, kills=2, powerless=0.3, allocations=1
@@ -193,6 +222,8 @@ WORLDS: dict[str, World] = {
         kills=3,
         allocations=3,
         quarantine=3,
+        short=0.5,
+        drags=0.01,
     ),
 }
 
@@ -220,6 +251,12 @@ class Simulation:
         self.world = world
         self.study = draw_study(self.random, seed, self._method(seed))
         self.study = msgspec.structs.replace(self.study, quarantine=world.quarantine)
+        if Random(f"{seed}/short").random() < world.short:  # noqa: S311 - not for secrets
+            self.study = msgspec.structs.replace(
+                self.study,
+                short_s=SHORT_S * self.study.low**0.5,
+                limit=(self.study.limit or 0) + MANY,
+            )
         if world.several:
             ends = {"target_loss": None, "plateau": None}  # which are of one metric
             self.study = msgspec.structs.replace(self.study, several=True, **ends)
@@ -558,6 +595,7 @@ class Rank:
         self._used = False
         self._sent_at = self._got_at = simulation.now
         self._job: Assign | None = None
+        self._line: list[Assign] = []
         self._beat_s = simulation.study.patience_s / BEATS_PER_PATIENCE
         most_s = 0.8 * simulation.study.start_s
         if simulation.world.crawls:
@@ -574,7 +612,7 @@ class Rank:
         """Hear nothing, and not be heard: what is sent meanwhile comes when the link does."""
         self._cut_until = max(self._cut_until, until)
 
-    def send(self, order: Assign | Cancel | Beat | Save) -> None:
+    def send(self, order: Assign | Cancel | Recall | Beat | Save) -> None:
         """Have an order on its way to this rank."""
         self._got_at = self._arrival(self._got_at)
         self._later(self._got_at - self._simulation.now, lambda: self._get(order))
@@ -602,16 +640,15 @@ class Rank:
         patience_s = self._simulation.study.patience_s
         self._stopped_until = self._simulation.now + self._random.uniform(0, 3 * patience_s)
 
-    def _get(self, order: Assign | Cancel | Beat | Save) -> None:
+    def _get(self, order: Assign | Cancel | Recall | Beat | Save) -> None:
         match order:
             case Assign():
-                assert self._job is None, "a rank is never given a job beside one it still has"
-                self._job = order
-                takes_s = self._random.uniform(0.2, 4) * order.resource**0.5
-                if order.attempt.trial == self._simulation.killer:
-                    self._later(self._random.uniform(0, takes_s), self._simulation.kill)
-                self._later(takes_s, lambda: self._answer(order))
-                self._draw_curve(order, takes_s)
+                assert not self._line, "a rank has one job in work, and one in line"
+                self._line.append(order)
+                self._go_on()
+            case Recall(attempt) | Cancel(attempt) if self._leaves_line(attempt):
+                is_recall = isinstance(order, Recall)
+                self._report(Returned(attempt) if is_recall else Cancelled(attempt))
             case Cancel(attempt) if self._job and self._job.attempt == attempt:
                 job = self._job
                 self._later(self._simulation.ways.uniform(0, 1), lambda: self._end(job))
@@ -621,17 +658,38 @@ class Rank:
             case _:
                 pass
 
+    def _go_on(self) -> None:
+        """Begin what is next in line, if nothing is in work."""
+        if self._job is not None or not self._line:
+            return
+        self._job = order = self._line.pop(0)
+        takes_s = self._random.uniform(0.2, 4) * order.resource**0.5
+        drags = self._simulation.world.drags
+        if drags and self._simulation.ways.random() < drags:
+            takes_s += DRAGS_S
+        if order.attempt.trial == self._simulation.killer:
+            self._later(self._random.uniform(0, takes_s), self._simulation.kill)
+        self._later(takes_s, lambda: self._answer(order))
+        self._draw_curve(order, takes_s)
+
+    def _leaves_line(self, attempt: AttemptId) -> bool:
+        left = [it for it in self._line if it.attempt != attempt]
+        was_in_it, self._line = len(left) < len(self._line), left
+        return was_in_it
+
     def _suspend(self, job: Assign) -> None:
         if self._job is job:
             self._job = None
             saved = self._random.randint(1, job.resource)
             self._report(Suspended(job.attempt, saved))
+            self._go_on()
 
     def _end(self, job: Assign) -> None:
         """End the process that does a job."""
         if self._job is job:
             self._job, self._used = None, False
             self._report(Cancelled(job.attempt))
+            self._go_on()
 
     def _draw_curve(self, order: Assign, takes_s: float) -> None:
         """Report on the way, maybe."""
@@ -652,8 +710,13 @@ class Rank:
     def _answer(self, order: Assign) -> None:
         if self._job is not order:  # it was ended before
             return
-        world, study = self._simulation.world, self._simulation.study
         self._job = None
+        self._report_on(order)
+        self._go_on()
+
+    def _report_on(self, order: Assign) -> None:
+        """Say what came of a job."""
+        world, study = self._simulation.world, self._simulation.study
         used, self._used = self._used and (self._is_bare or not order.fresh), True
         if self._is_black_hole or self._random.random() < world.fails:
             if self._random.random() < world.unfit:

@@ -6,10 +6,10 @@ from hpmpi.history.ranks import RankState
 from hpmpi.history.rungs import RungCounts
 from hpmpi.master.retries import NO_WORD
 from hpmpi.master.time_left import AllocationEnd
-from hpmpi.model.events import Interrupted
+from hpmpi.model.events import Interrupted, Silent
 from hpmpi.model.messages import FailureKind, Outcome, Point
-from hpmpi.model.records import Failure, Line, Suspension
-from hpmpi.model.trial import BASELINE
+from hpmpi.model.records import Failure, Line, Suspension, Unqueued
+from hpmpi.model.trial import BASELINE, AttemptId
 from tests.harness.histories import (
     assigned,
     back,
@@ -22,6 +22,7 @@ from tests.harness.histories import (
     lost,
     ready,
     result,
+    returned,
     started,
     stopped,
     suspension,
@@ -52,6 +53,28 @@ def test_a_rank_is_busy_until_it_answers() -> None:
     assert ranks(ON_NODE1, assigned(0)) == {"busy": 1, "awaited": 2}
     for answer in (result(0, 0.5), failure(0), suspension(0, 1), late(0)):
         assert ranks(ON_NODE1, assigned(0), answer) == {"idle": 1, "awaited": 2}
+
+
+def test_what_is_queued_begins_when_its_rank_has_answered() -> None:
+    lines = (ON_NODE1, assigned(0, at=1.0), assigned(1, at=1.5, queued=True))
+    waits = history(*lines).attempts[AttemptId(1, 0, 1)]
+    assert (waits.fate, waits.took_s(9.0)) == (Fate.QUEUED, 0.0)
+    run = history(*lines, result(0, 0.5, at=4.0))
+    first, second = run.attempts.values()
+    assert (first.begun, first.ended) == (1.0, 4.0)
+    assert (second.fate, second.begun) == (Fate.OPEN, 4.0)
+    assert run.ranks.known[1].held is second
+    assert ranks(*lines, result(0, 0.5), result(1, 0.5)) == {"idle": 1, "awaited": 2}
+
+
+def test_what_was_queued_and_is_given_back_took_no_time() -> None:
+    lines = (ON_NODE1, assigned(0, at=1.0), assigned(1, at=1.5, queued=True))
+    cut = history(*lines, ended(Outcome.DRAINED, at=9.0))
+    gone = entry(8.0, Silent((1,)), Unqueued(AttemptId(1, 0, 1)))
+    for run in (history(*lines, returned(1, at=8.0)), history(*lines, gone), cut):
+        attempt = run.attempts[AttemptId(1, 0, 1)]
+        assert (attempt.fate, attempt.took_s(9.0)) == (Fate.RETURNED, 0.0)
+    assert next((it.waiting, it.running) for it in history(*lines).rungs()) == (1, 1)
 
 
 def test_a_rank_whose_trial_was_stopped_is_busy_until_it_says_so() -> None:

@@ -38,26 +38,26 @@ def test_a_rank_is_idle_only_once_it_is_ready() -> None:
 
 def test_who_has_been_idle_longest_comes_first() -> None:
     roster = ready_roster(1, 2, 3)
-    roster.give(1, HELD)
-    roster.answered(1, HELD)
+    roster.give(1, HELD, 0.0)
+    roster.answered(1, HELD, 0.0)
     roster.heard(2, 1.0)
     assert list(roster.idle) == [2, 3, 1]
 
 
 def test_only_the_attempt_that_a_rank_holds_can_be_answered() -> None:
     roster = ready_roster(1)
-    roster.give(1, NEWER)
-    roster.answered(1, HELD)
+    roster.give(1, NEWER, 0.0)
+    roster.answered(1, HELD, 0.0)
     assert list(roster.idle) == []
-    roster.answered(1, NEWER)
+    roster.answered(1, NEWER, 0.0)
     assert list(roster.idle) == [1]
 
 
 def test_a_busy_rank_is_given_nothing() -> None:
     roster = ready_roster(1)
-    roster.give(1, HELD)
+    roster.give(1, HELD, 0.0)
     with pytest.raises(AssertionError, match="not idle"):
-        roster.give(1, NEWER)
+        roster.give(1, NEWER, 0.0)
 
 
 def test_an_unfit_rank_is_never_idle_again() -> None:
@@ -108,7 +108,7 @@ def test_a_rank_is_declared_lost_once() -> None:
 
 def test_a_rank_that_comes_back_is_what_it_was_before() -> None:
     roster = ready_roster(1, 2)
-    roster.give(1, HELD)
+    roster.give(1, HELD, 0.0)
     assert lose(roster, 11.0) == [1, 2]
     assert roster.heard(1, 12.0)
     assert roster.heard(2, 12.0)

@@ -12,7 +12,7 @@ from hpmpi.history.history import History
 from hpmpi.master.drain import NO_TIME, NOTHING_FITS
 from hpmpi.master.shield import RAISED
 from hpmpi.model.events import Event, Heard, Silent
-from hpmpi.model.messages import Cancelled, FailureKind, Outcome, Unfit
+from hpmpi.model.messages import Cancelled, FailureKind, Outcome, Returned, Unfit
 from hpmpi.model.records import (
     Assigned,
     Back,
@@ -26,6 +26,7 @@ from hpmpi.model.records import (
     Started,
     Stopped,
     Suspension,
+    Unqueued,
 )
 from hpmpi.model.trial import BASELINE, AttemptId, JobKey
 from hpmpi.study.settings import Settings
@@ -211,6 +212,16 @@ def test_what_was_suggested_is_written_once() -> None:
             if it.config is not None
         ]
         assert suggested == list(range(len(suggested)))
+
+
+def test_short_jobs_are_queued_and_given_back_where_they_are_held_up() -> None:
+    for world in ("queues", "calm queues", "other queues"):
+        assert happened(world)[Returned] > 10
+        assert decided(world)[Unqueued] >= happened(world)[Returned]
+        jobs = [it for each in simulations(world) for it in each.decisions]
+        handed_out = [it for it in jobs if isinstance(it, Assigned)]
+        assert sum(it.queued for it in handed_out) > len(handed_out) / 5
+    assert outcomes("calm queues") == {Outcome.COMPLETE}
 
 
 def test_failures_are_tried_again_and_given_up_in_the_end() -> None:

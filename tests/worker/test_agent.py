@@ -21,7 +21,9 @@ from hpmpi.model.messages import (
     Order,
     Progress,
     Ready,
+    Recall,
     Retire,
+    Returned,
     Save,
     Stop,
     Suspended,
@@ -148,6 +150,20 @@ def test_jobs_wait_in_line(rank: RankRig, tmp_path: Path) -> None:
     assert answers == [
         Finished(AttemptId(each, 0, 1), {"loss": float(each**2)}) for each in range(5)
     ]
+
+
+def test_what_is_in_line_can_be_recalled_and_what_has_begun_can_not(
+    rank: RankRig, tmp_path: Path
+) -> None:
+    rank.begin(welcome(tmp_path))
+    first, second, third = (order(number, x=number) for number in range(3))
+    rank.tell(first, second, third, Recall(second.attempt))
+    assert rank.until(Returned) == Returned(second.attempt)
+    done = [rank.until(Finished).attempt for _ in range(2)]
+    assert done == [first.attempt, third.attempt]
+    rank.tell(Recall(third.attempt), order(3, x=3))
+    assert rank.until(Finished).attempt.trial == 3
+    assert Returned not in {type(report) for report in rank.left()}
 
 
 def test_a_job_that_waits_behind_a_crash_is_done(rank: RankRig, tmp_path: Path) -> None:
