@@ -90,7 +90,10 @@ CHECKS = [
         {"master.adapters", "master.adapters.optuna", "master.adapters.gest"}, [of("adapters")]
     ),
     Check({"leader.prefetch"}, [of("prefetch")]),
-    Check({"master.slots", "master.dispatcher"}, [of("groups"), of("queues")]),
+    Check(
+        {"master.slots", "master.dispatcher"},
+        [of("groups"), of("queues"), simulated("queues", "calm queues", seeds=40)],
+    ),
     Check({"worker.pmi", "worker.group"}, [of("group")]),
     Check({"views.optuna_journal"}, [of("export")]),
     Check({"doctor.ranks"}, [[*of("doctor"), "-k", "nobody or login"]]),

@@ -38,6 +38,7 @@ from hpmpi.model.messages import (
     Progress,
     Ready,
     Report,
+    Returned,
     Unfit,
 )
 from hpmpi.model.records import (
@@ -340,7 +341,8 @@ class History:
                 self._free(attempt, rank, entry)
             case Unqueued():
                 attempt.give_back(entry.at)
-                self.ranks.find(attempt.rank).queued = None
+                if isinstance(entry.event, Heard) and isinstance(entry.event.report, Returned):
+                    self.ranks.find(attempt.rank).queued = None
 
     def _free(self, attempt: Attempt, rank: int, entry: Entry) -> None:
         report = entry.event.report if isinstance(entry.event, Heard) else None

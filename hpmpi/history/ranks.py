@@ -128,11 +128,14 @@ class Ranks:
         self.has[number] = has
 
     def lose(self, number: int, at: float) -> None:
-        """Lose a rank, and what it has in work: whether it has it still is said when it is back."""
+        """Lose a rank, and what it has in work: whether it has it still is said when it is back.
+
+        What is queued on it begins there when it has answered that.
+        """
         rank = self.find(number)
         if rank.held is not None and (rank.held.fate is Fate.OPEN or not rank.held.others):
             rank.held.close(Fate.LOST, at)
-        rank.held = rank.queued = None
+        rank.held = None
         self.release(number, at)
         rank.absence = Absence(number, at)
         self.absences.append(rank.absence)

@@ -15,9 +15,6 @@ from hpmpi.model.records import Entry, Line, Started
 from hpmpi.study import methods, settings
 from hpmpi.study.settings import Settings
 
-SHORT_S = 0.01
-"""Jobs that take no longer are queued behind others; from a result to the next job it is 1 ms."""
-
 OURS = Path(__file__).parents[1]
 """Where code is that is not the user's."""
 
@@ -99,7 +96,7 @@ def rules_of(study: Settings) -> Rules:
         plateau=None if plateau is None else Plateau(plateau.trials, plateau.epsilon),
         quarantine=study.limits.quarantine,
         sizes=sizes_of(study),
-        short_s=SHORT_S if methods.answers_at_once(study) else 0.0,
+        short_s=study.run.short_s if methods.answers_at_once(study) else 0.0,
     )
 
 

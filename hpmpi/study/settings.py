@@ -72,12 +72,15 @@ class RunTable(msgspec.Struct, frozen=True):
     `ranks_per_trial`: how many ranks a job takes, the same at all rungs or one for each, the last
     for those above; `grow = "eta"`: that many times more at each rung, as fewer trials are left.
     `world`: what the members of such a trial find each other by.
+
+    `short_s`: where jobs take no longer, and one rank, a rank has its next one queued.
     """
 
     keep: Literal["incumbent", "newest", "all"] = "incumbent"
     checkpoint_s: Positive = 30.0
     gpus_per_trial: Annotated[int, msgspec.Meta(ge=0)] | None = None
     max_concurrent: Count | None = None
+    short_s: Annotated[float, msgspec.Meta(ge=0, le=1e9)] = 0.01
     isolation: Literal["process", "none"] = "process"
     start: Literal["fork", "spawn"] = "fork"
     folder: Literal["shared", "own"] = "shared"
@@ -152,9 +155,10 @@ def parse(text: str) -> Settings:
     """
     problems: list[str] = []
     table = load(text, "the stored study")
-    if isinstance(limits := table.get("limits", {}), dict):
-        # A study that was stored without a word of it began when nobody was put aside.
-        table["limits"] = {"quarantine": 0, **limits}
+    # A study that was stored without a word of these began when nobody was put aside, or queued.
+    for name, before in (("limits", {"quarantine": 0}), ("run", {"short_s": 0})):
+        if isinstance(told := table.get(name, {}), dict):
+            table[name] = before | told
     settings = fill_struct(Settings, table, "", problems)
     if settings is None or problems:
         raise SettingsError(problems)

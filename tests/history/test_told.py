@@ -37,7 +37,8 @@ class Observed(Simulation):
             key: it.attempts for key, it in opened.items()
         }
         held = {key for key, it in opened.items() if it.holder is not None}
-        assert {key for key, attempt in newest.items() if attempt.fate is Fate.OPEN} == held
+        in_hand = (Fate.OPEN, Fate.QUEUED)
+        assert {key for key, attempt in newest.items() if attempt.fate in in_hand} == held
         if isinstance(jobs.best, BestFront):
             front = self.history.standings.front
             assert jobs.best.members == {it.trial: it.losses for it in front}
@@ -53,6 +54,12 @@ class Observed(Simulation):
         for state in RankState:
             workers = self.master.roster.workers.values()
             assert counts[state] == sum(state_of(worker) is state for worker in workers)
+        for number, rank in self.history.ranks.known.items():
+            worker = self.master.roster.workers[number]
+            if rank.queued is not None:
+                assert rank.queued.id == worker.queued
+            if rank.held is not None and not worker.lost:
+                assert rank.held.id == worker.held
 
     def _start(self) -> None:
         super()._start()

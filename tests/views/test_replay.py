@@ -88,7 +88,7 @@ def settings_of(study: build.Study, **changes: object) -> str:
             "grace_s": study.grace_s,
             "quarantine": study.quarantine,
         },
-        "run": {} if most is None else {"max_concurrent": most},
+        "run": {"short_s": study.short_s} | ({} if most is None else {"max_concurrent": most}),
         **({} if study.baseline is None else {"baseline": "train.py:compare"}),
     }
     return toml.dump(told | changes)
