@@ -51,9 +51,8 @@ OURS = {
 }
 
 TARGETS = [
-    *((name, "MPICommExecutor", 1.0) for name in OURS if "rank" in name),
+    *((name, "MPICommExecutor", 1.0) for name in OURS),
     *((name, "raw mpi4py", 0.5) for name in OURS if "rank" in name),
-    *((name, "MPICommExecutor", 0.7) for name in OURS if "child" in name),
     *((name, other, 50.0) for name in OURS for other in ("optuna", "ray tune")),
 ]
 """Who is to be how many times as fast as whom."""

@@ -58,7 +58,7 @@ class Observed(Simulation):
             worker = self.master.roster.workers[number]
             if rank.queued is not None:
                 assert rank.queued.id == worker.queued
-            if rank.held is not None and not worker.lost:
+            if rank.held is not None and not (worker.lost or worker.unfit):
                 assert rank.held.id == worker.held
 
     def _start(self) -> None:
