@@ -3,15 +3,15 @@
 What waits goes before what is asked for. Where a job may take several ranks, slots.py says on which
 it begins, and whether it has to wait for them.
 
-Where jobs take a few milliseconds, what is between a result and the next job counts for as much. So
-a rank is given the next one, too, while it has one in work:
+Where jobs are short, what is between a result and the next one counts: a millisecond, more where
+there are many ranks. So a rank is given the next one, too, while it has one in work:
 
-- Only where both are short, for all that is known of their rungs, and take one rank; and as long as
-  nothing waits. A longer one, that is chosen meanwhile, waits for the next idle rank, and what is
-  queued is done before: a promotion comes later by one short job.
+- Only where both are short, by what most of their rungs took, and take one rank; and while nothing
+  waits, and nobody is idle. A longer one, that is chosen meanwhile, waits for the next idle rank: a
+  promotion comes later by one short job.
 - Only on a rank whose last answer was a result: who fails is given one after the other.
-- What is behind a job that turns out to be long is recalled, and so is all when the run drains. It
-  waits then as if it had never been handed out.
+- It is recalled, and waits as if it had never been handed out, when somebody is idle who could do
+  it, when what is before it turns out to be long, and when the run drains.
 """
 
 import msgspec
@@ -23,8 +23,11 @@ from hpmpi.master.reaction import Reaction
 from hpmpi.master.roster import Roster
 from hpmpi.master.rules import Rules
 from hpmpi.master.slots import Places
-from hpmpi.model.messages import Member
+from hpmpi.model.messages import Member, Recall
 from hpmpi.model.trial import BASELINE, JobKey
+
+LONG = 10
+"""After how many times what is short a job holds up what is queued behind it."""
 
 
 class Dispatcher:
@@ -43,6 +46,7 @@ class Dispatcher:
         self._quarantine = quarantine
         self._seed = seed
         self._is_of_groups = not rules.sizes.are_one
+        self._queues = rules.short_s > 0 and not self._is_of_groups
 
     def dispatch(self, jobs: Jobs, now: float, reaction: Reaction) -> None:
         """Decide and order all that can be begun now."""
@@ -55,6 +59,7 @@ class Dispatcher:
         able, doubted = self._roster.able, self._quarantine.doubted
         passed_over: set[int] = set()
         given = [] if self.succeeded is None else [self.succeeded]
+        thinks = False
         while (rank := self._roster.next_idle(passed_over)) is not None and not self._is_busy(jobs):
             may_start = remaining.may_start(jobs, self._rules)
             assigned = jobs.hand_out(rank, now, may_start=may_start, able=able, doubted=doubted)
@@ -63,12 +68,47 @@ class Dispatcher:
                 reaction.decide(assigned)
                 reaction.tell(rank, jobs.order(assigned.attempt, now, self._seed))
                 given.append(rank)
-            elif jobs.waits_at(now):
-                passed_over.add(rank)
-            else:
-                return
-        if self._rules.short_s and not passed_over:
+                continue
+            thinks |= jobs.scheduler.awaits
+            if not jobs.waits_at(now):
+                break
+            passed_over.add(rank)
+        if not self._queues:
+            return
+        if self._roster.idle and not self._is_busy(jobs):
+            self._recall_for_idle(reaction)
+        elif not thinks:
             self._queue([rank for rank in given if rank not in doubted], jobs, now, reaction)
+
+    def recall(self, rank: int, reaction: Reaction) -> bool:
+        """Have a rank give back what is queued on it, unless it has begun by then; false if not."""
+        worker = self._roster.workers[rank]
+        if worker.queued is None or worker.recalled or worker.lost or worker.unfit:
+            return False
+        worker.recalled = True
+        reaction.tell(rank, Recall(worker.queued))
+        return True
+
+    def recall_from_behind_long(self, now: float, reaction: Reaction) -> None:
+        """Recall what waits for a job that is not as short as it was expected to be."""
+        for rank in sorted(self._roster.queues):
+            if now - self._roster.workers[rank].since > LONG * self._rules.short_s:
+                self.recall(rank, reaction)
+
+    def recall_all(self, reaction: Reaction) -> None:
+        """Recall all that has not begun."""
+        for rank in sorted(self._roster.queues):
+            self.recall(rank, reaction)
+
+    def _recall_for_idle(self, reaction: Reaction) -> None:
+        """Recall as much as there are ranks idle, from those who will come to theirs last."""
+        workers = self._roster.workers
+        able = (it for it in self._roster.queues if not (workers[it].lost or workers[it].unfit))
+        queues = sorted(able, key=lambda it: (workers[it].since, it), reverse=True)
+        lacking = len(self._roster.idle) - sum(workers[rank].recalled for rank in queues)
+        for rank in queues:
+            if lacking > 0:
+                lacking -= self.recall(rank, reaction)
 
     def _queue(self, ranks: list[int], jobs: Jobs, now: float, reaction: Reaction) -> None:
         """Queue another short job on each of some ranks that have a short one in work."""
@@ -92,8 +132,8 @@ class Dispatcher:
             reaction.tell(rank, jobs.order(assigned.attempt, now, self._seed))
 
     def _is_short(self, key: JobKey, jobs: Jobs) -> bool:
-        is_trial = key.trial != BASELINE
-        return is_trial and jobs.time_left.are_within(self._rules.short_s, key.rung)
+        takes_s = jobs.time_left.typical_s(key.rung)
+        return key.trial != BASELINE and takes_s is not None and takes_s <= self._rules.short_s
 
     def _dispatch_to_slots(self, jobs: Jobs, now: float, reaction: Reaction) -> None:
         """Do so where jobs may take several ranks: what waits first, then what is asked for."""

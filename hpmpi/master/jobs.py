@@ -195,6 +195,7 @@ class Jobs:
     def take_result(self, report: Finished, rank: int, at: float) -> Closed:
         """Close a job with its result."""
         number, key = report.attempt.number, report.attempt.job
+        self._queued.pop(rank, None)
         self.saved[key.trial] = max(report.saved, self.saved.get(key.trial, 0))
         if key == BASELINE_KEY:
             return self._close(key, WORST, report.metrics)

@@ -52,7 +52,6 @@ from hpmpi.model.messages import (
     Outcome,
     Progress,
     Ready,
-    Recall,
     Relay,
     Report,
     Returned,
@@ -78,9 +77,6 @@ from hpmpi.model.trial import AttemptId, JobKey
 
 PARTING_S = 5.0
 """How long the members of a group may take to end when what they had to decide is decided."""
-
-LONG = 10
-"""After how many times what is short a job holds up what is queued behind it."""
 
 
 class Master:
@@ -129,7 +125,7 @@ class Master:
             case Tick() if overdue := self.roster.overdue(now):
                 return self._take_in(Silent(tuple(overdue)), now)
             case Tick():
-                self._recall_from_behind_long(now)
+                self._dispatcher.recall_from_behind_long(now, self._reaction)
             case Silent(ranks):
                 self._lose(event, ranks)
             case Drain(why):
@@ -175,12 +171,12 @@ class Master:
             if attempt is not None and attempt != answered:
                 self._reclaim(rank, attempt, in_group=worker.in_group)
         if answered is None:  # else it has begun what was queued
-            self._recall(rank)
+            self._dispatcher.recall(rank, self._reaction)
 
     def _reclaim(self, rank: int, attempt: AttemptId, *, in_group: bool) -> None:
         """Say what becomes of an attempt that a lost rank still has."""
         if attempt.job not in self.jobs.open or in_group:
-            self._reaction.tell(rank, Cancel(attempt))
+            self._cancel(rank, attempt)
         elif not self.jobs.is_newest(attempt, rank):
             self._astray.setdefault(attempt.job, set()).add(rank)
         elif self._drain.until is not None:
@@ -259,21 +255,7 @@ class Master:
         worker = self.roster.workers[rank]
         if attempt in (worker.held, worker.queued) and not worker.lost:
             self._reaction.tell(rank, Cancel(attempt, grace_s))
-
-    def _recall(self, rank: int) -> None:
-        """Have a rank give back what is queued on it, if it has not begun that by now."""
-        worker = self.roster.workers[rank]
-        if worker.queued is None or worker.recalled or worker.lost:
-            return
-        worker.recalled = True
-        if worker.queued.job in self.jobs.open:
-            self._reaction.tell(rank, Recall(worker.queued))
-
-    def _recall_from_behind_long(self, now: float) -> None:
-        """Have given back what waits for a job that is not as short as it was expected to be."""
-        for rank in sorted(self.roster.queues):
-            if now - self.roster.workers[rank].since > LONG * self._rules.short_s:
-                self._recall(rank)
+            worker.recalled |= attempt == worker.queued
 
     def _unqueue(self, rank: int) -> None:
         """Have what is queued on a rank wait again: as far as is known, it is not done there."""
@@ -347,8 +329,7 @@ class Master:
     def _begin_to_drain(self, why: str, now: float) -> None:
         self._drain.begin(why, now)
         self._reaction.decide(Draining(why))
-        for rank in sorted(self.roster.queues):
-            self._recall(rank)
+        self._dispatcher.recall_all(self._reaction)
         for rank in self.jobs.holders():
             self._reaction.tell(rank, Save())
 

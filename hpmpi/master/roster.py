@@ -39,7 +39,7 @@ def beat_s(ranks: int, patience_s: float) -> float:
 class Worker(msgspec.Struct):
     """One worker rank; what it has `held`, `since` when, was given to a group, or to it alone.
 
-    `queued` is what it does next; `recalled`: whether it was told to give that back.
+    `queued` is what it does next; `recalled`: whether it was told to let go of that.
     """
 
     ready: bool = False

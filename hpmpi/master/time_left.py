@@ -14,9 +14,6 @@ from typing import NamedTuple
 NEWEST = 32
 """How many durations of a rung count; those before were of other machines, or configurations."""
 
-ODD = 8
-"""Of so many jobs, one may take longer than is said of all; of fewer, nothing is said."""
-
 
 class AllocationEnd(NamedTuple):
     """When the allocation ends (`epoch_s` in seconds since 1970), and when the drain begins."""
@@ -37,29 +34,18 @@ class TimeLeft:
         self.saves = False
         self.deadline: AllocationEnd | None = None
         self._durations: defaultdict[int, list[float]] = defaultdict(list)
+        self._typical: dict[int, float] = {}
 
     def learn(self, rung: int, took_s: float) -> None:
         """Take note of how long the attempt took that brought a job's result."""
         known = self._durations[rung]
         known.append(took_s)
         del known[:-NEWEST]
+        self._typical[rung] = sorted(known)[len(known) // 2]
 
     def typical_s(self, rung: int) -> float | None:
         """Tell how long most jobs of a rung take; None where nothing is known."""
-        known = self._durations.get(rung)
-        return sorted(known)[len(known) // 2] if known else None
-
-    def are_within(self, seconds: float, rung: int) -> bool:
-        """Tell whether jobs of a rung are known to take no longer, but for one in `ODD`.
-
-        >>> time_left = TimeLeft()
-        >>> for took_s in (0.001, 0.002, 0.001, 0.5, 0.002, 0.001, 0.001, 0.002):
-        ...     time_left.learn(0, took_s)
-        >>> time_left.are_within(0.01, 0), time_left.are_within(0.0015, 0)
-        (True, False)
-        """
-        known = self._durations.get(rung, ())
-        return len(known) >= ODD and sum(it > seconds for it in known) * ODD <= len(known)
+        return self._typical.get(rung)
 
     def rungs_at(self, at: float, rungs: int) -> int:
         """Count the lowest of `rungs` rungs whose jobs may be begun at a time.

@@ -96,7 +96,7 @@ def rules_of(study: Settings) -> Rules:
         plateau=None if plateau is None else Plateau(plateau.trials, plateau.epsilon),
         quarantine=study.limits.quarantine,
         sizes=sizes_of(study),
-        short_s=study.run.short_s if methods.answers_at_once(study) else 0.0,
+        short_s=0.0 if methods.learns(study) else study.run.short_s,
     )
 
 

@@ -142,9 +142,10 @@ def thinks(settings: Settings, origin: Path) -> bool:
     return bool(getattr(SEARCHER.find(method, origin), "thinks", ":" in method))
 
 
-def answers_at_once(settings: Settings) -> bool:
-    """Tell whether the searcher is one of ours that does not think."""
-    return ":" not in str(settings.searcher["method"]) and not thinks(settings, Path())
+def learns(settings: Settings) -> bool:
+    """Tell whether the searcher may learn from results: one of ours that says so, and any other."""
+    method = str(settings.searcher["method"])
+    return ":" in method or bool(getattr(SEARCHER.find(method), "learns", False))
 
 
 def build_scheduler(settings: Settings, searcher: Searcher) -> Scheduler:

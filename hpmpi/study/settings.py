@@ -73,14 +73,15 @@ class RunTable(msgspec.Struct, frozen=True):
     for those above; `grow = "eta"`: that many times more at each rung, as fewer trials are left.
     `world`: what the members of such a trial find each other by.
 
-    `short_s`: where jobs take no longer, and one rank, a rank has its next one queued.
+    `short_s`: where jobs take no longer, and one rank, a rank has its next one queued; but for a
+    searcher that learns.
     """
 
     keep: Literal["incumbent", "newest", "all"] = "incumbent"
     checkpoint_s: Positive = 30.0
     gpus_per_trial: Annotated[int, msgspec.Meta(ge=0)] | None = None
     max_concurrent: Count | None = None
-    short_s: Annotated[float, msgspec.Meta(ge=0, le=1e9)] = 0.01
+    short_s: Annotated[float, msgspec.Meta(ge=0, le=1e9)] = 0.2
     isolation: Literal["process", "none"] = "process"
     start: Literal["fork", "spawn"] = "fork"
     folder: Literal["shared", "own"] = "shared"

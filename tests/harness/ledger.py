@@ -10,12 +10,13 @@ import math
 
 import msgspec
 
+from hpmpi.master.dispatcher import LONG
 from hpmpi.master.drain import LEAVE_S, NO_TIME, NOTHING_FITS
 from hpmpi.master.incumbent import BestFront
-from hpmpi.master.master import LONG, Master
+from hpmpi.master.master import Master
 from hpmpi.master.retries import ALIKE, MAX_LOSSES, NO_WORD
 from hpmpi.master.shield import RAISED
-from hpmpi.master.time_left import NEWEST, ODD
+from hpmpi.master.time_left import NEWEST
 from hpmpi.model.events import Drain, Due, Event, Heard, Interrupted, Silent, Tick
 from hpmpi.model.messages import (
     Answer,
@@ -358,11 +359,12 @@ class Ledger:
                 assert (rank, attempt) not in self._cancelled, "it is cancelled once"
                 self._cancelled.add((rank, attempt))
                 self._owed_cancels.discard((rank, attempt))
+                self.ranks[rank].recalled |= attempt == self.ranks[rank].queued
             case Recall(attempt):
                 entry = self.ranks[rank]
                 assert attempt == entry.queued, "what has begun is not recalled"
                 assert not entry.recalled, "it is recalled once"
-                assert self._is_to_recall(rank)
+                assert self._is_to_recall(rank) or self._may_take()
                 entry.recalled = True
             case Assign():
                 self._order(rank, order)
@@ -477,7 +479,15 @@ class Ledger:
         assert self._holders() or fits, "nothing is left that there is time for, so it is over"
 
     def _compare_queue(self, *, awaits: bool) -> None:
-        """See that a rank which goes on with a short job has the next queued, if there is any."""
+        """See that a rank which goes on with a short job has the next queued, if there is any.
+
+        And that nobody is idle who may do it.
+        """
+        able = (it for it in self.ranks.values() if not (it.lost or it.unfit))
+        in_line = [it for it in able if it.queued is not None]
+        recalled = sum(it.recalled for it in in_line)
+        lets_go = self._enough() or self._hopeless()
+        assert lets_go or recalled >= min(len(self._may_take()), len(in_line)), "it is given back"
         if self._succeeded_now is None:
             return
         rank = self.ranks[self._succeeded_now]
@@ -502,6 +512,11 @@ class Ledger:
             or (isinstance(self._event, Tick) and is_long)
         )
 
+    def _may_take(self) -> list[int]:
+        """List who is idle, and may do what others have in line."""
+        idle = [number for number, rank in self.ranks.items() if rank.idle]
+        return [] if self._is_full() or self._drained_at is not None else idle
+
     def _holds(self, rank: int, attempt: AttemptId) -> bool:
         """Whether a rank has the newest attempt at an open job, in work or in line."""
         entry = self.jobs[attempt.job]
@@ -509,15 +524,20 @@ class Ledger:
 
     def _let_go(self, entry: JobEntry) -> None:
         """Have nobody hold a job; who has another queued behind it begins that, or will."""
-        for it in self._open().values():
-            it.is_queued = it.is_queued and it.holder != entry.holder
+        self._begin_queued(entry.holder)
         entry.holder = None
 
+    def _begin_queued(self, rank: int | None) -> None:
+        """Have what is queued on a rank begin."""
+        for it in self._open().values():
+            it.is_queued = it.is_queued and it.holder != rank
+
     def _is_short(self, key: JobKey) -> bool:
-        """Whether most jobs of a rung are known to be."""
-        newest = self._took_s[key.rung][-NEWEST:]
-        longer = sum(took > self.study.short_s for took in newest)
-        return key != BASELINE_JOB and len(newest) >= ODD >= 1 and longer <= len(newest) / ODD
+        """Whether jobs of a rung are, in the median of the newest."""
+        newest = sorted(self._took_s[key.rung][-NEWEST:])
+        if key == BASELINE_JOB or not newest:
+            return False
+        return newest[len(newest) // 2] <= self.study.short_s
 
     def _waiting(self) -> set[JobKey]:
         """Find the jobs that nobody has."""
@@ -637,6 +657,7 @@ class Ledger:
         assert trial not in self.discarded
         self._give(self.ranks[assigned.rank], assigned)
         entry.holder, entry.begun_at = assigned.rank, self._now
+        self._begin_queued(assigned.rank)
         entry.is_queued = assigned.queued
         entry.starts[entry.attempts] = self._saved.get(trial, 0)
 
@@ -700,6 +721,7 @@ class Ledger:
         self._saved[trial] = max(report.saved, self._saved.get(trial, 0))
         entry = self.jobs[key]
         newest = (entry.holder, entry.attempts) == (rank, result.attempt.number)
+        self._begin_queued(rank)
         self._believe(rank)
         if trial == BASELINE:
             self._close(key, WORST)

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
-from hpmpi.master.master import LONG, Master
+from hpmpi.master.dispatcher import LONG
+from hpmpi.master.master import Master
 from hpmpi.master.reaction import Reaction
 from hpmpi.master.restart import redo
-from hpmpi.master.time_left import ODD
+from hpmpi.master.time_left import NEWEST
 from hpmpi.model.events import Drain, Event, Heard, Silent, Tell, Tick
 from hpmpi.model.messages import (
     Assign,
@@ -70,7 +72,7 @@ class Rig:
 
     def warm(self, rank: int = 1, after_s: float = QUICK_S) -> None:
         """Let it be known how long jobs take."""
-        for _ in range(ODD):
+        for _ in range(4):
             self.finish(rank, after_s)
 
     def pop(self, rank: int) -> AttemptId:
@@ -98,11 +100,9 @@ def recalled(reaction: Reaction) -> list[Tell]:
     return [it for it in reaction.orders if isinstance(it.order, Recall)]
 
 
-def test_nothing_is_queued_before_durations_are_known() -> None:
+def test_nothing_is_queued_before_a_duration_is_known() -> None:
     rig = Rig(FULL)
-    for _ in range(ODD - 1):
-        rig.finish(1)
-        assert len(rig.lines[1]) == 1
+    assert [len(line) for line in rig.lines.values()] == [1, 1]
     assert [it.queued for it in queues(rig.finish(1))] == [False, True]
 
 
@@ -119,15 +119,15 @@ def test_a_rank_that_goes_on_has_the_next_queued(rig: Rig) -> None:
 
 
 def test_what_was_queued_takes_as_long_as_it_does_and_not_as_what_was_before(rig: Rig) -> None:
-    for _ in range(3 * ODD):
+    for _ in range(NEWEST):
         rig.finish(1, 0.9 * SHORT_S)
-    assert rig.master.jobs.time_left.are_within(SHORT_S, 0)
+    assert rig.master.jobs.time_left.typical_s(0) == pytest.approx(0.9 * SHORT_S)
 
 
 @pytest.mark.parametrize("study", [FULL, ASHA])
 def test_nothing_is_queued_where_jobs_are_not_short(study: Study) -> None:
     rig = Rig(study)
-    for _ in range(2 * ODD):
+    for _ in range(8):
         rig.finish(1, SLOW_S)
     assert len(rig.lines[1]) == 1
 
@@ -201,6 +201,16 @@ def test_a_result_of_what_was_queued_on_who_comes_back_is_the_first(rig: Rig) ->
     rig.finish(2)
     assert rig.master.jobs.open[queued.job].holder == 2
     assert Tell(2, Cancel(queued._replace(number=2))) in rig.finish(1).orders
+
+
+def test_what_is_queued_is_given_back_where_somebody_is_idle() -> None:
+    rig = Rig(msgspec.structs.replace(FULL, limit=7))
+    rig.warm()
+    assert [len(line) for line in rig.lines.values()] == [2, 1]
+    queued = rig.lines[1][1].attempt
+    assert recalled(rig.finish(2)) == [Tell(1, Recall(queued))]
+    reaction = rig.happen(Heard(1, Returned(queued)))
+    assert [it.rank for it in queues(reaction)] == [2]
 
 
 def test_a_drain_takes_back_what_has_not_begun(rig: Rig) -> None:

@@ -34,6 +34,9 @@ rank 0 does what else there is to do, and asks again. Beside a scheduler of the 
 know nothing of LATER, it thinks in rank 0, and all wait for it. One that says LATER itself is asked
 again when it was told or shown something; somebody must be in work then.
 
+One of the user's, and one of ours with an attribute `learns` that is true, is asked only when a
+rank is idle; others are asked earlier, too, where jobs are short ([run] short_s).
+
 One with an attribute `works_ahead` that is true is asked for several ahead, up to a quarter of the
 worker ranks. Where one of these is more than that many results behind when it is due, or would be,
 that trial is asked for again: what was suggested for it, and for those after it, is forgotten then.

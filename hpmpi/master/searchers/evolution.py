@@ -59,6 +59,8 @@ Point = list[float]
 class Evolution(Proposer):
     """Have children of what is good; those of `first` come first."""
 
+    learns = True
+
     def __init__(  # noqa: PLR0913 - the settings, the rungs and the goal
         self,
         space: Space,

@@ -40,7 +40,7 @@ SHARE = 4
 class Gp(Proposer):
     """Suggest what promises most; those of `first` come first."""
 
-    thinks = works_ahead = True
+    learns = thinks = works_ahead = True
 
     def __init__(  # noqa: PLR0913 - the settings, the ranks and the goal
         self,
