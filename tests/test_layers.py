@@ -64,7 +64,7 @@ ALSO_PURE = {
 
 HOMES = {
     "gest_api": {"master.adapters.gest"},
-    "optuna": {"master.adapters.optuna", "views.importance", "views.optuna_journal"},
+    "optuna": {"master.adapters.optuna", "views.forests", "views.optuna_journal"},
     "shtab": {"cli.parser"},
     "cloudpickle": {"search_cv.parcel"},
     "joblib": {"search_cv.digests"},
@@ -75,7 +75,7 @@ HOMES = {
     "h5py": {"storage.results_file", "worker.source"},
     "numpy": {
         *("api.arrays", "data", "master.surrogate", "storage.results_file", "trainables"),
-        *("search_cv", "views.figures", "views.importance", "worker.source"),
+        *("search_cv", "views.figures", "views.forests", "worker.source"),
     },
     "pandas": {
         *("api.results", "data.columns", "data.dialect", "data.reading"),
@@ -83,7 +83,7 @@ HOMES = {
     },
     "rich": {"views.live"},
     "scipy": {"master.searchers.sobol", "master.surrogate", "search_cv", "trainables"},
-    "sklearn": {"search_cv", "trainables", "views.importance"},
+    "sklearn": {"search_cv", "trainables", "views.forests"},
     "skops": {"search_cv.parcel", "trainables"},
     "submitit": {"launch.slurm_job"},
     "tomli_w": {"study.toml"},

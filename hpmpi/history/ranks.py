@@ -120,7 +120,8 @@ class Ranks:
         rank = self.find(number)
         rank.host = self.hosts[number] = host
         rank.ready |= fit
-        rank.unfit |= not fit
+        if not fit:
+            rank.unfit, rank.queued = True, None
 
     def arrive(self, number: int, has: Provision, at: float) -> None:
         """Learn that a rank is ready, and what it has."""

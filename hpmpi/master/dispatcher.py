@@ -83,7 +83,7 @@ class Dispatcher:
     def recall(self, rank: int, reaction: Reaction) -> bool:
         """Have a rank give back what is queued on it, unless it has begun by then; false if not."""
         worker = self._roster.workers[rank]
-        if worker.queued is None or worker.recalled or worker.lost or worker.unfit:
+        if worker.queued is None or worker.recalled or worker.lost:
             return False
         worker.recalled = True
         reaction.tell(rank, Recall(worker.queued))
@@ -103,7 +103,7 @@ class Dispatcher:
     def _recall_for_idle(self, reaction: Reaction) -> None:
         """Recall as much as there are ranks idle, from those who will come to theirs last."""
         workers = self._roster.workers
-        able = (it for it in self._roster.queues if not (workers[it].lost or workers[it].unfit))
+        able = (it for it in self._roster.queues if not workers[it].lost)
         queues = sorted(able, key=lambda it: (workers[it].since, it), reverse=True)
         lacking = len(self._roster.idle) - sum(workers[rank].recalled for rank in queues)
         for rank in queues:
@@ -116,8 +116,7 @@ class Dispatcher:
             if jobs.waiting:
                 return
             worker = self._roster.workers[rank]
-            fails = worker.unfit or worker.aside
-            if fails or worker.held is None or not self._is_short(worker.held.job, jobs):
+            if worker.aside or worker.held is None or not self._is_short(worker.held.job, jobs):
                 continue
             may_start = remaining.may_start(jobs, self._rules)
             key = jobs.ask(may_start=may_start, rungs=jobs.rungs_at(now))

@@ -183,9 +183,9 @@ class Master:
             self._reaction.tell(rank, Save())
 
     def _refuse(self, event: Heard, rank: int) -> None:
-        self.roster.unfit(rank)
         self._unqueue(rank)
         self._fail_held(event, rank)
+        self.roster.unfit(rank)
         self._reaction.unsettled += self._quarantine.lose([rank])
         if self.roster.all_unfit:
             self._leave(Outcome.UNFIT)

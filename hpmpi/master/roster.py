@@ -97,8 +97,10 @@ class Roster:
         self._sort(rank)
 
     def unfit(self, rank: int) -> None:
-        """Never give the rank work again."""
-        self.workers[rank].unfit = True
+        """Never give the rank work again, nor wait for what it has."""
+        worker = self.workers[rank]
+        worker.unfit, worker.held, worker.queued = True, None, None
+        self.queues.discard(rank)
         self._sort(rank)
 
     def give(self, rank: int, held: AttemptId, now: float, *, in_group: bool = False) -> None:

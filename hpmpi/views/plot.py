@@ -4,6 +4,7 @@ The run folders are only read: they are nobody's to lock, and what they name is 
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import msgspec
@@ -41,11 +42,13 @@ COMPARED: Mapping[str, Callable[[Sequence[Run]], Figure | str | None]] = {
 }
 """What is drawn of a run, and of several together."""
 
+IMPORTANCE = "importance"
+
 SINGLE: Mapping[str, Callable[[Run], Figure | str | None]] = {
     "curves": curves,
     "rungs": rungs,
     "timeline": timeline,
-    "importance": importance,
+    IMPORTANCE: importance,
     "parallel": parallel,
 }
 """What is drawn of each run by itself."""
@@ -111,7 +114,17 @@ def look(folder: Path, name: str) -> Run:
 def figures_of(
     run: Run, names: Collection[str] = NAMES
 ) -> Iterator[tuple[str, Figure | str | None]]:
-    """Draw what is drawn of one run, of the figures that are named."""
+    """Draw what is drawn of one run, of the figures that are named.
+
+    The one of importance is the last: its answer is waited for, and was asked for first.
+    """
+    with closing(run.question) if IMPORTANCE in names else nullcontext():
+        yield from drawn_of(run, [name for name in names if name != IMPORTANCE])
+        yield from drawn_of(run, [name for name in names if name == IMPORTANCE])
+
+
+def drawn_of(run: Run, names: Collection[str]) -> Iterator[tuple[str, Figure | str | None]]:
+    """Draw figures of one run, one after the other."""
     for name in filter(names.__contains__, SINGLE):
         yield name, SINGLE[name](run)
     for name in filter(names.__contains__, COMPARED):

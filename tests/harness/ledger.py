@@ -212,7 +212,7 @@ class Ledger:
                 entry.ready = entry.is_new = True
                 entry.host = host
             case Unfit():
-                entry.unfit = True
+                entry.unfit, entry.held, entry.queued = True, None, None
                 self._acquit(rank)
             case Beat():
                 self._owes_beat = rank
@@ -704,7 +704,7 @@ class Ledger:
                 assert attempt in self._had_before
             case Heard(speaker, Unfit()):
                 assert speaker == rank
-                assert self.ranks[rank].queued == unqueued.attempt
+                assert unqueued.attempt in self._had_before
             case _:
                 assert isinstance(self._event, Silent)
                 assert rank in self._event.ranks

@@ -930,3 +930,11 @@ def test_a_searcher_hears_of_what_failed_and_of_what_is_no_number() -> None:
 
 def test_a_decision_costs_the_same_however_many_ranks_are_idle() -> None:
     assert looks(8) == looks(800)
+
+
+def test_an_unfit_rank_that_was_lost_takes_no_job_back() -> None:
+    master = working(Study(ranks=2, limit=2))
+    hear(master, 1, Unfit("host", "the child can't be started again"))
+    master.handle(Silent((1,)), 11.0)
+    assert decided(hear(master, 1, Beat(), 12.0)) == [Back(1)]
+    assert FIRST.job in master.jobs.waiting

@@ -1,5 +1,10 @@
 """How much each hyperparameter matters, as it is computed."""
 
+import sys
+
+import pytest
+
+from hpmpi.errors import HpmpiError
 from hpmpi.history.history import History
 from hpmpi.model.records import Line
 from hpmpi.model.trial import Config
@@ -61,3 +66,18 @@ def test_the_highest_rung_with_enough_results_is_asked() -> None:
         told.add(histories.assigned(trial, 1, at=5))
         told.add(histories.result(trial, 0.5, 1, at=6))
     assert {it.id.rung for it in importance.enough(told)} == {1}
+
+
+def test_who_is_not_waited_for_is_ended() -> None:
+    question = importance.Question(learnt(30))
+    question.close()
+    assert question._process is not None
+    assert question._process.returncode is not None
+
+
+def test_where_no_answer_comes_is_said_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = [sys.executable, "-c", "raise SystemExit('no forest')"]
+    monkeypatch.setattr(importance, "program", lambda _: failing)
+    question = importance.Question(learnt(30))
+    with pytest.raises(HpmpiError, match=r"can't be computed: it ended with 1: no forest"):
+        question.answer()

@@ -24,7 +24,7 @@ from hpmpi.views.figures.style import (
     shades,
     short,
 )
-from hpmpi.views.importance import Importance, importance
+from hpmpi.views.importance import Importance, Question
 from hpmpi.views.layout import resource_of
 from hpmpi.views.run_view import Summary
 from hpmpi.views.show import state
@@ -130,9 +130,14 @@ class Run(msgspec.Struct, frozen=True, dict=True):
         return self.history.standings.ranking()
 
     @cached_property
+    def question(self) -> Question:
+        """What is asked of its hyperparameters: whoever draws much asks before, and closes it."""
+        return Question(self.history)
+
+    @cached_property
     def importance(self) -> Importance | None:
         """How much each hyperparameter matters, where enough trials tell."""
-        return importance(self.history)
+        return self.question.answer()
 
     @property
     def unit(self) -> str:
