@@ -7,11 +7,11 @@ Where jobs are short, what is between a result and the next one counts: a millis
 there are many ranks. So a rank is given the next one, too, while it has one in work:
 
 - Only where both are short, by what most of their rungs took, and take one rank; and while nothing
-  waits, and nobody is idle. A longer one, that is chosen meanwhile, waits for the next idle rank: a
-  promotion comes later by one short job.
+  waits, and nobody is idle. A longer one, a promotion mostly, waits for the next idle rank.
 - Only on a rank whose last answer was a result: who fails is given one after the other.
 - It is recalled, and waits as if it had never been handed out, when somebody is idle who could do
-  it, when what is before it turns out to be long, and when the run drains.
+  it, when what is before it turns out to be long, and when the run drains. And where a longer one
+  waits, on the rank that is expected to be done first, which then begins that.
 """
 
 import msgspec
@@ -110,6 +110,18 @@ class Dispatcher:
             if lacking > 0:
                 lacking -= self.recall(rank, reaction)
 
+    def _recall_for_long(self, jobs: Jobs, reaction: Reaction) -> None:
+        """Recall what is behind the job that is expected to end first."""
+
+        def ends_at(rank: int) -> float:
+            worker = self._roster.workers[rank]
+            rung = 0 if worker.held is None else worker.held.rung
+            return worker.since + (jobs.time_left.typical_s(rung) or 0.0)
+
+        for rank in sorted(self._roster.queues, key=lambda it: (ends_at(it), it)):
+            if self.recall(rank, reaction):
+                return
+
     def _queue(self, ranks: list[int], jobs: Jobs, now: float, reaction: Reaction) -> None:
         """Queue another short job on each of some ranks that have a short one in work."""
         for rank in ranks:
@@ -124,6 +136,7 @@ class Dispatcher:
                 return
             if not self._is_short(key, jobs):
                 reaction.decide(jobs.put_off(key))
+                self._recall_for_long(jobs, reaction)
                 return
             assigned = jobs.give(key, rank, now, queued=True)
             self._roster.queue(rank, assigned.attempt)

@@ -181,6 +181,7 @@ class Ledger:
         self._held_before: AttemptId | None = None
         self._had_before: set[AttemptId] = set()
         self._succeeded_now: int | None = None
+        self._owes_recall = False
 
     # -- what happens -----------------------------------------------------------------------------
 
@@ -192,7 +193,7 @@ class Ledger:
             for entry in self.ranks.values():
                 entry.heard_at = now
         self._event, self._now = event, now
-        self._succeeded_now = None
+        self._succeeded_now, self._owes_recall = None, False
         if isinstance(event, Tick) and (silent := tuple(self._overdue())):
             self._event = Silent(silent)
         match event:
@@ -364,7 +365,8 @@ class Ledger:
                 entry = self.ranks[rank]
                 assert attempt == entry.queued, "what has begun is not recalled"
                 assert not entry.recalled, "it is recalled once"
-                assert self._is_to_recall(rank) or self._may_take()
+                assert self._is_to_recall(rank) or self._may_take() or self._owes_recall
+                self._owes_recall = False
                 entry.recalled = True
             case Assign():
                 self._order(rank, order)
@@ -419,6 +421,7 @@ class Ledger:
         """Assert that the master is where these books say."""
         assert not self._owed, "a decision is followed by its order"
         assert not self._owed_cancels, "what nobody waits for is cancelled"
+        assert not self._owes_recall, "a rank comes to what is long before what is in line"
         recalled = (it.recalled for n, it in self.ranks.items() if self._is_to_recall(n))
         assert self.outcome is not None or all(recalled), "what is held up is recalled"
         if master.jobs.scheduler.error is None:  # who raises says no more what is over
@@ -614,6 +617,7 @@ class Ledger:
     def start(self, started: Started) -> None:
         """Enter a start: fresh ranks, and what was in work until then is interrupted."""
         self._owed, self._event, self._now = [], Tick(), -math.inf
+        self._owes_recall = False
         self._owed_cancels, self._cancelled, self._owed_saves = set(), set(), set()
         self._owes_beat = self.outcome = self.drains_at = self._due = None
         for entry in self._open().values():
@@ -688,6 +692,8 @@ class Ledger:
         assert not self._waiting(), "what waits goes first"
         self._open_next(key)
         assert not self._is_short(key), "what is short is queued"
+        in_line = (it for it in self.ranks.values() if it.queued is not None and not it.lost)
+        self._owes_recall = not all(it.recalled for it in in_line)
         assert chosen.bracket == self._brackets[key.trial]
         assert chosen.resource == self.resources[key.rung]
 

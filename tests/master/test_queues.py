@@ -156,6 +156,17 @@ def test_a_long_job_waits_for_the_next_idle_rank_and_nothing_overtakes_it() -> N
     assert len(rig.lines[1]) == 1, "it is long, so nothing is queued behind it"
 
 
+def test_where_a_long_job_is_chosen_who_is_done_first_gives_back_what_is_in_line() -> None:
+    rig = Rig(msgspec.structs.replace(ASHA, ranks=3, eta=9, high=9))
+    for rank in (1, 2, 3):
+        rig.finish(rank)
+    assert [len(line) for line in rig.lines.values()] == [2, 2, 2]
+    first = rig.lines[1][1].attempt
+    while not decided(reaction := rig.finish(3), Chosen):
+        assert recalled(reaction) == []
+    assert recalled(reaction) == [Tell(1, Recall(first))]
+
+
 def test_what_waits_behind_a_job_that_hangs_is_given_back_and_done_by_others(rig: Rig) -> None:
     queued = rig.lines[1][1].attempt
     assert recalled(rig.tick(TOO_LONG_S)) == [Tell(1, Recall(queued))]
