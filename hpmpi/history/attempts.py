@@ -89,6 +89,11 @@ class Attempt(msgspec.Struct, gc=False):
         self.fate = self.fate if self.fate is Fate.STOPPED else fate
         self.ended = at
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether its rank has come to it; one that was given back has not."""
+        return self.fate not in (Fate.QUEUED, Fate.RETURNED)
+
     def begin(self, at: float) -> None:
         """Begin what was queued, and is still."""
         if self.fate is Fate.QUEUED:

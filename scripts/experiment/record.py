@@ -240,7 +240,7 @@ def end(process: "subprocess.Popen[bytes]", folder: Path) -> None:
 def sum_up(run: Run, history: History, log: str, told: tuple[int, bool, float, int]) -> Record:
     """Make the record of a run of its journal and its log."""
     exit_code, bounded, process_s, killed = told
-    begun = [attempt.begun for attempt in history.attempts.values()]
+    begun = [attempt.begun for attempt in history.attempts.values() if attempt.has_begun]
     results = [attempt for attempt in history.answers if attempt.fate is Fate.RESULT]
     metrics = [attempt.metrics or {} for attempt in results]
     sizes = [told["size_bytes"] for told in metrics if "size_bytes" in told]

@@ -777,8 +777,12 @@ def test_what_an_objective_starts_ignores_no_signal(tmp_path: Path, number: int)
         "import subprocess, sys\ndef f(c): return -subprocess.run([sys.executable, '-c', "
         "f'import os; os.kill(os.getpid(), {int(c[\"signal\"])})']).returncode"
     )
-    with child_of(welcome(tmp_path, "it.py:f")) as rig:
-        assert rig.succeed(signal=number).metrics["loss"] == number
+    before = signal.signal(number, signal.SIG_DFL)  # nohup has tests ignore one
+    try:
+        with child_of(welcome(tmp_path, "it.py:f")) as rig:
+            assert rig.succeed(signal=number).metrics["loss"] == number
+    finally:
+        signal.signal(number, before)
 
 
 def test_what_the_user_says_of_threads_counts(

@@ -161,7 +161,7 @@ def facts(summary: Summary) -> list[tuple[str, str]]:
 def improved(history: History) -> str:
     """Say when the best was found."""
     at = history.best[-1].end(history.at)
-    since = sum(it.begun > at for it in history.attempts.values())
+    since = sum(it.begun > at for it in history.attempts.values() if it.has_begun)
     share = f"{at / history.at:.0%} of the time" if history.at else "at once"
     return f"after {time_of(at)} ({share}); {count_of(since, 'job')} since have not"
 
