@@ -172,7 +172,7 @@ def draw_times(panel: Axes, times: dict[Case, float], methods: list[str]) -> Non
     panel.axvline(never, color=FAINT, zorder=0)
     panel.set_xscale("log")
     steps = [step * 10**power for power in range(4) for step in (1, 2, 5)]
-    ticks = [it for it in steps if least / 1.5 < it < never / 1.5]
+    ticks = [it for it in steps if least / 1.5 < it < never / 2.5]
     panel.set_xticks([*ticks, never], [*map(str, ticks), "never"])
     panel.xaxis.set_minor_locator(NullLocator())
     panel.set_xlim(least / 1.6, never * 1.3)
