@@ -224,6 +224,15 @@ def test_what_is_queued_is_given_back_where_somebody_is_idle() -> None:
     assert [it.rank for it in queues(reaction)] == [2]
 
 
+def test_no_more_is_given_back_than_there_are_ranks_idle() -> None:
+    rig = Rig(msgspec.structs.replace(FULL, ranks=3, limit=7))
+    for rank in (1, 2):
+        rig.finish(rank)
+    assert [len(line) for line in rig.lines.values()] == [2, 2, 1]
+    last = rig.lines[2][1].attempt
+    assert recalled(rig.finish(3)) == [Tell(2, Recall(last))], "who comes to it last"
+
+
 def test_a_drain_takes_back_what_has_not_begun(rig: Rig) -> None:
     queued = rig.lines[1][1].attempt
     reaction = rig.happen(Drain("signal"))
