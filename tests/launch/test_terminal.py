@@ -1,5 +1,6 @@
 """Laws of what is seen in the terminal that a study is launched from."""
 
+import contextlib
 import logging
 import os
 import pty
@@ -32,10 +33,12 @@ def shown(folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptu
             there.look()
             process.wait(LIMIT_S)
             there.close()
-        stream.flush()
-        seen = os.read(terminal, 100_000).decode()
+    seen = b""
+    with contextlib.suppress(OSError):  # as a read says that nobody is at the other end any more
+        while chunk := os.read(terminal, 100_000):  # which tells of a part, however much there is
+            seen += chunk
     os.close(terminal)
-    return seen
+    return seen.decode()
 
 
 def test_what_ranks_say_stands_above_the_view(
