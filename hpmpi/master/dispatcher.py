@@ -24,6 +24,7 @@ from hpmpi.master.roster import Roster
 from hpmpi.master.rules import Rules
 from hpmpi.master.slots import Places
 from hpmpi.model.messages import Member, Recall
+from hpmpi.model.records import Assigned
 from hpmpi.model.trial import BASELINE, JobKey
 
 LONG = 10
@@ -65,8 +66,7 @@ class Dispatcher:
             assigned = jobs.hand_out(rank, now, may_start=may_start, able=able, doubted=doubted)
             if assigned is not None:
                 self._roster.give(rank, assigned.attempt, now)
-                reaction.decide(assigned)
-                reaction.tell(rank, jobs.order(assigned.attempt, now, self._seed))
+                self._order(assigned, jobs, now, reaction)
                 given.append(rank)
                 continue
             thinks |= jobs.scheduler.awaits
@@ -140,8 +140,12 @@ class Dispatcher:
                 return
             assigned = jobs.give(key, rank, now, queued=True)
             self._roster.queue(rank, assigned.attempt)
-            reaction.decide(assigned)
-            reaction.tell(rank, jobs.order(assigned.attempt, now, self._seed))
+            self._order(assigned, jobs, now, reaction)
+
+    def _order(self, assigned: Assigned, jobs: Jobs, now: float, reaction: Reaction) -> None:
+        """Have one rank told of its attempt, once that is decided."""
+        reaction.decide(assigned)
+        reaction.tell(assigned.rank, jobs.order(assigned.attempt, now, self._seed))
 
     def _is_short(self, key: JobKey, jobs: Jobs) -> bool:
         takes_s = jobs.time_left.typical_s(key.rung)

@@ -6,8 +6,8 @@
                                                  --failed too often--> told as the worst
 
 Few changes of state are all there is, and each is a decision of the journal: `hand_out`, `put_off`
-(for want of ranks), `stop` and the ones that begin with `take`. A run makes them; a
-restart, by restart.py, makes them again as the journal has them.
+(for want of ranks), `stop` and the ones that begin with `take`. A run makes them; a restart, by
+restart.py, makes them again as the journal has them.
 
 Rules:
 

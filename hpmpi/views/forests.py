@@ -6,7 +6,7 @@ hyperparameter are dealt out anew among them, is how much that matters (Breiman,
 Machine Learning 45, 2001); other forests and deals give the spread. fANOVA says which share of the
 variance comes of it alone and with others (Hutter et al., ICML 2014).
 
-It is a program, whose input is a sample and whose output is what that tells, as JSON: scikit-learn
+It is a program, whose input is a sample and whose output is what that tells, packed: scikit-learn
 and Optuna take seconds to be imported, in which others can draw.
 """
 
@@ -33,8 +33,8 @@ Numbers = NDArray[np.float64]
 
 def main() -> None:
     """Answer what is asked."""
-    sample = msgspec.json.decode(sys.stdin.buffer.read(), type=Sample)
-    sys.stdout.buffer.write(msgspec.json.encode(learnt(sample)))
+    sample = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Sample)
+    sys.stdout.buffer.write(msgspec.msgpack.encode(learnt(sample)))
 
 
 def learnt(sample: Sample) -> Importance:

@@ -17,7 +17,7 @@ from hpmpi.history.history import History
 from hpmpi.history.series import thinned
 from hpmpi.model.listed import Listed
 from hpmpi.model.space import Space
-from hpmpi.model.trial import BASELINE, WORST, Config
+from hpmpi.model.trial import BASELINE, Config
 
 FEWEST, ENOUGH = 20, 60
 """Of fewer trials at a rung, nothing is learnt; with enough, no lower rung is asked."""
@@ -30,9 +30,6 @@ LITTLE = 0.1
 
 ABSENT = -1.0
 """Where a hyperparameter is that a trial does not have; others are from 0 to 1."""
-
-LARGEST = 1.7e308
-"""Stands for a loss that is no number, which JSON does not have."""
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -81,7 +78,7 @@ class Question:
             return
         words, pipe = program(f"{__package__}.forests"), subprocess.PIPE
         with tempfile.TemporaryFile() as file:  # it would be long until it reads from a pipe
-            file.write(msgspec.json.encode(sample))
+            file.write(msgspec.msgpack.encode(sample))
             file.seek(0)
             self._process = subprocess.Popen(words, stdin=file, stdout=pipe, stderr=pipe)
 
@@ -94,18 +91,13 @@ class Question:
             last = errors.decode(errors="replace").strip().rpartition("\n")[2]
             ended = f"it ended with {self._process.returncode}: {last}"
             raise HpmpiError(f"the importance of hyperparameters can't be computed: {ended}")
-        return msgspec.json.decode(said, type=Importance)
+        return msgspec.msgpack.decode(said, type=Importance)
 
     def close(self) -> None:
         """End it, if it has not answered."""
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             self._process.communicate()
-
-
-def importance(history: History) -> Importance | None:
-    """Ask, and wait for the answer; None where there are not trials enough."""
-    return Question(history).answer()
 
 
 def sample_of(history: History) -> Sample | None:
@@ -117,7 +109,7 @@ def sample_of(history: History) -> Sample | None:
     return Sample(
         list(space.dimensions),
         [encoded(space, history.trials[it.id.trial].config) for it in results],
-        [loss if (loss := history.goal.loss(it.metrics)) < WORST else LARGEST for it in results],
+        [history.goal.loss(it.metrics) for it in results],
         results[0].resource,
     )
 

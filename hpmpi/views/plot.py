@@ -42,18 +42,15 @@ COMPARED: Mapping[str, Callable[[Sequence[Run]], Figure | str | None]] = {
 }
 """What is drawn of a run, and of several together."""
 
-IMPORTANCE = "importance"
-
 SINGLE: Mapping[str, Callable[[Run], Figure | str | None]] = {
     "curves": curves,
     "rungs": rungs,
     "timeline": timeline,
-    IMPORTANCE: importance,
     "parallel": parallel,
 }
 """What is drawn of each run by itself."""
 
-NAMES = (*COMPARED, *SINGLE, "front", "hyperparameters")
+NAMES = (*COMPARED, *SINGLE, "front", "hyperparameters", "importance")
 """All figures that there are."""
 
 
@@ -118,23 +115,19 @@ def figures_of(
 
     The one of importance is the last: its answer is waited for, and was asked for first.
     """
-    with closing(run.question) if IMPORTANCE in names else nullcontext():
-        yield from drawn_of(run, [name for name in names if name != IMPORTANCE])
-        yield from drawn_of(run, [name for name in names if name == IMPORTANCE])
-
-
-def drawn_of(run: Run, names: Collection[str]) -> Iterator[tuple[str, Figure | str | None]]:
-    """Draw figures of one run, one after the other."""
-    for name in filter(names.__contains__, SINGLE):
-        yield name, SINGLE[name](run)
-    for name in filter(names.__contains__, COMPARED):
-        yield name, COMPARED[name]([run])
-    if run.goal.others and "front" in names:
-        yield "front", front(run)
-    if "hyperparameters" in names:
-        pages: list[Figure | None] = list(hyperparameters(run)) or [None]
-        for number, page in enumerate(pages, start=1):
-            yield f"hyperparameters{f'-{number}' if number > 1 else ''}", page
+    with closing(run.question) if "importance" in names else nullcontext():
+        for name in filter(names.__contains__, SINGLE):
+            yield name, SINGLE[name](run)
+        for name in filter(names.__contains__, COMPARED):
+            yield name, COMPARED[name]([run])
+        if run.goal.others and "front" in names:
+            yield "front", front(run)
+        if "hyperparameters" in names:
+            pages: list[Figure | None] = list(hyperparameters(run)) or [None]
+            for number, page in enumerate(pages, start=1):
+                yield f"hyperparameters{f'-{number}' if number > 1 else ''}", page
+        if "importance" in names:
+            yield "importance", importance(run)
 
 
 def compared_of(

@@ -36,7 +36,7 @@ def learnt(trials: int, rung: int = 0) -> History:
 
 
 def test_what_tells_the_loss_matters_most_and_what_does_not_hardly() -> None:
-    found = importance.importance(learnt(60))
+    found = importance.Question(learnt(60)).answer()
     assert found is not None
     means = {it.name: it.mean for it in found.weights}
     assert max(means, key=means.__getitem__) == "strong"
@@ -49,11 +49,11 @@ def test_what_tells_the_loss_matters_most_and_what_does_not_hardly() -> None:
 
 
 def test_the_same_history_has_the_same_importance() -> None:
-    assert importance.importance(learnt(30)) == importance.importance(learnt(30))
+    assert importance.Question(learnt(30)).answer() == importance.Question(learnt(30)).answer()
 
 
 def test_of_few_results_nothing_is_learnt() -> None:
-    assert importance.importance(learnt(importance.FEWEST - 1)) is None
+    assert importance.Question(learnt(importance.FEWEST - 1)).answer() is None
 
 
 def test_the_highest_rung_with_enough_results_is_asked() -> None:
